@@ -1,0 +1,117 @@
+"""The post's autoencoder: six fully connected layers, a 3-D code, L2 loss (2016: `AutoEncoder_MNIST.py`)."""
+
+import keras
+import tensorflow as tf
+
+from unsupervised_learning import layers, losses
+
+PIXELS = 28 * 28
+EVALUATION_BATCH = 256  # the reported test L2 is 2016's: the sum over a batch of 256, whatever the batch in training
+
+
+@keras.saving.register_keras_serializable(package="unsupervised_learning")
+class AutoEncoder(keras.Model):
+    """784-50-50-z-50-50-784: tanh after every layer but the last, which is linear. 84,687 parameters for a 3-D code.
+
+    Images go in as [batch, 784] in [0, 1] and come out as [batch, 784], unbounded. `compile` takes the optimizer only; the
+    loss is the model's own. 2016's optimizer is `keras.optimizers.Adam(1e-3, epsilon=1e-8)`.
+
+    Args:
+        z_dim: size of the code.
+        activation: of the hidden layers and of the code: relu, elu, lrelu, tanh, sigmoid.
+        regularization: weight of the L2 term over all weights and biases.
+        seed: of the weights' start.
+
+    Raises:
+        ValueError: for an unknown activation.
+    """
+
+    def __init__(
+        self, z_dim: int = 3, activation: str = "tanh", regularization: float = 1e-4, seed: int = 0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.z_dim, self.activation, self.regularization, self.seed = z_dim, activation, regularization, seed
+        function, start = layers.activation_named(activation), layers.weight_start(seed)
+        self.encoder = keras.Sequential(
+            [
+                keras.Input((PIXELS,)),
+                layers.dense(50, function, start, name="fc1"),
+                layers.dense(50, function, start, name="fc2"),
+                layers.dense(z_dim, function, start, name="fc3"),  # the code, in (-1, 1) with tanh
+            ],
+            name="encoder",
+        )
+        self.decoder = keras.Sequential(
+            [
+                keras.Input((z_dim,)),
+                layers.dense(50, function, start, name="fc4"),
+                layers.dense(50, function, start, name="fc5"),
+                layers.dense(PIXELS, None, start, name="fc6"),
+            ],
+            name="decoder",
+        )
+        self.trackers = [keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "regularization")]
+        self.built = True
+
+    def call(self, images):
+        """[batch, 784] in [0, 1] → [batch, 784], the reconstruction."""
+        return self.decoder(self.encoder(images))
+
+    def objective(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """2016's losses, scalars, for images [batch, 784] in [0, 1].
+
+        Returns:
+            `reconstruction`: l2_loss(output − input) / 784, summed over the batch and not averaged; `regularization`: l2_loss
+            of all weights and biases; `loss`: reconstruction + the regularization's weight · regularization.
+        """
+        reconstruction = tf.reduce_sum(losses.squared_error(images, self(images)))
+        regularization = losses.l2_regularization(self.trainable_variables)
+        return {
+            "loss": reconstruction + self.regularization * regularization,
+            "reconstruction": reconstruction,
+            "regularization": regularization,
+        }
+
+    def gradients(self, images: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        """The losses, and the loss's gradient for each trainable variable."""
+        with tf.GradientTape() as tape:
+            objective = self.objective(images)
+        return objective, tape.gradient(objective["loss"], self.trainable_variables)
+
+    def train_step(self, data):
+        """One update by Adam from one batch; returns the losses before it, averaged over the steps since the last reset."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        objective, gradients = self.gradients(images)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        for tracker in self.trackers:
+            tracker.update_state(objective[tracker.name])
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def test_step(self, data):
+        """The losses as a batch of 256 would have them, averaged over all images: 4.447 for 2016's run on the test set."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        objective = self.objective(images)
+        count = tf.cast(tf.shape(images)[0], tf.float32)
+        reconstruction = objective["reconstruction"] * (EVALUATION_BATCH / count)
+        regularization = objective["regularization"]
+        values = (reconstruction + self.regularization * regularization, reconstruction, regularization)
+        for tracker, value in zip(self.trackers, values, strict=True):
+            tracker.update_state(value, sample_weight=count)
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    @property
+    def metrics(self):
+        """What `fit` and `evaluate` reset and report."""
+        return self.trackers
+
+    def variables_of_2016(self) -> dict[str, tf.Variable]:
+        """The trainable variables under their 2016 names and in 2016's order: W_fc1, b_fc1, … b_fc6."""
+        names = {}
+        for layer in self.encoder.layers + self.decoder.layers:
+            names |= {f"W_{layer.name}": layer.kernel, f"b_{layer.name}": layer.bias}
+        return names
+
+    def get_config(self):
+        """The arguments that make this model again."""
+        own = {name: getattr(self, name) for name in ("z_dim", "activation", "regularization", "seed")}
+        return {**super().get_config(), **own}

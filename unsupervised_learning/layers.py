@@ -1,0 +1,78 @@
+"""Blocks that the models share: fully connected layers as 2016 started them, activations by name, sampling, named noise."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "relu": tf.nn.relu,
+    "elu": tf.nn.elu,
+    "lrelu": lambda x: tf.nn.leaky_relu(x, alpha=0.2),  # 2016: max(0.2 x, x)
+    "tanh": tf.nn.tanh,
+    "sigmoid": tf.nn.sigmoid,
+}
+
+# Randomness has a name: a draw is a pure function of (seed, stream, position), so that a resumed run repeats nothing and
+# skips nothing. Stream 0 is the initialisers' (their positions are small counters).
+TRAINING_NOISE = 1
+EVALUATION_NOISE = 2
+
+
+def activation_named(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The activation function that 2016's flags call `name`.
+
+    Raises:
+        ValueError: for a name that is not in `ACTIVATIONS`.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"`activation` must be one of {', '.join(ACTIVATIONS)}. Received: activation={name!r}")
+    return ACTIVATIONS[name]
+
+
+def weight_start(seed: int) -> keras.initializers.Initializer:
+    """2016's start of every weight: a normal of mean 0 and stddev 0.02, truncated at two stddevs.
+
+    Each layer that the returned initialiser is given to draws on from where the one before it stopped.
+    """
+    return keras.initializers.TruncatedNormal(stddev=0.02, seed=keras.random.SeedGenerator(seed))
+
+
+def dense(
+    units: int,
+    activation: Callable[[tf.Tensor], tf.Tensor] | None,
+    start: keras.initializers.Initializer,
+    name: str,
+) -> keras.layers.Dense:
+    """A fully connected layer [batch, n] → [batch, units] with 2016's start: weights from `start`, biases 0."""
+    return keras.layers.Dense(units, activation, kernel_initializer=start, bias_initializer="zeros", name=name)
+
+
+def sample_latent(mu: tf.Tensor, log_var: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+    """z = mu + exp(log_var / 2) · noise, the reparameterization trick (Kingma & Welling 2013, eq. 10).
+
+    Args:
+        mu: [batch, z_dim].
+        log_var: [batch, z_dim], log of the variance.
+        noise: [batch, z_dim], standard normal.
+
+    Returns:
+        [batch, z_dim].
+    """
+    return mu + tf.exp(0.5 * log_var) * noise
+
+
+def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
+    """Standard normal noise that depends on (seed, stream, position) and nothing else.
+
+    Args:
+        shape: of the result; entries may be tensors.
+        seed: the run's seed.
+        stream: what the noise is for: `TRAINING_NOISE` or `EVALUATION_NOISE`.
+        position: scalar integer below 2³², for example the iteration.
+
+    Returns:
+        float32 of the given shape.
+    """
+    counter = tf.cast(position, tf.int64) + (stream << 32)
+    return tf.random.stateless_normal(shape, seed=tf.stack([tf.constant(seed, tf.int64), counter]))

@@ -1,0 +1,71 @@
+"""The losses as pure functions, each written once: train steps, test steps and evaluation all call these.
+
+Unless a docstring says otherwise a loss is per image, shape [batch], in nats, summed over pixels or latent dimensions.
+"""
+
+from collections.abc import Iterable
+
+import tensorflow as tf
+
+
+def squared_error(images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """2016's autoencoder loss for each image: half the sum of squared differences, divided by the number of pixels.
+
+    Summed over the batch this is `l2_loss(output - input) / 784` of the 2016 code, which does not average.
+
+    Args:
+        images: [batch, pixels], in [0, 1].
+        outputs: [batch, pixels], unbounded.
+
+    Returns:
+        [batch], at least 0; no unit.
+    """
+    pixels = tf.cast(tf.shape(images)[-1], images.dtype)
+    return tf.reduce_sum(tf.square(outputs - images), axis=-1) / (2.0 * pixels)
+
+
+def bernoulli_cross_entropy(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Minus log p(x|z) of a Bernoulli decoder (Kingma & Welling 2013, appendix C.1); 2016's `Entropy_loss`.
+
+    Args:
+        images: [batch, pixels], in [0, 1].
+        logits: [batch, pixels], before the sigmoid.
+
+    Returns:
+        [batch], nats, summed over pixels.
+    """
+    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits), axis=-1)
+
+
+def gaussian_kl(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
+    """KL(N(mu, exp(log_var)) || N(0, 1)), in the form that cannot round below zero; 2016's `KL_Divergence`.
+
+    Departs from 2016: ½Σ(mu² + expm1(log_var) − log_var) instead of −½Σ(1 + log_var − mu² − exp(log_var)) because the post
+    asks for a way to enforce that the KL is not negative. The two are equal on paper, but near log_var = 0 the plain form
+    subtracts numbers near 1 from each other and may end below zero. expm1(v) ≥ v holds for the rounded values too.
+
+    Args:
+        mu: [batch, z_dim].
+        log_var: [batch, z_dim].
+
+    Returns:
+        [batch], nats, at least 0, summed over latent dimensions.
+    """
+    return 0.5 * tf.reduce_sum(tf.square(mu) + (tf.math.expm1(log_var) - log_var), axis=-1)
+
+
+def gaussian_kl_plain(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
+    """The KL as the paper (Kingma & Welling 2013, appendix B) and the 2016 code write it: kept to compare `gaussian_kl` with.
+
+    Args and result as for `gaussian_kl`, but the result may round below zero.
+    """
+    return -0.5 * tf.reduce_sum(1.0 + log_var - tf.square(mu) - tf.exp(log_var), axis=-1)
+
+
+def l2_regularization(variables: Iterable[tf.Variable]) -> tf.Tensor:
+    """2016's `Reg_loss`: half the sum of squares of every weight and bias, before the regularization weight.
+
+    Returns:
+        A scalar, at least 0; no unit.
+    """
+    return tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(variable)) for variable in variables])

@@ -1,0 +1,158 @@
+"""The post's variational autoencoder, in its first form and its fixed form (2016: `VariationalAutoEncoder_MNIST.py`).
+
+The encoder gives a Gaussian q(z|x) = N(mu, exp(log_var)) for each image, the decoder a Bernoulli p(x|z) for each pixel.
+Training maximises the evidence lower bound (Kingma & Welling 2013, arXiv:1312.6114, eq. 3):
+
+    ELBO(x) = E_q(z|x)[log p(x|z)] − KL(q(z|x) || N(0, 1))  ≤  log p(x)
+
+that is, it minimises reconstruction + KL, with one draw of z per image.
+"""
+
+import keras
+import tensorflow as tf
+
+from unsupervised_learning import layers, losses
+
+PIXELS = 28 * 28
+
+
+@keras.saving.register_keras_serializable(package="unsupervised_learning")
+class VariationalAutoEncoder(keras.Model):
+    """784-50-50 → (mu, log_var) → z → 50-50-784 logits. 84,840 parameters for z_dim 3.
+
+    Images go in as [batch, 784] in [0, 1]; calling the model gives pixel probabilities [batch, 784] decoded from mu, without
+    noise. `compile` takes the optimizer only; the loss is the model's own. 2016's is `keras.optimizers.Adam(1e-3,
+    epsilon=1e-8)`.
+
+    Args:
+        z_dim: number of latent dimensions.
+        activation: of the hidden layers: relu, elu, lrelu, tanh, sigmoid.
+        relu_heads: also put a relu on mu and log_var, as the first published run of 2016 did by mistake. A relu that is zero
+            for every image has no gradient: log_var dies at 0, a variance of 1, and so may dimensions of mu.
+        kl_weight: weight of the KL in the loss; 1 is the ELBO, other values the post's weighted sum.
+        regularization: weight of the L2 term over all weights and biases.
+        seed: of the weights' start and of the noise.
+
+    Raises:
+        ValueError: for an unknown activation.
+    """
+
+    def __init__(
+        self,
+        z_dim: int = 3,
+        activation: str = "relu",
+        relu_heads: bool = False,
+        kl_weight: float = 1.0,
+        regularization: float = 1e-5,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.z_dim, self.activation, self.relu_heads = z_dim, activation, relu_heads
+        self.kl_weight, self.regularization, self.seed = kl_weight, regularization, seed
+        function, start = layers.activation_named(activation), layers.weight_start(seed)
+        head = tf.nn.relu if relu_heads else None
+
+        images = keras.Input((PIXELS,))
+        hidden = layers.dense(50, function, start, name="hfc_1")(images)
+        hidden = layers.dense(50, function, start, name="hfc_2")(hidden)
+        mu = layers.dense(z_dim, head, start, name="mu")(hidden)
+        log_var = layers.dense(z_dim, head, start, name="log_var")(hidden)
+        self.encoder = keras.Model(images, [mu, log_var], name="encoder")
+
+        self.decoder = keras.Sequential(
+            [
+                keras.Input((z_dim,)),
+                layers.dense(50, function, start, name="hdfc_1"),
+                layers.dense(50, function, start, name="hdfc_2"),
+                layers.dense(PIXELS, None, start, name="logits"),
+            ],
+            name="decoder",
+        )
+        self.trackers = [keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "regularization")]
+        self.built = True
+
+    def call(self, images):
+        """[batch, 784] in [0, 1] → [batch, 784], the probability of each pixel, decoded from mu."""
+        mu, _ = self.encoder(images)
+        return self.decode(mu)
+
+    def decode(self, latent):
+        """[batch, z_dim] → [batch, 784], the probability of each pixel. With latent ~ N(0, 1): new digits."""
+        return tf.sigmoid(self.decoder(latent))
+
+    def objective(self, images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The negative ELBO, its two parts, and 2016's regularization.
+
+        Args:
+            images: [batch, 784], in [0, 1].
+            noise: [batch, z_dim], standard normal.
+
+        Returns:
+            `reconstruction` and `kl`: [batch], nats; `regularization`: scalar, l2_loss of all weights and biases; `loss`:
+            scalar, the batch's mean of reconstruction + kl_weight · kl, plus the regularization's weight · regularization.
+        """
+        mu, log_var = self.encoder(images)  # each [batch, z_dim]
+        latent = layers.sample_latent(mu, log_var, noise)  # [batch, z_dim]
+        reconstruction = losses.bernoulli_cross_entropy(images, self.decoder(latent))
+        kl = losses.gaussian_kl(mu, log_var)
+        regularization = losses.l2_regularization(self.trainable_variables)
+        loss = tf.reduce_mean(reconstruction + self.kl_weight * kl) + self.regularization * regularization
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "regularization": regularization}
+
+    def gradients(self, images: tf.Tensor, noise: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        """The losses, and the loss's gradient for each trainable variable."""
+        with tf.GradientTape() as tape:
+            objective = self.objective(images, noise)
+        return objective, tape.gradient(objective["loss"], self.trainable_variables)
+
+    def training_noise(self, images: tf.Tensor) -> tf.Tensor:
+        """The noise of the coming iteration: a function of the seed and the iteration alone, so that resume is exact."""
+        shape = (tf.shape(images)[0], self.z_dim)
+        return layers.named_noise(shape, self.seed, layers.TRAINING_NOISE, self.optimizer.iterations)
+
+    def train_step(self, data):
+        """One iteration: draw the noise, update."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self.update(images, self.training_noise(images))
+
+    def update(self, images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One update by Adam; returns the losses before it, averaged over the steps since the last reset."""
+        objective, gradients = self.gradients(images, noise)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return self.track(objective)
+
+    def test_step(self, data):
+        """The losses averaged over all images, with the same noise at every evaluation."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images_seen = self.trackers[1].count  # since the evaluation began
+        shape = (tf.shape(images)[0], self.z_dim)
+        noise = layers.named_noise(shape, self.seed, layers.EVALUATION_NOISE, images_seen)
+        return self.track(self.objective(images, noise))
+
+    def track(self, objective: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Add a batch's losses to the running means over images."""
+        for tracker in self.trackers:
+            per_image = tf.broadcast_to(objective[tracker.name], tf.shape(objective["kl"]))
+            tracker.update_state(per_image)
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    @property
+    def metrics(self):
+        """What `fit` and `evaluate` reset and report."""
+        return self.trackers
+
+    def variables_of_2016(self) -> dict[str, tf.Variable]:
+        """The trainable variables under their 2016 names, in 2016's order: encoder/W_fc1, … encoder/b_fc4 (log_var), decoder/Wd_fc1, …"""
+        names = {}
+        for number, name in enumerate(("hfc_1", "hfc_2", "mu", "log_var"), start=1):
+            layer = self.encoder.get_layer(name)
+            names |= {f"encoder/W_fc{number}": layer.kernel, f"encoder/b_fc{number}": layer.bias}
+        for number, layer in enumerate(self.decoder.layers, start=1):
+            names |= {f"decoder/Wd_fc{number}": layer.kernel, f"decoder/bd_fc{number}": layer.bias}
+        return names
+
+    def get_config(self):
+        """The arguments that make this model again."""
+        names = ("z_dim", "activation", "relu_heads", "kl_weight", "regularization", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
