@@ -9,11 +9,11 @@ import json
 import os
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -52,7 +52,7 @@ def build_model(golden: dict) -> AutoEncoder | VariationalAutoEncoder:
         model = VariationalAutoEncoder(**settings)
     else:
         model = AutoEncoder(**settings)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3, epsilon=1e-8))
+    model.compile(optimizer=layers.adam())
     return model
 
 

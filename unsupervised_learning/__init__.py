@@ -1,1 +1,38 @@
-"""The autoencoder, VAE and GAN of the 2016 post "A preliminary on generative modeling using neural networks", in Keras 3."""
+"""The autoencoder, VAE and GAN of the 2016 post "A preliminary on generative modeling using neural networks", in Keras 3.
+
+Importing the package imports TensorFlow, without the lines that its native code prints about missing GPUs. Set
+TF_CPP_MIN_LOG_LEVEL (0 to 3) to see all of them.
+"""
+
+import os
+import re
+import sys
+import tempfile
+
+_NOISE = re.compile(rb"(I\d{4} |WARNING: All log messages before absl::InitializeLog)")
+
+
+def _import_tensorflow_quietly() -> None:
+    """Import TensorFlow with stderr caught, and pass on whatever is not its usual start-up information.
+
+    No setting of TensorFlow 2.21 silences these lines: they are printed before its logging is initialised.
+    """
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # from here on only fatal errors: Python sees the others as exceptions
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            caught.seek(0)
+            for line in caught:
+                if not _NOISE.match(line):
+                    os.write(2, line)
+
+
+if "TF_CPP_MIN_LOG_LEVEL" not in os.environ and "tensorflow" not in sys.modules:
+    _import_tensorflow_quietly()

@@ -14,7 +14,7 @@ class AutoEncoder(keras.Model):
     """784-50-50-z-50-50-784: tanh after every layer but the last, which is linear. 84,687 parameters for a 3-D code.
 
     Images go in as [batch, 784] in [0, 1] and come out as [batch, 784], unbounded. `compile` takes the optimizer only; the
-    loss is the model's own. 2016's optimizer is `keras.optimizers.Adam(1e-3, epsilon=1e-8)`.
+    loss is the model's own. 2016's optimizer is `layers.adam()`.
 
     Args:
         z_dim: size of the code.
@@ -26,9 +26,7 @@ class AutoEncoder(keras.Model):
         ValueError: for an unknown activation.
     """
 
-    def __init__(
-        self, z_dim: int = 3, activation: str = "tanh", regularization: float = 1e-4, seed: int = 0, **kwargs
-    ):
+    def __init__(self, z_dim: int = 3, activation: str = "tanh", regularization: float = 1e-4, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
         self.z_dim, self.activation, self.regularization, self.seed = z_dim, activation, regularization, seed
         function, start = layers.activation_named(activation), layers.weight_start(seed)

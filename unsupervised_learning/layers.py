@@ -1,4 +1,4 @@
-"""Blocks that the models share: fully connected layers as 2016 started them, activations by name, sampling, named noise."""
+"""Blocks that the models share: layers as 2016 started them, its optimizer, activations by name, sampling, named noise."""
 
 from collections.abc import Callable
 
@@ -46,6 +46,11 @@ def dense(
 ) -> keras.layers.Dense:
     """A fully connected layer [batch, n] → [batch, units] with 2016's start: weights from `start`, biases 0."""
     return keras.layers.Dense(units, activation, kernel_initializer=start, bias_initializer="zeros", name=name)
+
+
+def adam(learning_rate: float = 1e-3) -> keras.optimizers.Adam:
+    """2016's optimizer. Its epsilon is TensorFlow 0.x's default, 1e-8; Keras's is 1e-7."""
+    return keras.optimizers.Adam(learning_rate, epsilon=1e-8)
 
 
 def sample_latent(mu: tf.Tensor, log_var: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

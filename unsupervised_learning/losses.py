@@ -41,8 +41,9 @@ def gaussian_kl(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
     """KL(N(mu, exp(log_var)) || N(0, 1)), in the form that cannot round below zero; 2016's `KL_Divergence`.
 
     Departs from 2016: ½Σ(mu² + expm1(log_var) − log_var) instead of −½Σ(1 + log_var − mu² − exp(log_var)) because the post
-    asks for a way to enforce that the KL is not negative. The two are equal on paper, but near log_var = 0 the plain form
-    subtracts numbers near 1 from each other and may end below zero. expm1(v) ≥ v holds for the rounded values too.
+    asks for a way to enforce that the KL is not negative. The two are equal on paper. But near log_var = 0, where dead heads
+    lie, the plain form subtracts numbers near 1 from each other: whether the rounded result is below zero depends on the
+    order of the terms and on how exp rounds. expm1(v) ≥ v holds for rounded numbers too.
 
     Args:
         mu: [batch, z_dim].
@@ -52,14 +53,6 @@ def gaussian_kl(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
         [batch], nats, at least 0, summed over latent dimensions.
     """
     return 0.5 * tf.reduce_sum(tf.square(mu) + (tf.math.expm1(log_var) - log_var), axis=-1)
-
-
-def gaussian_kl_plain(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
-    """The KL as the paper (Kingma & Welling 2013, appendix B) and the 2016 code write it: kept to compare `gaussian_kl` with.
-
-    Args and result as for `gaussian_kl`, but the result may round below zero.
-    """
-    return -0.5 * tf.reduce_sum(1.0 + log_var - tf.square(mu) - tf.exp(log_var), axis=-1)
 
 
 def l2_regularization(variables: Iterable[tf.Variable]) -> tf.Tensor:

@@ -21,8 +21,7 @@ class VariationalAutoEncoder(keras.Model):
     """784-50-50 → (mu, log_var) → z → 50-50-784 logits. 84,840 parameters for z_dim 3.
 
     Images go in as [batch, 784] in [0, 1]; calling the model gives pixel probabilities [batch, 784] decoded from mu, without
-    noise. `compile` takes the optimizer only; the loss is the model's own. 2016's is `keras.optimizers.Adam(1e-3,
-    epsilon=1e-8)`.
+    noise. `compile` takes the optimizer only; the loss is the model's own. 2016's optimizer is `layers.adam()`.
 
     Args:
         z_dim: number of latent dimensions.
@@ -143,7 +142,7 @@ class VariationalAutoEncoder(keras.Model):
         return self.trackers
 
     def variables_of_2016(self) -> dict[str, tf.Variable]:
-        """The trainable variables under their 2016 names, in 2016's order: encoder/W_fc1, … encoder/b_fc4 (log_var), decoder/Wd_fc1, …"""
+        """The trainable variables under their 2016 names, in 2016's order: encoder/W_fc1 … b_fc4, decoder/Wd_fc1 … bd_fc3."""
         names = {}
         for number, name in enumerate(("hfc_1", "hfc_2", "mu", "log_var"), start=1):
             layer = self.encoder.get_layer(name)

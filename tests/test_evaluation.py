@@ -1,0 +1,280 @@
+"""evaluation.py against answers worked out by hand or by plain NumPy."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedKFold
+
+from unsupervised_learning import evaluation
+
+
+def clusters(per_label: int, labels: int = 10, dimensions: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Make codes far apart for different labels and near for equal ones."""
+    label = np.repeat(np.arange(labels), per_label)
+    noise = np.random.default_rng(0).normal(0, 0.1, (len(label), dimensions))
+    return (100.0 * label)[:, None] + noise, label
+
+
+def dense(weights: np.ndarray, bias: np.ndarray) -> keras.Model:
+    layer = keras.layers.Dense(weights.shape[1])
+    model = keras.Sequential([keras.Input((weights.shape[0],)), layer])
+    layer.set_weights([weights, bias])
+    return model
+
+
+def linear_vae(pixels: int = 6, z_dim: int = 2) -> tuple[SimpleNamespace, dict[str, np.ndarray]]:
+    """Make a VAE of one linear layer a network, and return its weights too."""
+    rng = np.random.default_rng(1)
+    shapes = {"mu": (pixels, z_dim), "log_var": (pixels, z_dim), "decoder": (z_dim, pixels)}
+    weights = {name: rng.normal(0, 0.7, shape).astype(np.float32) for name, shape in shapes.items()}
+    biases = {name: rng.normal(0, 0.7, shape[1]).astype(np.float32) for name, shape in shapes.items()}
+    inputs = keras.Input((pixels,))
+    heads = [dense(weights[name], biases[name])(inputs) for name in ("mu", "log_var")]
+    model = SimpleNamespace(encoder=keras.Model(inputs, heads), decoder=dense(weights["decoder"], biases["decoder"]))
+    return model, weights | {f"{name}_bias": bias for name, bias in biases.items()}
+
+
+def constant_vae(mu: list[float], log_var: list[float], logits: list[float]) -> SimpleNamespace:
+    """Make a VAE that says the same of every image."""
+    pixels, z_dim = len(logits), len(mu)
+    inputs = keras.Input((pixels,))
+    heads = [dense(np.zeros((pixels, z_dim)), np.array(bias))(inputs) for bias in (mu, log_var)]
+    return SimpleNamespace(encoder=keras.Model(inputs, heads), decoder=dense(np.zeros((z_dim, pixels)), np.array(logits)))
+
+
+def some_images(n: int, pixels: int = 6) -> np.ndarray:
+    return np.random.default_rng(2).uniform(size=(n, pixels)).astype(np.float32)
+
+
+class TestKnnAccuracy:
+    def test_is_1_on_separate_clusters(self):
+        assert evaluation.knn_accuracy(*clusters(per_label=20)) == 1.0
+
+    def test_is_chance_on_codes_that_say_nothing(self):
+        rng = np.random.default_rng(0)
+        accuracy = evaluation.knn_accuracy(rng.normal(size=(2000, 3)), rng.integers(0, 10, 2000))
+        assert accuracy == pytest.approx(0.1, abs=0.03)
+
+    def test_against_numpy(self):
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 4, 300)
+        codes = labels[:, None] + rng.normal(size=(300, 3))  # overlapping clusters, so that the number of voters tells
+        accuracies = []
+        for train, held_out in StratifiedKFold(5).split(codes, labels):
+            distances = np.linalg.norm(codes[held_out][:, None] - codes[train], axis=-1)
+            voters = labels[train][np.argsort(distances, axis=1)[:, :10]]
+            winners = [np.bincount(votes).argmax() for votes in voters]
+            accuracies.append(np.mean(winners == labels[held_out]))
+        assert evaluation.knn_accuracy(codes, labels) == pytest.approx(np.mean(accuracies))
+
+    @pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 12, 297])
+    def test_works_on_few_codes(self, n):
+        rng = np.random.default_rng(n)
+        assert 0 <= evaluation.knn_accuracy(rng.normal(size=(n, 3)), rng.integers(0, 10, n)) <= 1
+
+    def test_fewer_codes_than_neighbours_are_still_told_apart(self):
+        # Fold by fold 4 codes train: all of them vote, 3 against the 1 of the rare label.
+        assert evaluation.knn_accuracy(np.array([[0.0], [0.1], [0.2], [0.3], [9.0]]), np.array([0, 0, 0, 0, 1])) == 0.8
+
+    def test_a_label_with_one_member_does_not_spoil_the_rest(self):
+        codes, labels = clusters(per_label=20)
+        codes, labels = codes[:181], labels[:181]  # digit 9 occurs once and cannot be right
+        assert evaluation.knn_accuracy(codes, labels) == pytest.approx(180 / 181, abs=1e-3)
+
+    @pytest.mark.parametrize(
+        ("codes", "labels"),
+        [
+            (np.zeros(4), np.zeros(4, int)),
+            (np.zeros((4, 3)), np.zeros(5, int)),
+            (np.zeros((4, 3)), np.zeros(4)),
+            (np.full((4, 3), np.nan), np.zeros(4, int)),
+            (np.zeros((1, 3)), np.zeros(1, int)),
+            (np.zeros((0, 3)), np.zeros(0, int)),
+        ],
+    )
+    def test_names_what_it_cannot_use(self, codes, labels):
+        with pytest.raises(ValueError, match="Received: "):
+            evaluation.knn_accuracy(codes, labels)
+
+
+class TestSilhouette:
+    def test_four_codes_by_hand(self):
+        # Code 0: 1 to its own label, (10 + 11) / 2 to the other: 1 - 1 / 10.5. Code 1: 1 and 9.5. The rest by symmetry.
+        codes, labels = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])
+        assert evaluation.silhouette(codes, labels) == pytest.approx(((1 - 1 / 10.5) + (1 - 1 / 9.5)) / 2)
+
+    def test_looks_at_the_first_3000(self):
+        codes, labels = clusters(per_label=1500, labels=2)
+        more_codes = np.concatenate([codes, np.zeros((500, 3))])
+        more_labels = np.concatenate([labels, np.arange(500) % 2])
+        assert evaluation.silhouette(more_codes, more_labels) == evaluation.silhouette(codes, labels)
+
+    def test_is_none_where_it_is_not_defined(self):
+        assert evaluation.silhouette(np.arange(6.0)[:, None], np.zeros(6, int)) is None
+        assert evaluation.silhouette(np.arange(6.0)[:, None], np.arange(6)) is None
+
+    def test_collapsed_codes_give_0(self):
+        assert evaluation.silhouette(np.ones((20, 3)), np.arange(20) % 2) == 0.0
+
+
+class TestErrors:
+    def test_mean_squared_error_by_hand(self):
+        assert evaluation.mean_squared_error(np.array([[0.0, 1.0]]), np.array([[0.5, -1.0]])) == (0.25 + 4) / 2
+
+    def test_mean_squared_error_of_bytes_does_not_wrap_around(self):
+        assert evaluation.mean_squared_error(np.array([[255]], np.uint8), np.array([[0]], np.uint8)) == 255**2
+
+    def test_mean_squared_error_refuses_shapes_that_would_broadcast(self):
+        with pytest.raises(ValueError, match=r"Received: images.shape=\(2, 3\), reconstructions.shape=\(1, 3\)"):
+            evaluation.mean_squared_error(np.zeros((2, 3)), np.zeros((1, 3)))
+
+    def test_l2_per_batch_is_the_2016_loss(self):
+        rng = np.random.default_rng(0)
+        images, outputs = rng.uniform(size=(256, 784)), rng.normal(size=(256, 784))
+        l2_loss = np.sum((outputs - images) ** 2) / 2
+        mse = evaluation.mean_squared_error(images, outputs)
+        assert evaluation.l2_per_batch(mse) == pytest.approx(l2_loss / 784)
+
+    def test_l2_per_batch_of_run_5(self):
+        assert evaluation.l2_per_batch(0.034742) == pytest.approx(4.447, abs=5e-4)
+
+
+class TestPcaBaseline:
+    def images_of_rank(self, rank: int, n: int) -> np.ndarray:
+        rng = np.random.default_rng(0)
+        patterns = rng.uniform(0, 1 / rank, (rank, 30))
+        return (rng.uniform(size=(n, rank)) @ patterns).astype(np.float32)  # in [0, 1]
+
+    def test_reconstructs_data_of_its_own_rank(self):
+        images, labels = self.images_of_rank(3, 200), np.arange(200) % 10
+        result = evaluation.pca_baseline(images[:150], images[150:], labels[150:], components=3)
+        assert list(result) == ["components", "test_l2", "test_mse", "knn_accuracy"]
+        assert result["components"] == 3
+        assert result["test_mse"] == pytest.approx(0, abs=1e-10)
+
+    def test_error_is_the_variance_left_out(self):
+        images, labels = self.images_of_rank(5, 200), np.arange(200) % 10
+        result = evaluation.pca_baseline(images, images, labels, components=2)
+        centred = images.astype(np.float64) - images.mean(axis=0, dtype=np.float64)
+        left_out = np.linalg.svd(centred, compute_uv=False)[2:]
+        assert result["test_mse"] == pytest.approx(np.sum(left_out**2) / images.size, rel=1e-3)
+        assert result["test_l2"] == 128 * result["test_mse"]
+
+    def test_is_deterministic(self):
+        images, labels = self.images_of_rank(5, 200), np.arange(200) % 10
+        first, second = (evaluation.pca_baseline(images, images, labels, components=2) for _ in range(2))
+        assert first == second
+
+    @pytest.mark.parametrize("components", [0, 31])
+    def test_names_components_out_of_range(self, components):
+        images = self.images_of_rank(3, 100)
+        with pytest.raises(ValueError, match=f"Received: components={components}"):
+            evaluation.pca_baseline(images, images, np.zeros(100, int), components)
+
+    def test_names_images_on_another_scale(self):
+        images = self.images_of_rank(3, 100)
+        with pytest.raises(ValueError, match=r"test_images must be floats in \[0, 1\]. Received: float32"):
+            evaluation.pca_baseline(images, 255 * images, np.zeros(100, int), 3)
+
+
+class TestAutoencoderReport:
+    def test_against_numpy(self):
+        rng = np.random.default_rng(0)
+        down, up = rng.normal(size=(6, 3)).astype(np.float32), rng.normal(size=(3, 6)).astype(np.float32)
+        model = SimpleNamespace(encoder=dense(down, np.zeros(3)), decoder=dense(up, np.zeros(6)))
+        images, labels = some_images(57), np.arange(57) % 10
+        numbers, codes = evaluation.autoencoder_report(model, images, labels, batch_size=10)
+        mse = np.mean((images @ down @ up - images) ** 2)
+        np.testing.assert_allclose(codes, images @ down, rtol=1e-5, atol=1e-6)
+        assert numbers["test_mse"] == pytest.approx(mse, rel=1e-5)
+        assert numbers["test_l2"] == pytest.approx(128 * mse, rel=1e-5)
+        assert numbers["knn_accuracy"] == evaluation.knn_accuracy(codes, labels)
+        assert numbers["silhouette"] == evaluation.silhouette(codes, labels)
+
+    def test_one_label_has_no_silhouette(self):
+        model = SimpleNamespace(encoder=dense(np.ones((6, 3)), np.zeros(3)), decoder=dense(np.ones((3, 6)), np.zeros(6)))
+        numbers, _ = evaluation.autoencoder_report(model, some_images(10), np.full(10, 7))
+        assert numbers["silhouette"] is None
+        assert numbers["knn_accuracy"] == 1.0
+
+    def test_names_a_batch_size_of_0(self):
+        with pytest.raises(ValueError, match="Received: batch_size=0"):
+            evaluation.autoencoder_report(None, some_images(10), np.zeros(10, int), batch_size=0)
+
+
+class TestVaeReport:
+    def test_against_numpy(self):
+        model, weights = linear_vae()
+        images, labels = some_images(23), np.arange(23) % 10
+        numbers, mu, log_var = evaluation.vae_report(model, images, labels, draws=3, seed=5, batch_size=10)
+
+        expected_mu = images @ weights["mu"] + weights["mu_bias"]
+        expected_log_var = images @ weights["log_var"] + weights["log_var_bias"]
+        np.testing.assert_allclose(mu, expected_mu, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(log_var, expected_log_var, rtol=1e-5, atol=1e-6)
+
+        # The paper's forms, not those that the code uses: log p of each pixel, and the KL of appendix B.
+        kl = -0.5 * np.sum(1 + expected_log_var - expected_mu**2 - np.exp(expected_log_var), axis=1).mean()
+        reconstructions = []
+        for draw in range(3):
+            noise = np.random.default_rng([5, draw]).standard_normal((23, 2), dtype=np.float32)
+            logits = (expected_mu + np.exp(expected_log_var / 2) * noise) @ weights["decoder"] + weights["decoder_bias"]
+            p = 1 / (1 + np.exp(-logits))
+            log_p = np.sum(images * np.log(p) + (1 - images) * np.log(1 - p), axis=1)
+            reconstructions.append(-log_p.mean())
+        assert numbers["kl"] == pytest.approx(kl, rel=1e-5)
+        assert numbers["reconstruction"] == pytest.approx(np.mean(reconstructions), rel=1e-5)
+        assert numbers["negative_elbo"] == pytest.approx(kl + np.mean(reconstructions), rel=1e-5)
+        standard_error = np.std(reconstructions, ddof=1) / np.sqrt(3)
+        assert numbers["negative_elbo_standard_error"] == pytest.approx(standard_error, rel=1e-3)
+        assert numbers["draws"] == 3
+        assert numbers["log_var_mean"] == pytest.approx(expected_log_var.mean(axis=0), rel=1e-5)
+        assert numbers["knn_accuracy"] == evaluation.knn_accuracy(mu, labels)
+        assert numbers["silhouette"] == evaluation.silhouette(mu, labels)
+
+    def test_known_gaussians(self):
+        # KL(N(1, 1) || N(0, 1)) = 1/2 and KL(N(0, 4) || N(0, 1)) = (4 - 1 - ln 4) / 2; a logit of 0 costs ln 2 a pixel.
+        model = constant_vae(mu=[1.0, 0.0], log_var=[0.0, np.log(4.0)], logits=[0.0] * 6)
+        numbers, _, _ = evaluation.vae_report(model, some_images(10), np.arange(10) % 2, draws=2)
+        assert numbers["kl"] == pytest.approx(0.5 + (3 - np.log(4)) / 2, rel=1e-6)
+        assert numbers["reconstruction"] == pytest.approx(6 * np.log(2), rel=1e-6)
+        assert numbers["negative_elbo_standard_error"] == pytest.approx(0, abs=1e-9)
+        assert numbers["mu_zero_fraction"] == 0.5
+        assert numbers["log_var_zero_fraction"] == 0.5
+        assert numbers["log_var_mean"] == pytest.approx([0, np.log(4)])
+
+    def test_noise_depends_on_the_seed_alone(self):
+        model, _ = linear_vae()
+        images, labels = some_images(23), np.arange(23) % 10
+
+        def bound(**options):
+            return evaluation.vae_report(model, images, labels, draws=2, **options)[0]["negative_elbo"]
+
+        assert bound(seed=1) == bound(seed=1)
+        assert bound(seed=1) == pytest.approx(bound(seed=1, batch_size=7), rel=1e-6)
+        assert bound(seed=1) != bound(seed=2)
+
+    def test_one_draw_has_no_standard_error(self):
+        model, _ = linear_vae()
+        numbers, _, _ = evaluation.vae_report(model, some_images(10), np.zeros(10, int), draws=1)
+        assert numbers["negative_elbo_standard_error"] is None
+        assert numbers["silhouette"] is None
+
+    def test_names_draws_of_0(self):
+        with pytest.raises(ValueError, match="Received: draws=0"):
+            evaluation.vae_report(None, some_images(10), np.zeros(10, int), draws=0)
+
+    def test_names_a_bound_that_is_not_finite(self):
+        model = constant_vae(mu=[np.inf], log_var=[0.0], logits=[0.0] * 6)
+        with pytest.raises(ValueError, match=r"Received: reconstruction=.*, kl=inf"):
+            evaluation.vae_report(model, some_images(10), np.zeros(10, int), draws=1)
+
+    @pytest.mark.parametrize(
+        "images",
+        [np.zeros((10, 28, 28), np.float32), np.zeros((10, 6), np.uint8), np.full((10, 6), np.nan), -some_images(10)],
+    )
+    def test_names_images_it_cannot_use(self, images):
+        with pytest.raises(ValueError, match="Received: "):
+            evaluation.vae_report(None, images, np.zeros(10, int))

@@ -1,0 +1,198 @@
+"""What the two models promise alone: Keras's compile, fit, evaluate, predict, save and load; sizes; their losses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from unsupervised_learning import layers
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+MODELS = [AutoEncoder, VariationalAutoEncoder]
+IMAGES = (np.random.default_rng(1).random((300, 784)) ** 4).astype(np.float32)
+
+
+def compiled(model):
+    model.compile(optimizer=layers.adam())
+    return model
+
+
+def test_parameter_counts_are_2016s():
+    assert AutoEncoder().count_params() == 84_687
+    assert VariationalAutoEncoder().count_params() == 84_840
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_start_is_2016s(model_class):
+    for name, variable in model_class(seed=4).variables_of_2016().items():
+        values = np.asarray(variable)
+        if values.ndim == 1:
+            assert not values.any(), name
+        else:
+            assert np.abs(values).max() <= 0.04, name  # truncated at two stddevs
+            if values.size > 1000:
+                assert values.std() == pytest.approx(0.02 * 0.88, rel=0.05), name  # 0.88: what truncation leaves
+                assert abs(values.mean()) < 0.001, name
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_seed_decides_the_start_and_layers_differ(model_class):
+    first, again, other = (model_class(seed=seed).get_weights() for seed in (0, 0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+    square = [weights for weights in first if weights.shape == (50, 784)]
+    assert square
+    assert not np.array_equal(square[0], first[0].T)
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_fit_evaluate_predict(model_class):
+    model = compiled(model_class(seed=2))
+    before = model.evaluate(IMAGES, verbose=0, return_dict=True)
+    history = model.fit(IMAGES, batch_size=50, epochs=3, validation_data=(IMAGES[:100],), verbose=0).history
+    after = model.evaluate(IMAGES, verbose=0, return_dict=True)
+    assert after["loss"] < before["loss"]
+    assert history["loss"][-1] < history["loss"][0]
+    assert set(history) == set(before) | {f"val_{name}" for name in before}
+    assert int(model.optimizer.iterations) == 18
+    assert model.evaluate(IMAGES, verbose=0, return_dict=True) == after  # the noise of evaluations stays the same
+    prediction = model.predict(IMAGES, verbose=0)
+    assert prediction.shape == (300, 784)
+    assert np.isfinite(prediction).all()
+    if model_class is VariationalAutoEncoder:
+        assert prediction.min() >= 0
+        assert prediction.max() <= 1
+
+
+def test_optimizer_is_the_only_one():
+    model = compiled(AutoEncoder())
+    model.fit(IMAGES, batch_size=100, verbose=0)
+    assert model.optimizer.name.startswith("adam")
+    assert model.optimizer.epsilon == 1e-8
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_unknown_activation_is_refused(model_class):
+    with pytest.raises(ValueError, match=r"relu, elu, lrelu, tanh, sigmoid. Received: activation='swish'"):
+        model_class(activation="swish")
+
+
+@pytest.mark.parametrize("name", list(layers.ACTIVATIONS))
+def test_activations_are_2016s(name):
+    x = np.array([-3.0, -0.5, 0.0, 2.0], np.float32)
+    expected = {
+        "relu": np.maximum(x, 0),
+        "elu": np.where(x > 0, x, np.expm1(x)),
+        "lrelu": np.maximum(0.2 * x, x),
+        "tanh": np.tanh(x),
+        "sigmoid": 1 / (1 + np.exp(-x)),
+    }
+    np.testing.assert_allclose(layers.activation_named(name)(tf.constant(x)), expected[name], rtol=1e-6)
+    assert VariationalAutoEncoder(activation=name)(IMAGES[:2]).shape == (2, 784)
+
+
+def test_autoencoder_loss_in_numpy():
+    model = AutoEncoder(regularization=0.5, seed=1)
+    output = np.asarray(model(IMAGES), np.float64)
+    reconstruction = ((output - IMAGES) ** 2).sum() / 2 / 784
+    regularization = sum((np.asarray(v, np.float64) ** 2).sum() / 2 for v in model.trainable_variables)
+    objective = {name: float(value) for name, value in model.objective(tf.constant(IMAGES)).items()}
+    assert objective["reconstruction"] == pytest.approx(reconstruction, rel=1e-5)
+    assert objective["regularization"] == pytest.approx(regularization, rel=1e-5)
+    assert objective["loss"] == pytest.approx(reconstruction + 0.5 * regularization, rel=1e-5)
+
+
+def test_autoencoder_evaluates_as_batches_of_256_whatever_the_batch():
+    model = compiled(AutoEncoder(seed=1))
+    mse = np.mean((np.asarray(model(IMAGES), np.float64) - IMAGES) ** 2)
+    for batch_size in (7, 300):  # 7: a last batch of 6
+        values = model.evaluate(IMAGES, batch_size=batch_size, verbose=0, return_dict=True)
+        assert values["reconstruction"] == pytest.approx(128 * mse, rel=1e-5)
+        assert values["loss"] == pytest.approx(values["reconstruction"] + 1e-4 * values["regularization"], rel=1e-6)
+
+
+def test_vae_loss_in_numpy():
+    model = VariationalAutoEncoder(kl_weight=3.0, regularization=0.01, seed=1)
+    for variable in model.trainable_variables:  # far from the start, where everything is near zero
+        variable.assign(variable * 20)
+    noise = np.random.default_rng(5).standard_normal((300, 3)).astype(np.float32)
+    mu, log_var = (np.asarray(head, np.float64) for head in model.encoder(IMAGES))
+    logits = np.asarray(model.decoder((mu + np.exp(log_var / 2) * noise).astype(np.float32)), np.float64)
+    reconstruction = (np.logaddexp(0, logits) - IMAGES * logits).sum(axis=1)
+    kl = -0.5 * (1 + log_var - mu**2 - np.exp(log_var)).sum(axis=1)
+    regularization = sum((np.asarray(v, np.float64) ** 2).sum() / 2 for v in model.trainable_variables)
+    objective = model.objective(tf.constant(IMAGES), tf.constant(noise))
+    np.testing.assert_allclose(objective["reconstruction"], reconstruction, rtol=1e-4)
+    np.testing.assert_allclose(objective["kl"], kl, rtol=1e-3, atol=1e-5)
+    expected = (reconstruction + 3.0 * kl).mean() + 0.01 * regularization
+    assert float(objective["loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_vae_evaluation_averages_over_images():
+    model = compiled(VariationalAutoEncoder(seed=1))
+    uneven = model.evaluate(IMAGES[:100], batch_size=99, verbose=0, return_dict=True)
+    whole = model.evaluate(IMAGES[:100], batch_size=100, verbose=0, return_dict=True)
+    assert uneven["kl"] == pytest.approx(whole["kl"], rel=1e-4)  # has no noise: would be off if batches weighed the same
+
+
+def test_relu_heads_cannot_be_negative():
+    heads = VariationalAutoEncoder(relu_heads=True).encoder(IMAGES)
+    assert min(float(tf.reduce_min(head)) for head in heads) == 0.0
+    heads = VariationalAutoEncoder().encoder(IMAGES)
+    assert min(float(tf.reduce_min(head)) for head in heads) < 0.0
+
+
+def test_noise_is_a_function_of_seed_stream_and_position():
+    def noise(seed, stream, position):
+        return layers.named_noise((20_000, 3), seed, stream, tf.constant(position)).numpy()
+
+    base = noise(0, layers.TRAINING_NOISE, 7)
+    np.testing.assert_array_equal(base, noise(0, layers.TRAINING_NOISE, 7))
+    for other in (noise(1, 1, 7), noise(0, layers.EVALUATION_NOISE, 7), noise(0, layers.TRAINING_NOISE, 8)):
+        assert abs(np.corrcoef(base.ravel(), other.ravel())[0, 1]) < 0.05
+    assert abs(base.mean()) < 0.02
+    assert base.std() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_config_makes_the_model_again(model_class):
+    model = model_class(z_dim=5, activation="elu", regularization=0.1, seed=9)
+    again = model_class.from_config(model.get_config())
+    assert again.get_config() == model.get_config()
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+
+
+def test_saved_models_load_in_a_new_process_with_identical_outputs(tmp_path):
+    """Also their optimizers: one more step of training ends at the same weights."""
+    np.save(tmp_path / "images.npy", IMAGES[:64])
+    for model_class in MODELS:
+        model = compiled(model_class(z_dim=4, seed=3))
+        model.fit(IMAGES, batch_size=100, verbose=0)
+        model.save(tmp_path / f"{model_class.__name__}.keras")
+        np.save(tmp_path / f"{model_class.__name__}.npy", model.predict(IMAGES[:64], verbose=0))
+        model.train_on_batch(IMAGES[:64])
+        np.save(tmp_path / f"{model_class.__name__}_after.npy", model.predict(IMAGES[:64], verbose=0))
+    program = f"""
+import numpy as np
+from unsupervised_learning import autoencoder, vae
+import keras
+images = np.load("images.npy")
+for name in {[model_class.__name__ for model_class in MODELS]}:
+    model = keras.models.load_model(name + ".keras")
+    np.testing.assert_array_equal(model.predict(images, verbose=0), np.load(name + ".npy"))
+    model.train_on_batch(images)
+    np.testing.assert_array_equal(model.predict(images, verbose=0), np.load(name + "_after.npy"))
+print("identical")
+"""
+    environment = {"PYTHONPATH": str(Path(__file__).parent.parent), "PATH": "", "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "identical\n", done.stderr
+
+
+def test_models_are_registered_for_loading():
+    assert keras.saving.get_registered_name(AutoEncoder) == "unsupervised_learning>AutoEncoder"

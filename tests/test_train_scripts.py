@@ -1,0 +1,450 @@
+"""The scripts as a user starts them: flags, files, summaries, going on after a stop, and mistakes answered in one line."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import REPOSITORY
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.util import tensor_util
+
+from unsupervised_learning import autoencoder, vae  # noqa: F401 (registers the classes for load_model)
+
+SCRIPTS = ["train_ae.py", "train_vae.py"]
+AE_SCALARS = {"Loss", "Encoder_loss", "Reg_loss"}
+AE_HISTOGRAMS = {f"{kind}_fc{layer}" for kind in "Wb" for layer in range(1, 7)}
+VAE_OPS = {f"encoder/{name}" for name in ("hfc_1", "hfc_2", "mu", "log_var")} | {"decoder/hdfc_1", "decoder/hdfc_2"}
+VAE_VARIABLES = {f"encoder/{kind}_fc{layer}" for kind in "Wb" for layer in range(1, 5)}
+VAE_VARIABLES |= {f"decoder/{kind}d_fc{layer}" for kind in "Wb" for layer in range(1, 4)}
+TAGS_OF_2016 = {
+    "train_ae.py": {"scalars": AE_SCALARS, "histograms": AE_HISTOGRAMS, "images": {"Input", "Output"}},
+    "train_vae.py": {
+        "scalars": {"Reg_loss", "total_loss"} | {f"{op}/sparsity" for op in VAE_OPS},
+        "histograms": {"Entropy_loss", "KL_Divergence"}
+        | {f"{op}/activation" for op in VAE_OPS}
+        | VAE_VARIABLES
+        | {f"{variable}/gradient" for variable in VAE_VARIABLES},
+        "images": {"Input", "Output"},
+    },
+}
+SUMMARY_EVERY = {"train_ae.py": 100, "train_vae.py": 500}
+
+
+def small(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
+    return ["--data_dir", str(idx_dir), "--logs_dir", str(logs_dir), "--batch_size=32", *more]
+
+
+def read_events(logs_dir: Path) -> dict[tuple[str, str], dict[int, np.ndarray]]:
+    """(plugin, tag) → iteration → value; a value written twice for one iteration fails."""
+    values: dict[tuple[str, str], dict[int, np.ndarray]] = defaultdict(dict)
+    for path in sorted(logs_dir.glob("events.out.tfevents.*")):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                key = (value.metadata.plugin_data.plugin_name, value.tag)
+                assert event.step not in values[key], f"{key} twice at {event.step}"
+                values[key][event.step] = tensor_util.make_ndarray(value.tensor) if value.HasField("tensor") else value
+    return values
+
+
+def final_weights(logs_dir: Path) -> dict[str, np.ndarray]:
+    """Every number in the newest checkpoint but the seconds it took and how often it was saved."""
+    reader = tf.train.load_checkpoint(str(logs_dir))
+    names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
+    return {name: reader.get_tensor(name) for name in names if not name.startswith(("seconds", "save_counter"))}
+
+
+def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
+    assert first.keys() == second.keys()
+    assert any("optimizer" in name for name in first)
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+# What a run leaves
+
+
+@pytest.fixture(scope="session")
+def finished(idx_dir, tmp_path_factory) -> dict[str, Path]:
+    """Each script's finished run of 1,101 iterations, in a real process."""
+    runs = {}
+    processes = {}
+    for script in SCRIPTS:
+        runs[script] = tmp_path_factory.mktemp("finished") / script.removesuffix(".py")
+        arguments = small(idx_dir, runs[script], "--max_iterations=1101", "--seed=3", "--z_dim=2")
+        processes[script] = start(script, *arguments)
+    for process in processes.values():
+        out, err = process.communicate(timeout=280)
+        assert process.returncode == 0, err
+        assert "WARNING: All log messages" not in err  # TensorFlow's own noise
+        assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
+        assert "1,101/1,101" in out
+        assert "iterations/s" in out
+    return runs
+
+
+def start(script: str, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, script, *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_tag_of_2016_is_there_at_every_step(script, finished):
+    events = read_events(finished[script])
+    steps = list(range(0, 1101, SUMMARY_EVERY[script]))
+    for plugin, tags in TAGS_OF_2016[script].items():
+        for tag in tags:
+            assert sorted(events[plugin, tag]) == steps, (plugin, tag)
+    named = {tag for plugin, tag in events if plugin in TAGS_OF_2016[script] and not tag.startswith("ours/")}
+    assert named == set.union(*TAGS_OF_2016[script].values())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_our_own_tags(script, finished):
+    events = read_events(finished[script])
+    losses = {"loss", "reconstruction", "regularization"} | ({"kl"} if script == "train_vae.py" else set())
+    for plugin, tag in [("scalars", f"ours/validation/{name}") for name in losses] + [
+        ("images", "ours/reconstructions"),
+        ("images", "ours/samples"),
+    ]:
+        assert sorted(events[plugin, tag]) == [0, 1000], tag
+    assert sorted(events["images", "ours/latent_scatter"]) == [0]
+    hparams = next(value for (plugin, _), value in events.items() if plugin == "hparams")
+    assert len(hparams) > 0
+
+
+def test_hyperparameters_reach_the_hparams_plugin(finished):
+    for path in finished["train_vae.py"].glob("events.out.tfevents.*"):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "hparams":
+                    content = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+                    if content.HasField("session_start_info"):
+                        hparams = content.session_start_info.hparams
+                        assert hparams["z_dim"].number_value == 2
+                        assert hparams["activation"].string_value == "relu"
+                        assert hparams["relu_heads"].bool_value is False
+                        return
+    pytest.fail("no hyperparameters")
+
+
+def test_histograms_and_images_hold_the_values(finished):
+    events = read_events(finished["train_vae.py"])
+    mu = events["histograms", "encoder/mu/activation"][500]
+    assert mu[:, 2].sum() == 32 * 2  # batch · z_dim
+    assert events["histograms", "decoder/Wd_fc3/gradient"][0][:, 2].sum() == 50 * 784
+    assert events["histograms", "encoder/b_fc1"][0][:, :2].max() == 0  # before the first update
+    assert 0 <= float(events["scalars", "encoder/hfc_1/sparsity"][0]) <= 1
+    assert float(events["scalars", "encoder/mu/sparsity"][500]) == 0
+    width, height, *images = events["images", "Output"][500]
+    assert (int(width), int(height), len(images)) == (28, 28, 2)
+    losses = events["histograms", "Entropy_loss"][500]
+    assert losses[:, 2].sum() == 32
+    assert float(events["scalars", "total_loss"][1000]) < float(events["scalars", "total_loss"][0])
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_records_of_a_run(script, finished):
+    config = json.loads((finished[script] / "config.json").read_text())
+    assert config["settings"]["seed"] == 3
+    assert config["settings"]["batch_size"] == 32
+    assert config["data"]["name"] == "mnist"
+    assert config["data"]["comparable"] is False
+    assert len(config["data"]["checksum"]) == 64
+    assert config["versions"]["keras"] == keras.__version__
+    results = json.loads((finished[script] / "results.json").read_text())
+    numbers = ["test_l2", "test_mse"] if script == "train_ae.py" else ["reconstruction", "kl", "negative_elbo"]
+    for name in [*numbers, "knn_accuracy", "training_seconds"]:
+        assert results[name] > 0, name
+    assert results["pca"]["components"] == 2
+    assert results["iterations"] == 1101
+    assert "original_2016" not in results  # these are not MNIST's images
+    if script == "train_vae.py":
+        assert results["negative_elbo"] == pytest.approx(results["reconstruction"] + results["kl"])
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_figures_and_projector(script, finished):
+    names = {"latent_scatter", "reconstructions", "samples", "manifold"}
+    names |= {"latent_scatter_0"} if script == "train_ae.py" else {"latent_scatter_mu"}
+    figures = finished[script] / "figures"
+    assert {path.name for path in figures.iterdir()} == {f"{name}.png" for name in names}
+    for path in figures.iterdir():
+        assert tf.io.decode_png(path.read_bytes()).shape[0] > 200
+    projector = finished[script] / "projector"
+    assert np.loadtxt(projector / "latents.tsv").shape == (100, 2)
+    assert np.loadtxt(projector / "labels.tsv").shape == (100,)
+    assert tf.io.decode_png((projector / "sprite.png").read_bytes()).shape[:2] == (280, 280)
+    assert "projector/latents.tsv" in (finished[script] / "projector_config.pbtxt").read_text()
+
+
+def test_latent_dumps_have_2016s_format(finished):
+    logs_dir = finished["train_ae.py"]
+    assert {path.name for path in logs_dir.glob("checkpoint*.txt")} == {"checkpoint0.txt", "checkpoint1000.txt"}
+    lines = (logs_dir / "checkpoint1000.txt").read_text().splitlines()
+    assert len(lines) == 100
+    number = r"-?\d\.\d{18}e[+-]\d\d"
+    assert all(re.fullmatch(rf"{number} {number} {number}", line) for line in lines)
+    table = np.loadtxt(logs_dir / "checkpoint1000.txt")
+    assert np.abs(table[:, :2]).max() < 1
+    assert set(table[:, 2]) <= set(range(10))
+
+
+def test_z_vae_output_has_2016s_format(finished):
+    lines = (finished["train_vae.py"] / "z_vae_output.csv").read_text().splitlines()
+    assert len(lines) == 100
+    assert all(re.fullmatch(r"(-?[\d.]+(e-\d\d)?,){2}\d\.0", line) for line in lines)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_dump_and_model_belong_to_the_weights(script, finished, idx_dir):
+    model = keras.models.load_model(finished[script] / "model.keras")
+    images = np.frombuffer((idx_dir / "t10k-images-idx3-ubyte").read_bytes()[16:], np.uint8).reshape(100, 784)
+    encoded = model.encoder(images.astype(np.float32) / 255)
+    latents = np.loadtxt(finished[script] / "projector" / "latents.tsv")
+    np.testing.assert_allclose(encoded[0] if script == "train_vae.py" else encoded, latents, rtol=1e-4, atol=1e-5)
+
+
+def test_checkpoints_kept(idx_dir, tmp_path, run_script):
+    run = run_script("train_ae.py", *small(idx_dir, tmp_path / "ae", "--max_iterations=6002"))
+    assert run.status == 0, run.err
+    steps = sorted(int(path.stem.split("-")[1]) for path in (tmp_path / "ae").glob("model.ckpt-*.index"))
+    assert steps == [3000, 4000, 5000, 6000, 6002]
+
+
+# Going on
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_going_on_equals_one_run(script, finished, idx_dir, tmp_path, run_script):
+    """550 + 551 iterations end where 1,101 do, and each summary is written once."""
+    arguments = small(idx_dir, tmp_path / "run", "--seed=3", "--z_dim=2")
+    first = run_script(script, *arguments, "--max_iterations=550")
+    assert first.status == 0, first.err
+    second = run_script(script, *arguments, "--max_iterations=1101")
+    assert second.status == 0, second.err
+    assert "Model restored: iteration 550" in second.out
+    assert_same(final_weights(tmp_path / "run"), final_weights(finished[script]))
+    events, whole = read_events(tmp_path / "run"), read_events(finished[script])
+    for key, values in whole.items():
+        if key[0] == "scalars":
+            assert {step: float(value) for step, value in events[key].items()} == {
+                step: float(value) for step, value in values.items()
+            }, key
+        assert sorted(events[key]) == sorted(values), key
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_kill_9_and_going_on_equals_one_run(script, finished, idx_dir, tmp_path):
+    """A real process, killed past iteration 1,000 where the checkpoint is; then started again."""
+    logs_dir = tmp_path / "run"
+    arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2")
+    process = start(script, *arguments, "--max_iterations=1000000")
+    wait_for(lambda: list(logs_dir.glob("model.ckpt-1000.index")), process)
+    wait_for(lambda: "model.ckpt-1000" in (logs_dir / "checkpoint").read_text(), process)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    for path in logs_dir.glob("model.ckpt-[2-9]*"):
+        path.unlink()  # a slow signal: more was done than is compared here
+    process = start(script, *arguments, "--max_iterations=1101")
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err
+    assert "Model restored: iteration 1,000" in out
+    assert_same(final_weights(logs_dir), final_weights(finished[script]))
+    events, whole = read_events(logs_dir), read_events(finished[script])
+    assert {key: sorted(values) for key, values in events.items()} == {key: sorted(values) for key, values in whole.items()}
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(sent, finished, idx_dir, tmp_path):
+    logs_dir = tmp_path / "run"
+    arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2", "--max_iterations=1000000")
+    process = start("train_vae.py", *arguments)
+    wait_for(lambda: list(logs_dir.glob("events.*")) and list(logs_dir.glob("model.ckpt-0.index")), process)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + sent, err
+    assert "Traceback" not in err
+    stopped = re.search(r"Stopped and saved at iteration ([\d,]+)\. To go on, type the same again: (.*)", out)
+    assert stopped, out
+    assert stopped[2].startswith("python train_vae.py --data_dir")
+    assert tf.train.latest_checkpoint(str(logs_dir)).endswith(f"-{stopped[1].replace(',', '')}")
+    assert not (logs_dir / "results.json").exists()
+
+
+def test_finished_run_says_so_and_rewrites_its_outputs(idx_dir, tmp_path, run_script):
+    logs_dir = tmp_path / "run"
+    arguments = small(idx_dir, logs_dir, "--max_iterations=150")
+    assert run_script("train_ae.py", *arguments).status == 0
+    before = final_weights(logs_dir)
+    results = json.loads((logs_dir / "results.json").read_text())
+    events = read_events(logs_dir)
+    (logs_dir / "results.json").unlink()
+    (logs_dir / "figures" / "samples.png").unlink()
+    again = run_script("train_ae.py", *arguments)
+    assert again.status == 0
+    assert "Finished already, with 150 iterations" in again.out
+    assert json.loads((logs_dir / "results.json").read_text()) == results
+    assert (logs_dir / "figures" / "samples.png").exists()
+    assert_same(before, final_weights(logs_dir))
+    assert read_events(logs_dir).keys() == events.keys()
+
+
+def test_event_files_of_others_are_left_alone(idx_dir, tmp_path, run_script):
+    other = tmp_path / "events.out.tfevents.1.other"
+    other.write_bytes(b"not ours")
+    assert run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2")).status == 0
+    assert other.read_bytes() == b"not ours"
+
+
+# Mistakes
+
+
+def assert_refused(run, *parts: str) -> None:
+    assert run.status == 2, run
+    lines = [line for line in run.err.splitlines() if not line.startswith("WARNING")]
+    assert len(lines) == 1, run.err
+    assert re.match(r"train_\w+\.py: error: ", lines[0])
+    for part in parts:
+        assert part in lines[0], lines[0]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    ("argument", "parts"),
+    [
+        ("--batch_size=0", ["batch_size", "0"]),
+        ("--batch_size=-4", ["batch_size", "-4"]),
+        ("--batch_size=many", ["batch_size", "many"]),
+        ("--max_iterations=0", ["max_iterations", "0"]),
+        ("--z_dim=0", ["z_dim", "0"]),
+        ("--z_dim=100000", ["z_dim", "100000"]),
+        ("--seed=-1", ["seed", "-1"]),
+        ("--learning_rate=0", ["learning_rate", "0", "above 0"]),
+        ("--learning_rate=nan", ["learning_rate", "nan"]),
+        ("--learning_rate=inf", ["learning_rate", "inf"]),
+        ("--regularization=-1", ["regularization", "-1"]),
+        ("--activation=swish", ["activation", "swish", "relu", "sigmoid"]),
+        ("--dataset=cifar", ["dataset", "cifar", "kmnist"]),
+        ("--no_such_flag=1", ["no_such_flag"]),
+        ("stray", ["stray"]),
+        ("--logs_dir=", ["logs_dir"]),
+        ("--data_dir=/no/such/folder", ["/no/such/folder"]),
+    ],
+)
+def test_wrong_flags_are_refused_in_one_line(script, argument, parts, tmp_path, run_script):
+    arguments = [] if argument.startswith("--logs_dir") else [f"--logs_dir={tmp_path / 'run'}"]
+    assert_refused(run_script(script, *arguments, argument), *parts)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+def test_wrong_kl_weight(value, tmp_path, run_script):
+    assert_refused(run_script("train_vae.py", f"--logs_dir={tmp_path / 'run'}", f"--kl_weight={value}"), "kl_weight", value)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_logs_dir_that_cannot_be_is_refused_before_data_is_loaded(script, tmp_path, run_script):
+    file = tmp_path / "file"
+    file.write_text("kept")
+    for logs_dir in (file, file / "below"):
+        # The data_dir is wrong too: were the data loaded first, that would be the error.
+        assert_refused(run_script(script, f"--logs_dir={logs_dir}", "--data_dir=/no/such/folder"), str(logs_dir), "is a file")
+    assert_refused(run_script(script, "--logs_dir=/proc/run", "--data_dir=/no/such/folder"), "/proc/run", "writable")
+    assert file.read_text() == "kept"
+
+
+def test_batch_larger_than_the_data_is_refused(idx_dir, tmp_path, run_script):
+    run = run_script("train_ae.py", f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}", "--batch_size=551")
+    assert_refused(run, "551", "550")
+    assert not (tmp_path / "run").exists()
+
+
+def test_logs_dir_of_other_settings_is_refused(idx_dir, tmp_path, run_script):
+    logs_dir = tmp_path / "run"
+    assert run_script("train_vae.py", *small(idx_dir, logs_dir, "--max_iterations=2", "--relu_heads")).status == 0
+    kept = {path: path.read_bytes() for path in logs_dir.iterdir() if path.is_file()}
+    run = run_script("train_vae.py", *small(idx_dir, logs_dir, "--max_iterations=4", "--seed=1"))
+    assert_refused(run, "seed is 0 there and 1 here", "--relu_heads=true", "--seed=0", "--logs_dir")
+    run = run_script("train_ae.py", *small(idx_dir, logs_dir, "--max_iterations=4"))
+    assert_refused(run, "VariationalAutoEncoder", "AutoEncoder", "--logs_dir")
+    run = run_script("train_vae.py", "--dataset=digits", f"--logs_dir={logs_dir}", "--batch_size=32", "--relu_heads")
+    assert_refused(run, "other data", "--dataset=mnist", "digits")
+    (logs_dir / "config.json").write_text('{"model": 1')
+    assert_refused(run_script("train_vae.py", *small(idx_dir, logs_dir, "--relu_heads")), "config.json")
+    (logs_dir / "config.json").unlink()
+    assert_refused(run_script("train_vae.py", *small(idx_dir, logs_dir, "--relu_heads")), "no config.json")
+    kept.pop(logs_dir / "config.json")
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+def test_unreadable_checkpoint_is_one_line(idx_dir, tmp_path, run_script):
+    logs_dir = tmp_path / "run"
+    arguments = small(idx_dir, logs_dir, "--max_iterations=2")
+    assert run_script("train_ae.py", *arguments).status == 0
+    newest = next(logs_dir.glob("model.ckpt-2.data*"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert_refused(run_script("train_ae.py", *arguments), "model.ckpt-2")
+
+
+def test_losses_that_are_not_finite_stop_the_run(idx_dir, tmp_path, run_script):
+    run = run_script("train_ae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=400", "--learning_rate=1e30"))
+    assert_refused(run, "not finite", "learning_rate", "model.ckpt-0")
+
+
+# Help and data
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help(script, run_script):
+    run = run_script(script, "--help")
+    assert "Trains the 2016 post's" in run.out
+    for flag in ("batch_size", "logs_dir", "regularization", "learning_rate", "z_dim", "activation", "dataset", "data_dir"):
+        assert f"--{flag}" in run.out or f"--[no]{flag}" in run.out
+    assert ("--[no]relu_heads" in run.out) == (script == "train_vae.py")
+
+
+def test_digits_are_what_is_left_without_mnist_and_network(tmp_path):
+    """The README's first command on a machine with neither: in a real process, by default flags."""
+    environment = {**os.environ, "HOME": str(tmp_path), "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    environment.pop("TFDS_DATA_DIR", None)
+    arguments = ["--max_iterations=2", f"--logs_dir={tmp_path / 'run'}"]
+    done = subprocess.run(
+        [sys.executable, "train_vae.py", *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "NOT comparable" in done.stderr
+    assert "VAE on digits" in done.stdout
+    for name in ("config.json", "results.json"):
+        record = json.loads((tmp_path / "run" / name).read_text())
+        assert record["data"] == "digits" or record["data"]["name"] == "digits"
+    refused = subprocess.run(
+        [sys.executable, "train_vae.py", "--dataset=mnist", *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("train_vae.py: error: cannot find mnist")
+    assert len(refused.stderr.splitlines()) == 1

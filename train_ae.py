@@ -1,0 +1,39 @@
+"""Trains the 2016 post's autoencoder: six fully connected layers, a 3-D code, L2 loss.
+
+Writes TensorBoard summaries, checkpoints, latent dumps, figures and results to --logs_dir. Run it again to go on.
+"""
+
+from absl import flags
+
+from unsupervised_learning import command_line, data, layers, outputs, summaries, training
+from unsupervised_learning.autoencoder import AutoEncoder
+
+FLAGS = flags.FLAGS
+EXPERIMENT = training.Experiment(
+    name="Autoencoder",
+    record=summaries.autoencoder_record,
+    summary_every=100,  # 2016
+    scatter_every=5_000,  # our choice
+    write_outputs=outputs.write_autoencoder,
+    dump=outputs.dump_codes,
+)
+
+
+def main() -> int:
+    """Train as the flags say."""
+    logs_dir = training.usable_logs_dir()
+    dataset = data.load(FLAGS.dataset, FLAGS.data_dir)
+    model = AutoEncoder(FLAGS.z_dim, FLAGS.activation, FLAGS.regularization, FLAGS.seed)
+    model.compile(optimizer=layers.adam(FLAGS.learning_rate))
+    return training.run(model, dataset, logs_dir, EXPERIMENT)
+
+
+if __name__ == "__main__":
+    command_line.define_flags(
+        logs_dir="logs/MNIST_logs/",
+        max_iterations=20_001,
+        regularization=1e-4,
+        activation="tanh",
+        activations=list(layers.ACTIVATIONS),
+    )
+    command_line.launch(main)

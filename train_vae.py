@@ -1,0 +1,43 @@
+"""Trains the 2016 post's variational autoencoder, in its fixed form or, with --relu_heads, its first.
+
+Writes TensorBoard summaries, checkpoints, figures and results to --logs_dir. Run it again to go on.
+"""
+
+from absl import flags
+
+from unsupervised_learning import command_line, data, layers, outputs, summaries, training
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+FLAGS = flags.FLAGS
+EXPERIMENT = training.Experiment(
+    name="VAE",
+    record=summaries.vae_record,
+    summary_every=500,  # 2016
+    scatter_every=10_000,  # our choice
+    write_outputs=outputs.write_vae,
+)
+
+
+def main() -> int:
+    """Train as the flags say."""
+    logs_dir = training.usable_logs_dir()
+    dataset = data.load(FLAGS.dataset, FLAGS.data_dir)
+    model = VariationalAutoEncoder(
+        FLAGS.z_dim, FLAGS.activation, FLAGS.relu_heads, FLAGS.kl_weight, FLAGS.regularization, FLAGS.seed
+    )
+    model.compile(optimizer=layers.adam(FLAGS.learning_rate))
+    return training.run(model, dataset, logs_dir, EXPERIMENT)
+
+
+if __name__ == "__main__":
+    command_line.define_flags(
+        logs_dir="logs/MNIST_VAE_logs/",
+        max_iterations=100_001,
+        regularization=1e-5,
+        activation="relu",
+        activations=list(layers.ACTIVATIONS),
+    )
+    flags.DEFINE_bool("relu_heads", False, "Put a relu on mu and log_var too, as the first published run did.")
+    flags.DEFINE_float("kl_weight", 1.0, "Weight of the KL divergence in the loss.")
+    command_line.require_number("kl_weight")
+    command_line.launch(main)

@@ -1,0 +1,88 @@
+"""The scripts' shared flags, and their answers to a user's mistakes: one line on stderr and exit status 2."""
+
+import math
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from absl import app, flags, logging
+
+from unsupervised_learning import data
+
+FLAGS = flags.FLAGS
+USAGE_ERROR = 2  # exit status, as argparse has it
+KILLED = 128  # plus the signal's number: exit status, as shells have it
+
+
+class RunError(ValueError):
+    """A run cannot start or go on; the message is one line for the user."""
+
+
+def define_flags(*, logs_dir: str, max_iterations: int, regularization: float, activation: str, activations: list[str]):
+    """Define the flags that the scripts share, with the script's defaults. Names and defaults are 2016's where it had them."""
+    flags.disclaim_key_flags()  # so that absl lists them as the script's own
+    flags.DEFINE_string("logs_dir", logs_dir, "Where the run is kept, and found again to go on with it.")
+    flags.DEFINE_integer("max_iterations", max_iterations, "Iterations in all, over all resumed runs.", 1, 2**31 - 1)
+    flags.DEFINE_integer("batch_size", 256, "Images in a batch.", 1)
+    flags.DEFINE_float("learning_rate", 1e-3, "Adam's learning rate.")
+    flags.DEFINE_float("regularization", regularization, "Weight of the L2 term over all weights and biases.")
+    flags.DEFINE_integer("z_dim", 3, "Size of the code.", 1, 784)
+    flags.DEFINE_enum("activation", activation, activations, "Activation of the hidden layers.")
+    flags.DEFINE_integer("seed", 0, "Seed of the weights, the batches and the noise.", 0, 2**31 - 1)
+    flags.DEFINE_enum(
+        "dataset", "auto", list(data.DATASETS), "What to train on; auto is mnist, or digits where there is no MNIST."
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "Folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
+    )
+    require_number("learning_rate", above_zero=True)
+    require_number("regularization")
+    flags.register_validator("logs_dir", bool, "must be the path of a folder")
+
+
+def require_number(name: str, above_zero: bool = False) -> None:
+    """Refuse values of a float flag that are negative or not finite (absl's own bounds let nan and inf pass)."""
+    flags.register_validator(
+        name,
+        lambda value: math.isfinite(value) and (value > 0 if above_zero else value >= 0),
+        f"must be a finite number {'above 0' if above_zero else 'not below 0'}",
+    )
+
+
+def launch(main: Callable[[], int | None]) -> None:
+    """Run a script: parse flags, call `main`, turn a user's mistakes into one line on stderr and exit status 2."""
+
+    def parse(arguments: list[str]) -> list[str]:
+        try:
+            rest = FLAGS(arguments)
+        except flags.Error as error:
+            fail(str(error))
+        if len(rest) > 1:
+            fail(f"takes flags only, as in --seed=1. Received: {' '.join(rest[1:])}")
+        return rest
+
+    def run(_: list[str]) -> int | None:
+        logging.set_verbosity(logging.WARNING)  # TensorFlow reports every checkpoint at the level below
+        try:
+            return main()
+        except (RunError, data.DataError) as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            print(f"\nInterrupted; the last checkpoint holds. To go on, type the same again: {command()}", file=sys.stderr)
+            return KILLED + signal.SIGINT
+
+    app.run(run, flags_parser=parse)
+
+
+def fail(message: str) -> NoReturn:
+    """End the program with one line."""
+    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(USAGE_ERROR)
+
+
+def command() -> str:
+    """The command line that started this run."""
+    return shlex.join(["python", *sys.argv])

@@ -1,0 +1,151 @@
+"""What a run leaves in its logs_dir beside checkpoints and event files: dumps, figures, the model, and results.json.
+
+Each file appears whole or not at all: it is written under another name and then renamed.
+"""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from unsupervised_learning import data, evaluation, plots, summaries
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+Json = dict[str, Any]
+
+# The original's results on MNIST's test set, by replaying its checkpoints: the autoencoder's run 5 at 20,000, both VAEs at
+# 100,000. Losses in nats but for the autoencoder's L2, which is l2_loss / 784 of a batch of 256.
+RESULTS_OF_2016 = {
+    "autoencoder": {"test_l2": 4.447, "test_mse": 0.03474, "knn_accuracy": 0.819, "silhouette": 0.117},
+    "vae_first": {"reconstruction": 161.0, "kl": 13.9, "negative_elbo": 174.85, "knn_accuracy": 0.719},
+    "vae_fixed": {"reconstruction": 125.1, "kl": 8.59, "negative_elbo": 133.65, "knn_accuracy": 0.840},
+}
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file so that a reader, or a crash, finds the old one or the new one and nothing between."""
+    new = path.with_name(f"new-{path.name}")
+    new.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(new, path)
+
+
+def write_json(path: Path, content: Json) -> None:
+    """Write indented JSON."""
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    write_atomically(path, png.getvalue())
+
+
+def write_table(path: Path, columns: tuple[np.ndarray, np.ndarray], **format_options: Any) -> None:
+    """Write codes [n, d] and labels [n] as n lines of d + 1 numbers, with `numpy.savetxt`'s options."""
+    text = io.StringIO()
+    np.savetxt(text, np.column_stack(columns), **format_options)
+    write_atomically(path, text.getvalue())
+
+
+def dump_codes(logs_dir: Path, model: AutoEncoder, test: data.Split, iteration: int) -> None:
+    """2016's `checkpoint<step>.txt`: the test images' codes and labels, before that iteration's update."""
+    codes = summaries.codes(model, data.to_unit_interval(test.images))
+    write_table(logs_dir / f"checkpoint{iteration}.txt", (codes, test.labels))
+
+
+def write_autoencoder(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset) -> Json:
+    """Everything a finished autoencoder's run leaves; returns the results."""
+    images = data.to_unit_interval(dataset.test.images)
+    report, codes = evaluation.autoencoder_report(model, images, dataset.test.labels)
+    figures = {"latent_scatter": plots.latent_scatter(codes, dataset.test.labels, "Autoencoder: codes of the test set")}
+    start = logs_dir / "checkpoint0.txt"
+    if start.exists():
+        at_start = np.loadtxt(start)
+        figures["latent_scatter_0"] = plots.latent_scatter(
+            at_start[:, :-1], at_start[:, -1].astype(int), "Autoencoder: codes of the test set before training"
+        )
+    if model.z_dim == 2:
+        values = np.linspace(-0.95, 0.95, 20)  # tanh's codes lie in (-1, 1)
+        figures["manifold"] = manifold(model.decoder, values, "Autoencoder: images decoded over the code")
+    write_common(logs_dir, model, dataset, codes, figures)
+    return {**report, **baseline(dataset, model.z_dim), **beside_2016("autoencoder", model, dataset)}
+
+
+def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: data.Dataset) -> Json:
+    """Everything a finished VAE's run leaves; returns the results."""
+    images, labels = data.to_unit_interval(dataset.test.images), dataset.test.labels
+    report, mu, log_var = evaluation.vae_report(model, images, labels)
+    noise = np.random.default_rng(model.seed).standard_normal(mu.shape)
+    latents = mu + np.exp(log_var / 2) * noise
+    # 2016's file: sampled z and the label as a float, in Python 2's 12 digits.
+    write_table(logs_dir / "z_vae_output.csv", (latents, labels), fmt=["%.12g"] * model.z_dim + ["%.1f"], delimiter=",")
+    figures = {
+        "latent_scatter": plots.latent_scatter(latents, labels, "VAE: sampled z of the test set"),
+        "latent_scatter_mu": plots.latent_scatter(mu, labels, "VAE: mean of z, test set"),
+    }
+    if model.z_dim == 2:
+        # Evenly spaced in the prior's probability (Kingma & Welling 2013, figure 4).
+        values = np.array([NormalDist().inv_cdf(p) for p in np.linspace(0.02, 0.98, 20)])
+        figures["manifold"] = manifold(model.decode, values, "VAE: images decoded over the latent plane")
+    write_common(logs_dir, model, dataset, mu, figures)
+    form = "vae_first" if model.relu_heads else "vae_fixed"
+    return {**report, **baseline(dataset, model.z_dim), **beside_2016(form, model, dataset)}
+
+
+def write_common(
+    logs_dir: Path,
+    model: AutoEncoder | VariationalAutoEncoder,
+    dataset: data.Dataset,
+    latents: np.ndarray,
+    figures: dict[str, Figure],
+) -> None:
+    """The model, the projector's files, and the figures that both models have beside the given ones."""
+    shown = data.to_unit_interval(dataset.test.images[:40])
+    figures["reconstructions"] = plots.reconstructions(shown, np.asarray(model(shown)), "Test images and their reconstructions")
+    prior = "z ~ N(0, 1)" if isinstance(model, VariationalAutoEncoder) else "codes drawn evenly from (−1, 1)"
+    figures["samples"] = plots.image_grid(summaries.decoded_samples(model), f"Images decoded from {prior}")
+    folder = logs_dir / "figures"
+    folder.mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        write_figure(folder / f"{name}.png", figure)
+    summaries.write_projector(logs_dir, latents, dataset.test)
+    new = logs_dir / "new-model.keras"
+    model.save(new)
+    os.replace(new, logs_dir / "model.keras")
+
+
+def manifold(decode: Callable, values: np.ndarray, title: str) -> Figure:
+    """Images decoded at each point of the grid values × values of a two-dimensional latent."""
+    latents = np.stack(np.meshgrid(values, values, indexing="xy"), axis=-1).reshape(-1, 2)  # z1 across, z2 upwards
+    images = np.asarray(decode(latents.astype(np.float32)))
+    return plots.manifold(images.reshape(len(values), len(values), -1), values, title)
+
+
+def baseline(dataset: data.Dataset, components: int) -> Json:
+    """PCA with as many components, fitted on the training images."""
+    train, test = data.to_unit_interval(dataset.train.images), data.to_unit_interval(dataset.test.images)
+    return {"pca": evaluation.pca_baseline(train, test, dataset.test.labels, components)}
+
+
+def beside_2016(form: str, model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset) -> Json:
+    """The original's numbers, where the data and the size of the code make them comparable."""
+    return {"original_2016": RESULTS_OF_2016[form]} if dataset.comparable and model.z_dim == 3 else {}
+
+
+def table(results: Json) -> str:
+    """The results as lines for the terminal, beside 2016's and PCA's where there are any."""
+    original, pca = results.get("original_2016", {}), results.get("pca", {})
+    lines = [f"{'test set':<28}{'this run':>12}{'2016':>12}{'PCA':>12}"]
+    for name in ("test_l2", "test_mse", "reconstruction", "kl", "negative_elbo", "knn_accuracy", "silhouette"):
+        if results.get(name) is not None:
+            cells = [results[name], original.get(name), pca.get(name)]
+            lines.append(f"{name:<28}" + "".join(f"{'' if cell is None else f'{cell:.4g}':>12}" for cell in cells))
+    return "\n".join(lines)
