@@ -1,8 +1,10 @@
-"""A small stand-in for MNIST, and the scripts run as a user starts them but without waiting for TensorFlow's import."""
+"""What tests of the scripts share: a small stand-in for MNIST, and ways to run a script and to read what it left."""
 
 import runpy
 import struct
+import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,8 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from absl import app, flags
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.util import tensor_util
 
 REPOSITORY = Path(__file__).parent.parent
+SCRIPTS = ["train_ae.py", "train_vae.py"]
 
 
 class Finished(NamedTuple):
@@ -62,3 +67,44 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
         return Finished(int(exit_.value.code or 0), out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished(idx_dir, tmp_path_factory) -> dict[str, Path]:
+    """Each script's finished run of 1,101 iterations, in a real process."""
+    runs = {}
+    processes = {}
+    for script in SCRIPTS:
+        runs[script] = tmp_path_factory.mktemp("finished") / script.removesuffix(".py")
+        arguments = small(idx_dir, runs[script], "--max_iterations=1101", "--seed=3", "--z_dim=2")
+        processes[script] = start(script, *arguments)
+    for process in processes.values():
+        out, err = process.communicate(timeout=280)
+        assert process.returncode == 0, err
+        assert "WARNING: All log messages" not in err  # TensorFlow's own noise
+        assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
+        assert "1,101/1,101" in out
+        assert "iterations/s" in out
+    return runs
+
+
+def start(script: str, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, script, *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def small(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
+    return ["--data_dir", str(idx_dir), "--logs_dir", str(logs_dir), "--batch_size=32", *more]
+
+
+def read_events(logs_dir: Path) -> dict[tuple[str, str], dict[int, np.ndarray]]:
+    """(plugin, tag) → iteration → value; a value written twice for one iteration fails."""
+    values: dict[tuple[str, str], dict[int, np.ndarray]] = defaultdict(dict)
+    for path in sorted(logs_dir.glob("events.out.tfevents.*")):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                key = (value.metadata.plugin_data.plugin_name, value.tag)
+                assert event.step not in values[key], f"{key} twice at {event.step}"
+                values[key][event.step] = tensor_util.make_ndarray(value.tensor) if value.HasField("tensor") else value
+    return values

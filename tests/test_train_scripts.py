@@ -1,27 +1,21 @@
-"""The scripts as a user starts them: flags, files, summaries, going on after a stop, and mistakes answered in one line."""
+"""The scripts as a user starts them: flags, files, summaries, and mistakes answered in one line."""
 
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from collections import defaultdict
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import REPOSITORY
+from conftest import REPOSITORY, SCRIPTS, read_events, small
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import plugin_data_pb2
-from tensorboard.util import tensor_util
 
 from unsupervised_learning import autoencoder, vae  # noqa: F401 (registers the classes for load_model)
 
-SCRIPTS = ["train_ae.py", "train_vae.py"]
 AE_SCALARS = {"Loss", "Encoder_loss", "Reg_loss"}
 AE_HISTOGRAMS = {f"{kind}_fc{layer}" for kind in "Wb" for layer in range(1, 7)}
 VAE_OPS = {f"encoder/{name}" for name in ("hfc_1", "hfc_2", "mu", "log_var")} | {"decoder/hdfc_1", "decoder/hdfc_2"}
@@ -41,62 +35,7 @@ TAGS_OF_2016 = {
 SUMMARY_EVERY = {"train_ae.py": 100, "train_vae.py": 500}
 
 
-def small(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
-    return ["--data_dir", str(idx_dir), "--logs_dir", str(logs_dir), "--batch_size=32", *more]
-
-
-def read_events(logs_dir: Path) -> dict[tuple[str, str], dict[int, np.ndarray]]:
-    """(plugin, tag) → iteration → value; a value written twice for one iteration fails."""
-    values: dict[tuple[str, str], dict[int, np.ndarray]] = defaultdict(dict)
-    for path in sorted(logs_dir.glob("events.out.tfevents.*")):
-        for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                key = (value.metadata.plugin_data.plugin_name, value.tag)
-                assert event.step not in values[key], f"{key} twice at {event.step}"
-                values[key][event.step] = tensor_util.make_ndarray(value.tensor) if value.HasField("tensor") else value
-    return values
-
-
-def final_weights(logs_dir: Path) -> dict[str, np.ndarray]:
-    """Every number in the newest checkpoint but the seconds it took and how often it was saved."""
-    reader = tf.train.load_checkpoint(str(logs_dir))
-    names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
-    return {name: reader.get_tensor(name) for name in names if not name.startswith(("seconds", "save_counter"))}
-
-
-def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
-    assert first.keys() == second.keys()
-    assert any("optimizer" in name for name in first)
-    for name, value in first.items():
-        np.testing.assert_array_equal(value, second[name], err_msg=name)
-
-
 # What a run leaves
-
-
-@pytest.fixture(scope="session")
-def finished(idx_dir, tmp_path_factory) -> dict[str, Path]:
-    """Each script's finished run of 1,101 iterations, in a real process."""
-    runs = {}
-    processes = {}
-    for script in SCRIPTS:
-        runs[script] = tmp_path_factory.mktemp("finished") / script.removesuffix(".py")
-        arguments = small(idx_dir, runs[script], "--max_iterations=1101", "--seed=3", "--z_dim=2")
-        processes[script] = start(script, *arguments)
-    for process in processes.values():
-        out, err = process.communicate(timeout=280)
-        assert process.returncode == 0, err
-        assert "WARNING: All log messages" not in err  # TensorFlow's own noise
-        assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
-        assert "1,101/1,101" in out
-        assert "iterations/s" in out
-    return runs
-
-
-def start(script: str, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, script, *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -221,100 +160,6 @@ def test_checkpoints_kept(idx_dir, tmp_path, run_script):
     assert run.status == 0, run.err
     steps = sorted(int(path.stem.split("-")[1]) for path in (tmp_path / "ae").glob("model.ckpt-*.index"))
     assert steps == [3000, 4000, 5000, 6000, 6002]
-
-
-# Going on
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_going_on_equals_one_run(script, finished, idx_dir, tmp_path, run_script):
-    """550 + 551 iterations end where 1,101 do, and each summary is written once."""
-    arguments = small(idx_dir, tmp_path / "run", "--seed=3", "--z_dim=2")
-    first = run_script(script, *arguments, "--max_iterations=550")
-    assert first.status == 0, first.err
-    second = run_script(script, *arguments, "--max_iterations=1101")
-    assert second.status == 0, second.err
-    assert "Model restored: iteration 550" in second.out
-    assert_same(final_weights(tmp_path / "run"), final_weights(finished[script]))
-    events, whole = read_events(tmp_path / "run"), read_events(finished[script])
-    for key, values in whole.items():
-        if key[0] == "scalars":
-            assert {step: float(value) for step, value in events[key].items()} == {
-                step: float(value) for step, value in values.items()
-            }, key
-        assert sorted(events[key]) == sorted(values), key
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_kill_9_and_going_on_equals_one_run(script, finished, idx_dir, tmp_path):
-    """A real process, killed past iteration 1,000 where the checkpoint is; then started again."""
-    logs_dir = tmp_path / "run"
-    arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2")
-    process = start(script, *arguments, "--max_iterations=1000000")
-    wait_for(lambda: list(logs_dir.glob("model.ckpt-1000.index")), process)
-    wait_for(lambda: "model.ckpt-1000" in (logs_dir / "checkpoint").read_text(), process)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    for path in logs_dir.glob("model.ckpt-[2-9]*"):
-        path.unlink()  # a slow signal: more was done than is compared here
-    process = start(script, *arguments, "--max_iterations=1101")
-    out, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err
-    assert "Model restored: iteration 1,000" in out
-    assert_same(final_weights(logs_dir), final_weights(finished[script]))
-    events, whole = read_events(logs_dir), read_events(finished[script])
-    assert {key: sorted(values) for key, values in events.items()} == {key: sorted(values) for key, values in whole.items()}
-
-
-def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_and_says_how_to_go_on(sent, finished, idx_dir, tmp_path):
-    logs_dir = tmp_path / "run"
-    arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2", "--max_iterations=1000000")
-    process = start("train_vae.py", *arguments)
-    wait_for(lambda: list(logs_dir.glob("events.*")) and list(logs_dir.glob("model.ckpt-0.index")), process)
-    process.send_signal(sent)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + sent, err
-    assert "Traceback" not in err
-    stopped = re.search(r"Stopped and saved at iteration ([\d,]+)\. To go on, type the same again: (.*)", out)
-    assert stopped, out
-    assert stopped[2].startswith("python train_vae.py --data_dir")
-    assert tf.train.latest_checkpoint(str(logs_dir)).endswith(f"-{stopped[1].replace(',', '')}")
-    assert not (logs_dir / "results.json").exists()
-
-
-def test_finished_run_says_so_and_rewrites_its_outputs(idx_dir, tmp_path, run_script):
-    logs_dir = tmp_path / "run"
-    arguments = small(idx_dir, logs_dir, "--max_iterations=150")
-    assert run_script("train_ae.py", *arguments).status == 0
-    before = final_weights(logs_dir)
-    results = json.loads((logs_dir / "results.json").read_text())
-    events = read_events(logs_dir)
-    (logs_dir / "results.json").unlink()
-    (logs_dir / "figures" / "samples.png").unlink()
-    again = run_script("train_ae.py", *arguments)
-    assert again.status == 0
-    assert "Finished already, with 150 iterations" in again.out
-    assert json.loads((logs_dir / "results.json").read_text()) == results
-    assert (logs_dir / "figures" / "samples.png").exists()
-    assert_same(before, final_weights(logs_dir))
-    assert read_events(logs_dir).keys() == events.keys()
-
-
-def test_event_files_of_others_are_left_alone(idx_dir, tmp_path, run_script):
-    other = tmp_path / "events.out.tfevents.1.other"
-    other.write_bytes(b"not ours")
-    assert run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2")).status == 0
-    assert other.read_bytes() == b"not ours"
 
 
 # Mistakes

@@ -1,7 +1,7 @@
 """The autoencoder, VAE and GAN of the 2016 post "A preliminary on generative modeling using neural networks", in Keras 3.
 
 Importing the package imports TensorFlow, without the lines that its native code prints about missing GPUs. Set
-TF_CPP_MIN_LOG_LEVEL (0 to 3) to see all of them.
+TF_CPP_MIN_LOG_LEVEL to 0, 1 or 2 to see them.
 """
 
 import os
@@ -34,5 +34,5 @@ def _import_tensorflow_quietly() -> None:
                     os.write(2, line)
 
 
-if "TF_CPP_MIN_LOG_LEVEL" not in os.environ and "tensorflow" not in sys.modules:
+if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") == "3" and "tensorflow" not in sys.modules:
     _import_tensorflow_quietly()

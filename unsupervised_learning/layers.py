@@ -70,6 +70,8 @@ def sample_latent(mu: tf.Tensor, log_var: tf.Tensor, noise: tf.Tensor) -> tf.Ten
 def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     """Standard normal noise that depends on (seed, stream, position) and nothing else.
 
+    Departs from 2016: it drew from one running, unseeded stream; this is stateless because a resumed run must be exact.
+
     Args:
         shape: of the result; entries may be tensors.
         seed: the run's seed.

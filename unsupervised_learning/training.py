@@ -263,7 +263,11 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
-        """Save the last state."""
+        """Save the last state.
+
+        Departs from 2016: its last checkpoint is that of iteration 20,000 or 100,000, before the last update; this one is saved
+        because a larger --max_iterations goes on from it.
+        """
         self.save()
 
     @contextmanager
