@@ -23,7 +23,7 @@ def main() -> int:
     """Train as the flags say."""
     logs_dir = training.usable_logs_dir()
     dataset = data.load(FLAGS.dataset, FLAGS.data_dir)
-    model = AutoEncoder(FLAGS.z_dim, FLAGS.activation, FLAGS.regularization, FLAGS.seed)
+    model = AutoEncoder(FLAGS.z_dim, FLAGS.activation, FLAGS.regularization, FLAGS.init_stddev, FLAGS.init_bias, FLAGS.seed)
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     return training.run(model, dataset, logs_dir, EXPERIMENT)
 

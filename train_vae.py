@@ -23,7 +23,14 @@ def main() -> int:
     logs_dir = training.usable_logs_dir()
     dataset = data.load(FLAGS.dataset, FLAGS.data_dir)
     model = VariationalAutoEncoder(
-        FLAGS.z_dim, FLAGS.activation, FLAGS.relu_heads, FLAGS.kl_weight, FLAGS.regularization, FLAGS.seed
+        FLAGS.z_dim,
+        FLAGS.activation,
+        FLAGS.relu_heads,
+        FLAGS.kl_weight,
+        FLAGS.regularization,
+        FLAGS.init_stddev,
+        FLAGS.init_bias,
+        FLAGS.seed,
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     return training.run(model, dataset, logs_dir, EXPERIMENT)

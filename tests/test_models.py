@@ -41,6 +41,16 @@ def test_start_is_2016s(model_class):
 
 
 @pytest.mark.parametrize("model_class", MODELS)
+def test_start_of_the_published_runs(model_class):
+    for name, variable in model_class(init_stddev=0.1, init_bias=0.1).variables_of_2016().items():
+        values = np.asarray(variable)
+        if values.ndim == 1:
+            np.testing.assert_array_equal(values, np.float32(0.1), err_msg=name)
+        else:
+            assert 0.1 < np.abs(values).max() <= 0.2, name
+
+
+@pytest.mark.parametrize("model_class", MODELS)
 def test_seed_decides_the_start_and_layers_differ(model_class):
     first, again, other = (model_class(seed=seed).get_weights() for seed in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))

@@ -20,16 +20,27 @@ class AutoEncoder(keras.Model):
         z_dim: size of the code.
         activation: of the hidden layers and of the code: relu, elu, lrelu, tanh, sigmoid.
         regularization: weight of the L2 term over all weights and biases.
+        init_stddev, init_bias: of the weights' start, and the biases'; see `layers.start_values`.
         seed: of the weights' start.
 
     Raises:
         ValueError: for an unknown activation.
     """
 
-    def __init__(self, z_dim: int = 3, activation: str = "tanh", regularization: float = 1e-4, seed: int = 0, **kwargs):
+    def __init__(
+        self,
+        z_dim: int = 3,
+        activation: str = "tanh",
+        regularization: float = 1e-4,
+        init_stddev: float = 0.02,
+        init_bias: float = 0.0,
+        seed: int = 0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.z_dim, self.activation, self.regularization, self.seed = z_dim, activation, regularization, seed
-        function, start = layers.activation_named(activation), layers.weight_start(seed)
+        self.z_dim, self.activation, self.regularization = z_dim, activation, regularization
+        self.init_stddev, self.init_bias, self.seed = init_stddev, init_bias, seed
+        function, start = layers.activation_named(activation), layers.start_values(seed, init_stddev, init_bias)
         self.encoder = keras.Sequential(
             [
                 keras.Input((PIXELS,)),
@@ -111,5 +122,5 @@ class AutoEncoder(keras.Model):
 
     def get_config(self):
         """The arguments that make this model again."""
-        own = {name: getattr(self, name) for name in ("z_dim", "activation", "regularization", "seed")}
-        return {**super().get_config(), **own}
+        names = ("z_dim", "activation", "regularization", "init_stddev", "init_bias", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -31,6 +31,8 @@ def define_flags(*, logs_dir: str, max_iterations: int, regularization: float, a
     flags.DEFINE_float("regularization", regularization, "Weight of the L2 term over all weights and biases.")
     flags.DEFINE_integer("z_dim", 3, "Size of the code.", 1, 784)
     flags.DEFINE_enum("activation", activation, activations, "Activation of the hidden layers.")
+    flags.DEFINE_float("init_stddev", 0.02, "Stddev of the weights' start.")
+    flags.DEFINE_float("init_bias", 0.0, "Start of every bias.")
     flags.DEFINE_integer("seed", 0, "Seed of the weights, the batches and the noise.", 0, 2**31 - 1)
     flags.DEFINE_enum(
         "dataset", "auto", list(data.DATASETS), "What to train on; auto is mnist, or digits where there is no MNIST."
@@ -40,6 +42,8 @@ def define_flags(*, logs_dir: str, max_iterations: int, regularization: float, a
     )
     require_number("learning_rate", above_zero=True)
     require_number("regularization")
+    require_number("init_stddev")
+    require_number("init_bias")
     flags.register_validator("logs_dir", bool, "must be the path of a folder")
 
 

@@ -30,6 +30,7 @@ class VariationalAutoEncoder(keras.Model):
             for every image has no gradient: log_var dies at 0, a variance of 1, and so may dimensions of mu.
         kl_weight: weight of the KL in the loss; 1 is the ELBO, other values the post's weighted sum.
         regularization: weight of the L2 term over all weights and biases.
+        init_stddev, init_bias: of the weights' start, and the biases'; see `layers.start_values`.
         seed: of the weights' start and of the noise.
 
     Raises:
@@ -43,13 +44,16 @@ class VariationalAutoEncoder(keras.Model):
         relu_heads: bool = False,
         kl_weight: float = 1.0,
         regularization: float = 1e-5,
+        init_stddev: float = 0.02,
+        init_bias: float = 0.0,
         seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.z_dim, self.activation, self.relu_heads = z_dim, activation, relu_heads
-        self.kl_weight, self.regularization, self.seed = kl_weight, regularization, seed
-        function, start = layers.activation_named(activation), layers.weight_start(seed)
+        self.kl_weight, self.regularization = kl_weight, regularization
+        self.init_stddev, self.init_bias, self.seed = init_stddev, init_bias, seed
+        function, start = layers.activation_named(activation), layers.start_values(seed, init_stddev, init_bias)
         head = tf.nn.relu if relu_heads else None
 
         images = keras.Input((PIXELS,))
@@ -153,5 +157,5 @@ class VariationalAutoEncoder(keras.Model):
 
     def get_config(self):
         """The arguments that make this model again."""
-        names = ("z_dim", "activation", "relu_heads", "kl_weight", "regularization", "seed")
+        names = ("z_dim", "activation", "relu_heads", "kl_weight", "regularization", "init_stddev", "init_bias", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
