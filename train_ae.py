@@ -5,7 +5,7 @@ Writes TensorBoard summaries, checkpoints, latent dumps, figures and results to 
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, layers, outputs, summaries, training
+from unsupervised_learning import command_line, layers, outputs, summaries, training
 from unsupervised_learning.autoencoder import AutoEncoder
 
 FLAGS = flags.FLAGS
@@ -21,11 +21,9 @@ EXPERIMENT = training.Experiment(
 
 def main() -> int:
     """Train as the flags say."""
-    logs_dir = training.usable_logs_dir()
-    dataset = data.load(FLAGS.dataset, FLAGS.data_dir)
     model = AutoEncoder(FLAGS.z_dim, FLAGS.activation, FLAGS.regularization, FLAGS.init_stddev, FLAGS.init_bias, FLAGS.seed)
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
-    return training.run(model, dataset, logs_dir, EXPERIMENT)
+    return training.run(model, EXPERIMENT)
 
 
 if __name__ == "__main__":

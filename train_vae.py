@@ -5,7 +5,7 @@ Writes TensorBoard summaries, checkpoints, figures and results to --logs_dir. Ru
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, layers, outputs, summaries, training
+from unsupervised_learning import command_line, layers, outputs, summaries, training
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -20,8 +20,6 @@ EXPERIMENT = training.Experiment(
 
 def main() -> int:
     """Train as the flags say."""
-    logs_dir = training.usable_logs_dir()
-    dataset = data.load(FLAGS.dataset, FLAGS.data_dir)
     model = VariationalAutoEncoder(
         FLAGS.z_dim,
         FLAGS.activation,
@@ -33,7 +31,7 @@ def main() -> int:
         FLAGS.seed,
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
-    return training.run(model, dataset, logs_dir, EXPERIMENT)
+    return training.run(model, EXPERIMENT)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Stopping and going on: by --max_iterations, Ctrl-C, SIGTERM and kill -9; the end is bit for bit the undisturbed run's."""
 
+import fcntl
 import json
 import re
 import signal
@@ -39,14 +40,13 @@ def test_going_on_equals_one_run(script, finished, idx_dir, tmp_path, run_script
     assert_same(final_weights(tmp_path / "run"), final_weights(finished[script]))
     events, whole = read_events(tmp_path / "run"), read_events(finished[script])
     for key, values in whole.items():
-        if key[0] == "scalars":
-            assert {step: float(value) for step, value in events[key].items()} == {
-                step: float(value) for step, value in values.items()
-            }, key
         assert sorted(events[key]) == sorted(values), key
+        if key[0] in ("scalars", "histograms", "images"):
+            for step, value in values.items():
+                np.testing.assert_array_equal(events[key][step], value, err_msg=f"{key} at {step}")
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", [pytest.param("train_ae.py", marks=pytest.mark.slow), "train_vae.py"])
 def test_kill_9_and_going_on_equals_one_run(script, finished, idx_dir, tmp_path):
     """A real process, killed past iteration 1,000 where the checkpoint is; then started again."""
     logs_dir = tmp_path / "run"
@@ -57,8 +57,6 @@ def test_kill_9_and_going_on_equals_one_run(script, finished, idx_dir, tmp_path)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    for path in logs_dir.glob("model.ckpt-[2-9]*"):
-        path.unlink()  # a slow signal: more was done than is compared here
     process = start(script, *arguments, "--max_iterations=1101")
     out, err = process.communicate(timeout=280)
     assert process.returncode == 0, err
@@ -76,21 +74,41 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_and_says_how_to_go_on(sent, finished, idx_dir, tmp_path):
+@pytest.mark.parametrize(
+    ("script", "sent"),
+    [("train_ae.py", signal.SIGINT), pytest.param("train_vae.py", signal.SIGTERM, marks=pytest.mark.slow)],
+)
+def test_ctrl_c_saves_and_says_how_to_go_on(script, sent, finished, idx_dir, tmp_path):
+    """The signal arrives while the first stretch compiles; what goes on from there ends as if there had been none."""
     logs_dir = tmp_path / "run"
-    arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2", "--max_iterations=1000000")
-    process = start("train_vae.py", *arguments)
-    wait_for(lambda: list(logs_dir.glob("events.*")) and list(logs_dir.glob("model.ckpt-0.index")), process)
+    arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2", "--max_iterations=1101")
+    process = start(script, *arguments)
+    wait_for(lambda: list(logs_dir.glob("model.ckpt-0.index")), process)
     process.send_signal(sent)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + sent, err
     assert "Traceback" not in err
     stopped = re.search(r"Stopped and saved at iteration ([\d,]+)\. To go on, type the same again: (.*)", out)
     assert stopped, out
-    assert stopped[2].startswith("python train_vae.py --data_dir")
-    assert tf.train.latest_checkpoint(str(logs_dir)).endswith(f"-{stopped[1].replace(',', '')}")
+    assert 0 < int(stopped[1].replace(",", "")) < 1101
+    assert stopped[2].startswith(f"python {script} --data_dir")
     assert not (logs_dir / "results.json").exists()
+
+    process = start(script, *arguments)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert f"Model restored: iteration {stopped[1]}," in out
+    assert_same(final_weights(logs_dir), final_weights(finished[script]))
+
+
+def test_two_processes_do_not_share_a_directory(idx_dir, tmp_path, run_script):
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / "lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        run = run_script("train_ae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=2"))
+    assert run.status == 2
+    assert "another process is working in" in run.err
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
 
 
 def test_finished_run_says_so_and_rewrites_its_outputs(idx_dir, tmp_path, run_script):

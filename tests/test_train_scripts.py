@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import REPOSITORY, SCRIPTS, read_events, small
+from conftest import REPOSITORY, SCRIPTS, read_events, small, write_idx
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import plugin_data_pb2
 
@@ -243,6 +243,63 @@ def test_logs_dir_of_other_settings_is_refused(idx_dir, tmp_path, run_script):
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
+def test_checkpoints_that_are_lost_do_not_mean_starting_anew(idx_dir, tmp_path, run_script):
+    logs_dir = tmp_path / "run"
+    arguments = small(idx_dir, logs_dir, "--max_iterations=2")
+    assert run_script("train_ae.py", *arguments).status == 0
+    state = logs_dir / "checkpoint"
+    whole = state.read_text()
+    events = {path: path.read_bytes() for path in logs_dir.glob("events.*")}
+    for damaged in ("", "garbage\n"):
+        state.write_text(damaged)
+        assert_refused(run_script("train_ae.py", *arguments), "names the newest checkpoint", "damaged")
+    state.unlink()
+    assert_refused(run_script("train_ae.py", *arguments), "names the newest checkpoint", "missing")
+    for path in logs_dir.glob("model.ckpt-*"):
+        path.unlink()
+    assert_refused(run_script("train_ae.py", *arguments), "checkpoints are gone")
+    assert events
+    assert all(path.read_bytes() == content for path, content in events.items())
+    assert whole.startswith("model_checkpoint_path")
+
+
+@pytest.mark.parametrize("settings", ["null", '"text"', "[1]", "3"])
+def test_config_of_wrong_types_is_one_line(settings, idx_dir, tmp_path, run_script):
+    content = f'{{"model": "AutoEncoder", "settings": {settings}, "data": {{"name": 1, "source": 2, "checksum": 3}}}}'
+    (tmp_path / "config.json").write_text(content)
+    assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path)), "config.json", "--logs_dir")
+
+
+@pytest.mark.parametrize(("name", "part"), [("run[1]", "*, ?, [ or ]"), ("x" * 300, "writable")])
+def test_names_that_no_run_can_have(name, part, idx_dir, tmp_path, run_script):
+    assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path / name)), name, part)
+
+
+def test_settings_are_compared_before_data_is_loaded(idx_dir, tmp_path, run_script):
+    assert run_script("train_ae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=2")).status == 0
+    run = run_script("train_ae.py", "--data_dir=/no/such/folder", f"--logs_dir={tmp_path / 'run'}", "--batch_size=8")
+    assert_refused(run, "batch_size is 32 there and 8 here")
+
+
+def test_more_latent_dimensions_than_images_leave_pca_out(tmp_path, run_script):
+    folder = write_idx(tmp_path / "idx", 24, 12)
+    run = run_script("train_vae.py", *small(folder, tmp_path / "run", "--batch_size=4", "--z_dim=30", "--max_iterations=3"))
+    assert run.status == 0, run.err
+    assert "pca" not in json.loads((tmp_path / "run" / "results.json").read_text())
+
+
+def test_weights_that_are_not_finite_are_not_saved(idx_dir, tmp_path, run_script):
+    run = run_script("train_vae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=1", "--learning_rate=1e39"))
+    assert_refused(run, "not finite", "model.ckpt-0")
+    assert not (tmp_path / "run" / "model.ckpt-1.index").exists()
+
+
+def test_file_where_a_folder_has_to_be_is_one_line(idx_dir, tmp_path, run_script):
+    (tmp_path / "figures").write_text("kept")
+    assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2")), "figures")
+    assert (tmp_path / "figures").read_text() == "kept"
+
+
 def test_unreadable_checkpoint_is_one_line(idx_dir, tmp_path, run_script):
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--max_iterations=2")
@@ -263,6 +320,7 @@ def test_losses_that_are_not_finite_stop_the_run(idx_dir, tmp_path, run_script):
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help(script, run_script):
     run = run_script(script, "--help")
+    assert run.status == 0
     assert "Trains the 2016 post's" in run.out
     for flag in ("batch_size", "logs_dir", "regularization", "learning_rate", "z_dim", "activation", "dataset", "data_dir"):
         assert f"--{flag}" in run.out or f"--[no]{flag}" in run.out

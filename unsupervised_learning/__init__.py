@@ -1,4 +1,4 @@
-"""The autoencoder, VAE and GAN of the 2016 post "A preliminary on generative modeling using neural networks", in Keras 3.
+"""The models of the 2016 post "A preliminary on generative modeling using neural networks", in Keras 3.
 
 Importing the package imports TensorFlow, without the lines that its native code prints about missing GPUs. Set
 TF_CPP_MIN_LOG_LEVEL to 0, 1 or 2 to see them.

@@ -64,6 +64,8 @@ def launch(main: Callable[[], int | None]) -> None:
             rest = FLAGS(arguments)
         except flags.Error as error:
             fail(str(error))
+        except SystemExit:  # --help, which absl ends with 1
+            sys.exit(0)
         if len(rest) > 1:
             fail(f"takes flags only, as in --seed=1. Received: {' '.join(rest[1:])}")
         return rest
@@ -74,8 +76,10 @@ def launch(main: Callable[[], int | None]) -> None:
             return main()
         except (RunError, data.DataError) as error:
             fail(str(error))
+        except OSError as error:  # a full disk, a file where a folder has to be
+            fail(f"{error.filename or 'output'}: {error.strerror or error}")
         except KeyboardInterrupt:
-            print(f"\nInterrupted; the last checkpoint holds. To go on, type the same again: {command()}", file=sys.stderr)
+            print(f"\nInterrupted; what was saved before holds. To go on, type the same again: {command()}", file=sys.stderr)
             return KILLED + signal.SIGINT
 
     app.run(run, flags_parser=parse)

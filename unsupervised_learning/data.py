@@ -1,8 +1,7 @@
 """MNIST and its stand-ins as in-memory arrays: where they are found, how they are split, in which order they are used.
 
 `load` tries the four original idx files, then a set that TensorFlow Datasets (tfds) has already prepared, then a
-download by tfds. `BatchOrder` says which images make up which batch. TensorFlow, tfds and scikit-learn are imported
-where they are used: the idx files, and errors about them, need not wait seconds for libraries they have no use for.
+download by tfds. `BatchOrder` says which images make up which batch.
 """
 
 import contextlib
@@ -130,6 +129,7 @@ class BatchOrder:
     As in 2016's `next_batch` the images are shuffled once per epoch, the remainder that fills no batch is dropped
     (55,000 / 256 = 214 batches) and the next epoch is shuffled anew. Departs from 2016: an epoch's order is drawn from
     (seed, epoch) and not from one running stream, because a resumed run must find its place without replaying.
+    Not for two threads at once: it keeps the last epoch's order.
     """
 
     def __init__(self, examples: int, batch_size: int, seed: int):
@@ -287,6 +287,8 @@ def _check_sizes(train: Split, test: Split, train_from: str, test_from: str) -> 
         raise DataError(f"{sizes}: train and t10k files swapped; expected no more test than training images")
     if len(train.labels) < VALIDATION_SHARE:
         raise DataError(f"{sizes}; expected at least {VALIDATION_SHARE} for training, a share of which is validation")
+    if len(test.labels) < 2:
+        raise DataError(f"{sizes}; expected at least 2 for testing, as nearest neighbours are counted")
 
 
 # --- TensorFlow Datasets ---

@@ -1,6 +1,6 @@
 """What a run leaves in its logs_dir beside checkpoints and event files: dumps, figures, the model, and results.json.
 
-Each file appears whole or not at all: it is written under another name and then renamed.
+Each file but the projector's appears whole or not at all: it is written under another name and then renamed.
 """
 
 import io
@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from unsupervised_learning import data, evaluation, plots, summaries
-from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 Json = dict[str, Any]
@@ -68,10 +68,9 @@ def write_autoencoder(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset)
     figures = {"latent_scatter": plots.latent_scatter(codes, dataset.test.labels, "Autoencoder: codes of the test set")}
     start = logs_dir / "checkpoint0.txt"
     if start.exists():
-        at_start = np.loadtxt(start)
-        figures["latent_scatter_0"] = plots.latent_scatter(
-            at_start[:, :-1], at_start[:, -1].astype(int), "Autoencoder: codes of the test set before training"
-        )
+        at_start = np.loadtxt(start, ndmin=2)
+        title = "Autoencoder: codes of the test set before training"
+        figures["latent_scatter_0"] = plots.latent_scatter(at_start[:, :-1], at_start[:, -1].astype(int), title)
     if model.z_dim == 2:
         values = np.linspace(-0.95, 0.95, 20)  # tanh's codes lie in (-1, 1)
         figures["manifold"] = manifold(model.decoder, values, "Autoencoder: images decoded over the code")
@@ -130,7 +129,9 @@ def manifold(decode: Callable, values: np.ndarray, title: str) -> Figure:
 
 
 def baseline(dataset: data.Dataset, components: int) -> Json:
-    """PCA with as many components, fitted on the training images."""
+    """PCA with as many components, fitted on the training images; nothing where it has no so many."""
+    if components > min(len(dataset.train.images), PIXELS):
+        return {}
     train, test = data.to_unit_interval(dataset.train.images), data.to_unit_interval(dataset.test.images)
     return {"pca": evaluation.pca_baseline(train, test, dataset.test.labels, components)}
 

@@ -5,7 +5,7 @@ that iteration's batch and noise. Protocol buffers are built with TensorBoard's 
 ops, because one write for all the histograms of an iteration costs less than an eager op for each.
 
 Departs from 2016: histograms have 30 equal bins and the images of a tag are one value (`Input`, not `Input/image/0`), because
-that is TensorBoard's format today; what is in them is the same.
+that is TensorBoard's format today; images are clipped to [0, 1], where TensorFlow 0.x rescaled each to its own largest value.
 """
 
 import os
@@ -102,7 +102,7 @@ class Summaries(keras.callbacks.Callback):
 
     Args:
         logs_dir: where the event file goes.
-        model: the model in training; `iteration()` tells where it is.
+        model: the model in training; its optimizer's counter tells the iteration.
         record: the model's record function.
         batch: iteration → that iteration's images [batch, 784] in [0, 1].
         validation: images that are not trained on.
@@ -228,6 +228,8 @@ def discard_from(logs_dir: Path, iteration: int) -> None:
     ending, such as 2016's, are not touched.
     """
     for path in sorted(logs_dir.glob("events.out.tfevents.*.v2")):
+        if not path.is_file():
+            continue
         kept = []
         total = 0
         for serialized in whole_records(path):

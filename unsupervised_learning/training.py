@@ -1,4 +1,4 @@
-"""One run: its directory, seed, config.json, checkpoints and resume, callbacks, `fit`. Knows no architecture.
+"""One run: its seed, config.json, checkpoints and resume, callbacks, `fit`. Knows no architecture.
 
 The unit is the iteration, one update from one batch, as in 2016. What an iteration does depends only on the weights, the
 optimizer's state and its number: the batch (`data.BatchOrder`) and the noise (`layers.named_noise`) are functions of the
@@ -9,12 +9,9 @@ For `fit`, an epoch is the stretch of iterations between two summaries, done in 
 
 import dataclasses
 import io
-import json
 import math
-import platform
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +26,7 @@ from tqdm import tqdm
 
 from unsupervised_learning import data, outputs
 from unsupervised_learning.command_line import KILLED, RunError, command
+from unsupervised_learning.run_directory import check_same_data, configuration, earlier_run, lock, usable_logs_dir
 from unsupervised_learning.summaries import Record, Summaries, discard_from
 
 FLAGS = flags.FLAGS
@@ -55,86 +53,6 @@ class Experiment:
     scatter_every: int
     write_outputs: Callable[[Path, Any, data.Dataset], dict[str, Any]]
     dump: Callable[[Path, Any, data.Split, int], None] | None = None
-
-
-# The directory of a run
-
-
-def usable_logs_dir() -> Path:
-    """--logs_dir as a path, once it is sure that it can be made and written; makes nothing.
-
-    Raises:
-        RunError: where it cannot.
-    """
-    path = Path(FLAGS.logs_dir)
-    existing = path
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir():
-        raise RunError(f"--logs_dir must be a folder, or a path where one can be made. Received: {path}: {existing} is a file")
-    try:
-        tempfile.TemporaryFile(dir=existing).close()
-    except OSError as error:
-        raise RunError(f"--logs_dir must be writable. Received: {path}: {existing}: {error.strerror}") from None
-    return path
-
-
-def check_same_run(logs_dir: Path, config: dict[str, Any]) -> bool:
-    """Refuse to go on in a directory that another kind of run has made.
-
-    Returns:
-        Whether there is a run to go on with.
-
-    Raises:
-        RunError: naming the settings that differ and what to type instead.
-    """
-    path = logs_dir / "config.json"
-    if not path.exists():
-        if tf.train.latest_checkpoint(str(logs_dir)):
-            raise RunError(
-                f"{logs_dir} holds checkpoints but no config.json to tell how they were made; choose another --logs_dir"
-            )
-        return False
-    try:
-        before = json.loads(path.read_text())
-        settings, checksum, data_name = before["settings"], before["data"]["checksum"], before["data"]["name"]
-        model, source = before["model"], before["data"]["source"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is not a run's config.json ({error}); choose another --logs_dir") from None
-    if model != config["model"]:
-        raise RunError(f"{logs_dir} holds a run of {model}, this is {config['model']}; choose another --logs_dir")
-    differing = {name: settings.get(name) for name, value in config["settings"].items() if settings.get(name) != value}
-    if differing:
-        here = ", ".join(f"{name} is {value} there and {config['settings'][name]} here" for name, value in differing.items())
-        there = " ".join(f"--{name}={str(value).lower()}" for name, value in differing.items())
-        raise RunError(
-            f"{logs_dir} was made with other settings: {here}. To go on with it type {there}; else another --logs_dir"
-        )
-    if checksum != config["data"]["checksum"]:
-        raise RunError(
-            f"{logs_dir} was made with other data: {data_name} from {source} there, {config['data']['name']} from "
-            f"{config['data']['source']} here. To go on with it type --dataset={data_name} with the --data_dir of then; "
-            "else another --logs_dir"
-        )
-    return True
-
-
-def configuration(model: keras.Model, dataset: data.Dataset) -> dict[str, Any]:
-    """What config.json holds: everything that decides the numbers."""
-    own = {name: value for name, value in model.get_config().items() if name in FLAGS}
-    return {
-        "model": type(model).__name__,
-        "settings": {**own, "batch_size": FLAGS.batch_size, "learning_rate": FLAGS.learning_rate},
-        "max_iterations": FLAGS.max_iterations,
-        "data": dataset.describe(),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-        },
-        "command": command(),
-    }
 
 
 # Many iterations in one compiled call
@@ -201,12 +119,15 @@ class Checkpoints(keras.callbacks.Callback):
 
     def __init__(self, model: keras.Model, logs_dir: Path, dump: Callable[[int], None] | None):
         super().__init__()
-        self.optimizer, self.dump = model.optimizer, dump
+        self.trained, self.optimizer, self.logs_dir, self.dump = model, model.optimizer, logs_dir, dump
         self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
-        self.manager = tf.train.CheckpointManager(
-            self.checkpoint, str(logs_dir), max_to_keep=CHECKPOINTS_KEPT, checkpoint_name="model.ckpt"
-        )
+        try:
+            self.manager = tf.train.CheckpointManager(
+                self.checkpoint, str(logs_dir), max_to_keep=CHECKPOINTS_KEPT, checkpoint_name="model.ckpt"
+            )
+        except ValueError as error:
+            raise RunError(f"{logs_dir}/checkpoint, which names the newest checkpoint, is damaged: {error}") from None
         self.stop_signal = 0
         self.clock = time.perf_counter()
 
@@ -222,22 +143,43 @@ class Checkpoints(keras.callbacks.Callback):
             RunError: if it cannot be read.
         """
         latest = self.manager.latest_checkpoint
+        if latest is None and list(self.logs_dir.glob("model.ckpt-*.index")):
+            raise RunError(f"{self.logs_dir}/checkpoint, which names the newest checkpoint, is missing or damaged")
+        if latest is None and (self.logs_dir / "results.json").exists():
+            raise RunError(f"{self.logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
         if latest:
             try:
                 self.checkpoint.restore(latest).assert_existing_objects_matched()
             except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
-                reason = str(error).strip().splitlines()[0]
-                raise RunError(f"cannot read the checkpoint {latest}: {reason}") from None
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                raise RunError(
+                    f"cannot read the checkpoint {latest}: {reason}. The file `checkpoint` beside it can name an older one"
+                ) from None
         return latest
 
     def save(self) -> None:
-        """Save the state as it is, unless the newest checkpoint holds it already."""
+        """Save the state as it is, unless the newest checkpoint holds it already.
+
+        Raises:
+            RunError: if a weight is not finite; the checkpoints there are stay.
+        """
+        for variable in self.trained.trainable_variables:
+            if not np.isfinite(variable.numpy()).all():
+                raise RunError(self.diverged(f"{variable.path} is"))
         now = time.perf_counter()
         self.seconds.assign_add(now - self.clock)
         self.clock = now
         latest = self.manager.latest_checkpoint
         if latest is None or not latest.endswith(f"-{self.iteration}"):
             self.manager.save(checkpoint_number=self.iteration)
+
+    def diverged(self, what: str) -> str:
+        """The message for a training that has blown up."""
+        return (
+            f"{what} not finite before iteration {self.iteration:,}; the last good checkpoint is "
+            f"{self.manager.latest_checkpoint}. Weights in the loss or a --learning_rate that are smaller may help, in another "
+            "--logs_dir"
+        )
 
     def on_train_begin(self, logs=None):
         """Start the clock."""
@@ -254,10 +196,7 @@ class Checkpoints(keras.callbacks.Callback):
         """See that the losses are numbers; stop if asked to."""
         bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
         if bad:
-            raise RunError(
-                f"the losses {', '.join(bad)} are not finite before iteration {self.iteration:,}; the last good checkpoint is "
-                f"{self.manager.latest_checkpoint}. A smaller --learning_rate may help, in another --logs_dir"
-            )
+            raise RunError(self.diverged(f"the losses {', '.join(bad)} are"))
         if self.stop_signal:
             self.save()
             self.model.stop_training = True
@@ -272,14 +211,15 @@ class Checkpoints(keras.callbacks.Callback):
 
     @contextmanager
     def stopping_on_signals(self):
-        """Let Ctrl-C and SIGTERM stop training at the end of the stretch, where the state is whole; twice stops at once."""
+        """Let Ctrl-C and SIGTERM stop training at the end of the stretch, where the state is whole; twice, without saving."""
 
         def request(number, frame):
             if self.stop_signal:
                 raise KeyboardInterrupt
             self.stop_signal = number
 
-        before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+        heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, request) for number in heard}
         try:
             yield
         finally:
@@ -301,7 +241,7 @@ class Progress(keras.callbacks.Callback):
             unit=" iterations",
             file=sys.stdout if self.terminal else io.StringIO(),
             dynamic_ncols=True,
-            bar_format="{desc} {n:,}/{total:,} |{bar:20}| {rate_fmt}, {remaining} left{postfix}",
+            bar_format="{desc} {n:,}/{total:,} |{bar:20}| {rate_noinv_fmt}, {remaining} left{postfix}",
         )
         self.printed = time.monotonic()
 
@@ -310,45 +250,51 @@ class Progress(keras.callbacks.Callback):
         losses = [(name, logs[name]) for name in self.names] if logs else []
         self.bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in losses), refresh=False)
         self.bar.update(int(self.optimizer.iterations) - self.bar.n)
-        if not self.terminal and time.monotonic() - self.printed > 10:
+        if not self.terminal and (time.monotonic() - self.printed > 10 or self.bar.n == self.bar.total):
             print(self.bar, flush=True)
             self.printed = time.monotonic()
 
-    def on_train_end(self, logs=None):
-        """Leave the line as it is and go to the next."""
-        if not self.terminal:
-            print(self.bar, flush=True)
+    def __enter__(self):
+        """Nothing to do: the line appears with its first losses."""
+
+    def __exit__(self, *_):
+        """Leave the line as it is and go to the next, also where training ends in an error."""
         self.bar.close()
 
 
 # The run
 
 
-def run(model: keras.Model, dataset: data.Dataset, logs_dir: Path, experiment: Experiment) -> int:
+def run(model: keras.Model, experiment: Experiment) -> int:
     """Train up to --max_iterations, going on from the newest checkpoint; then write the outputs.
 
     Args:
         model: compiled.
-        dataset: from `data.load`.
-        logs_dir: from `usable_logs_dir`.
         experiment: what is particular to the model.
 
     Returns:
         The exit status.
 
     Raises:
-        RunError: see `check_same_run`; or a loss is not finite.
+        RunError: --logs_dir is unusable or holds another run; or training diverged.
+        DataError: the data cannot be had.
     """
+    logs_dir = usable_logs_dir()
+    before = earlier_run(logs_dir, model)
+    dataset = data.load(FLAGS.dataset, FLAGS.data_dir)
+    if before:
+        check_same_data(logs_dir, before, dataset)
     order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
-    config = configuration(model, dataset)
-    going_on = check_same_run(logs_dir, config)
-    try:
-        logs_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"--logs_dir cannot be made. Received: {logs_dir}: {error.strerror}") from None
+    with lock(logs_dir):
+        return run_alone(model, dataset, order, logs_dir, experiment, going_on=before is not None)
+
+
+def run_alone(
+    model: keras.Model, dataset: data.Dataset, order: data.BatchOrder, logs_dir: Path, experiment: Experiment, going_on: bool
+) -> int:
+    """`run`, once nothing stands in its way."""
     sizes = f"{len(dataset.train.labels):,} training, {len(dataset.test.labels):,} test images"
     print(f"{experiment.name} on {dataset.name} ({dataset.source}; {sizes}) in {logs_dir}")
-
     model.optimizer.build(model.trainable_variables)
     dump = experiment.dump
     checkpoints = Checkpoints(model, logs_dir, dump and (lambda i: dump(logs_dir, model, dataset.test, i)))
@@ -358,12 +304,14 @@ def run(model: keras.Model, dataset: data.Dataset, logs_dir: Path, experiment: E
     if checkpoints.iteration < FLAGS.max_iterations:
         if going_on:
             discard_from(logs_dir, checkpoints.iteration)
+        (logs_dir / "results.json").unlink(missing_ok=True)  # they will not be those of the weights
+        config = configuration(model, dataset)
         outputs.write_json(logs_dir / "config.json", config)
         fit(model, dataset, order, logs_dir, experiment, checkpoints, config)
     else:
         print(f"Finished already, with {checkpoints.iteration:,} iterations; rewriting the outputs.")
 
-    if checkpoints.iteration < FLAGS.max_iterations:
+    if checkpoints.stop_signal:
         print(f"Stopped and saved at iteration {checkpoints.iteration:,}. To go on, type the same again: {command()}")
         return KILLED + checkpoints.stop_signal
     results = {
@@ -373,8 +321,11 @@ def run(model: keras.Model, dataset: data.Dataset, logs_dir: Path, experiment: E
         "comparable_with_2016": dataset.comparable,
         "seed": FLAGS.seed,
         "training_seconds": round(float(checkpoints.seconds), 1),
-        **experiment.write_outputs(logs_dir, model, dataset),
     }
+    try:
+        results |= experiment.write_outputs(logs_dir, model, dataset)
+    except ValueError as error:  # evaluation's word for weights that are no good
+        raise RunError(f"{logs_dir} is trained and saved, but cannot be evaluated: {error}") from None
     outputs.write_json(logs_dir / "results.json", results)
     print(outputs.table(results))
     print(f"Figures, results.json and model.keras are in {logs_dir}; to see the run: tensorboard --logdir {logs_dir.parent}")
@@ -401,7 +352,7 @@ def fit(
     summaries = Summaries(logs_dir, model, experiment.record, batch, dataset.validation, every, experiment.scatter_every)
     summaries.hyperparameters({**config["settings"], "dataset": dataset.name})
     progress = Progress(experiment.name, start, stop, model)
-    with checkpoints.stopping_on_signals():
+    with checkpoints.stopping_on_signals(), progress:
         IterationLoop(model, images.reshape(len(images), -1)).fit(
             stretches(order, FLAGS.batch_size, start, stop, every),
             initial_epoch=start // every,

@@ -1,0 +1,61 @@
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import read_events
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+from unsupervised_learning import summaries
+
+
+@pytest.fixture
+def logs_dir(tmp_path):
+    """An event file with one scalar at 0, 10, … 90."""
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    for step in range(0, 100, 10):
+        with writer.as_default(step=step):
+            tf.summary.experimental.write_raw_pb(scalar_pb("loss", step / 10).SerializeToString())
+    writer.close()
+    return tmp_path
+
+
+def steps(folder) -> list[int]:
+    return sorted(read_events(folder)["scalars", "loss"])
+
+
+def test_discard_from_keeps_what_is_before(logs_dir):
+    summaries.discard_from(logs_dir, 40)
+    assert steps(logs_dir) == [0, 10, 20, 30]
+    summaries.discard_from(logs_dir, 35)
+    assert steps(logs_dir) == [0, 10, 20, 30]
+    assert [path.name[:6] for path in logs_dir.iterdir()] == ["events"]
+
+
+def test_discard_from_removes_a_file_with_nothing_left(logs_dir):
+    summaries.discard_from(logs_dir, 0)
+    assert not list(logs_dir.iterdir())
+
+
+def test_discard_from_survives_a_file_that_a_killed_process_left(logs_dir):
+    (path,) = logs_dir.iterdir()
+    os.truncate(path, path.stat().st_size - 5)  # in the middle of 90
+    summaries.discard_from(logs_dir, 60)
+    assert steps(logs_dir) == [0, 10, 20, 30, 40, 50]
+
+
+def test_discard_from_leaves_what_is_not_ours(logs_dir):
+    foreign = {"events.out.tfevents.1461210930.host": b"2016's", "events.out.tfevents.9.host.9.9.v2": b"not an event file"}
+    for name, content in foreign.items():
+        (logs_dir / name).write_bytes(content)
+    (logs_dir / "events.out.tfevents.8.folder.v2").mkdir()
+    summaries.discard_from(logs_dir, 0)
+    assert {path.name: path.read_bytes() for path in logs_dir.iterdir() if path.is_file()} == foreign
+
+
+def test_tile_places_images_row_by_row():
+    images = np.arange(16, dtype=np.float32)[:, None].repeat(784, axis=1) / 16
+    picture = summaries.tile(images)
+    assert picture.shape == (1, 56, 224, 1)
+    assert picture[0, 0, 28, 0] == 1 / 16
+    assert picture[0, 28, 0, 0] == 8 / 16

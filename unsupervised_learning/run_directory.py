@@ -1,0 +1,135 @@
+"""The directory of a run: whether it can be one, which run it holds, and that one process at a time works in it."""
+
+import fcntl
+import json
+import platform
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from unsupervised_learning import data
+from unsupervised_learning.command_line import RunError, command
+
+FLAGS = flags.FLAGS
+
+
+def usable_logs_dir() -> Path:
+    """--logs_dir as a path, once it is sure that it can be made and written; makes nothing.
+
+    Raises:
+        RunError: where it cannot.
+    """
+    given = FLAGS.logs_dir
+    if set(given) & set("*?[]"):
+        raise RunError(
+            f"--logs_dir must not hold *, ?, [ or ], with which TensorFlow cannot find checkpoints. Received: {given}"
+        )
+    path = Path(given).expanduser()
+    existing = path
+    try:
+        while not existing.exists():
+            if existing.is_symlink():
+                raise RunError(f"--logs_dir must be a folder. Received: {path}: {existing} is a link to nothing")
+            existing = existing.parent
+        if not existing.is_dir():
+            raise RunError(f"--logs_dir must be a folder, or where one can be made. Received: {path}: {existing} is a file")
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        raise RunError(f"--logs_dir must be writable. Received: {path}: {existing}: {error.strerror}") from None
+    return path
+
+
+def settings_of(model: keras.Model) -> dict[str, Any]:
+    """What decides the numbers beside the data, by the names of the flags."""
+    own = {name: value for name, value in model.get_config().items() if name in FLAGS}
+    return {**own, "batch_size": FLAGS.batch_size, "learning_rate": FLAGS.learning_rate}
+
+
+def configuration(model: keras.Model, dataset: data.Dataset) -> dict[str, Any]:
+    """What config.json holds."""
+    return {
+        "model": type(model).__name__,
+        "settings": settings_of(model),
+        "max_iterations": FLAGS.max_iterations,
+        "data": dataset.describe(),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+        "command": command(),
+    }
+
+
+def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
+    """The config.json of the run that the directory holds, if there is one, and if it is a run with the same settings.
+
+    Raises:
+        RunError: naming the settings that differ and what to type instead.
+    """
+    path = logs_dir / "config.json"
+    if not path.exists():
+        if list(logs_dir.glob("model.ckpt-*.index")):
+            raise RunError(
+                f"{logs_dir} holds checkpoints but no config.json to tell how they were made; choose another --logs_dir"
+            )
+        return None
+    try:
+        config = json.loads(path.read_text())
+        name, settings, described = config["model"], dict(config["settings"]), dict(config["data"])
+        described = {key: str(described[key]) for key in ("name", "source", "checksum")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RunError(f"{path} is not a run's config.json ({reason}); choose another --logs_dir") from None
+    if name != type(model).__name__:
+        raise RunError(f"{logs_dir} holds a run of {name}, this is {type(model).__name__}; choose another --logs_dir")
+    here = settings_of(model)
+    differing = [name for name in here if settings.get(name) != here[name]]
+    if differing:
+        difference = ", ".join(f"{name} is {settings.get(name)} there and {here[name]} here" for name in differing)
+        flags_there = " ".join(f"--{name}={str(settings[name]).lower()}" for name in differing if name in settings)
+        raise RunError(
+            f"{logs_dir} was made with other settings: {difference}. To go on with it type {flags_there}; "
+            "else another --logs_dir"
+        )
+    return {**config, "data": described}
+
+
+def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: data.Dataset) -> None:
+    """Refuse to go on with other data.
+
+    Raises:
+        RunError: naming both, and what to type instead.
+    """
+    there = config["data"]
+    if there["checksum"] != dataset.checksum:
+        raise RunError(
+            f"{logs_dir} was made with other data: {there['name']} from {there['source']} there, {dataset.name} from "
+            f"{dataset.source} here. To go on with it type --dataset={there['name']} with the --data_dir of then; "
+            "else another --logs_dir"
+        )
+
+
+def lock(logs_dir: Path) -> IO:
+    """Make the directory and hold it until the process ends, however it ends.
+
+    Raises:
+        RunError: if another process holds it, or it cannot be made.
+    """
+    try:
+        logs_dir.mkdir(parents=True, exist_ok=True)
+        file = open(logs_dir / "lock", "a")  # noqa: SIM115 (open as long as the lock is to be held)
+    except OSError as error:
+        raise RunError(f"--logs_dir cannot be made. Received: {logs_dir}: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise RunError(f"another process is working in {logs_dir}; wait for it, or choose another --logs_dir") from None
+    return file
