@@ -10,6 +10,7 @@ For `fit`, an epoch is the stretch of iterations between two summaries, done in 
 import dataclasses
 import io
 import math
+import shutil
 import signal
 import sys
 import time
@@ -240,8 +241,8 @@ class Progress(keras.callbacks.Callback):
             total=stop,
             unit=" iterations",
             file=sys.stdout if self.terminal else io.StringIO(),
-            dynamic_ncols=True,
-            bar_format="{desc} {n:,}/{total:,} |{bar:20}| {rate_noinv_fmt}, {remaining} left{postfix}",
+            ncols=shutil.get_terminal_size().columns if self.terminal else 160,
+            bar_format="{desc} {n:,}/{total:,} |{bar:10}| {rate_noinv_fmt}, {remaining} left{postfix}",
         )
         self.printed = time.monotonic()
 
