@@ -28,7 +28,6 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 PICTURES_EVERY = 1_000  # iterations between our own validation numbers and grids; our choice: under 1 % of the time
-SCATTERS = 10  # latent scatters in 2016's number of iterations; our choice, as each takes about as long as 100 iterations
 GRID = 64  # images in a grid
 
 
