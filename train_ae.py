@@ -3,17 +3,20 @@
 Writes TensorBoard summaries, checkpoints, latent dumps, figures and results to --logs_dir. Run it again to go on.
 """
 
+from functools import partial
+
 from absl import flags
 
-from unsupervised_learning import command_line, layers, outputs, summaries, training
+from unsupervised_learning import command_line, data, layers, outputs, summaries, training
 from unsupervised_learning.autoencoder import AutoEncoder
 
 FLAGS = flags.FLAGS
 EXPERIMENT = training.Experiment(
     name="Autoencoder",
+    scale=data.as_vectors,
     record=summaries.autoencoder_record,
-    summary_every=100,  # 2016
-    scatter_every=5_000,  # our choice
+    record_every=100,  # 2016
+    extras=partial(summaries.latent_extras, scatter_every=5_000),  # our choice
     write_outputs=outputs.write_autoencoder,
     dump=outputs.dump_codes,
 )
@@ -23,15 +26,17 @@ def main() -> int:
     """Train as the flags say."""
     model = AutoEncoder(FLAGS.z_dim, FLAGS.activation, FLAGS.regularization, FLAGS.init_stddev, FLAGS.init_bias, FLAGS.seed)
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
-    return training.run(model, EXPERIMENT)
+    return training.run(model, EXPERIMENT, lambda: data.load(FLAGS.dataset, FLAGS.data_dir))
 
 
 if __name__ == "__main__":
     command_line.define_flags(
         logs_dir="logs/MNIST_logs/",
         max_iterations=20_001,
-        regularization=1e-4,
-        activation="tanh",
-        activations=list(layers.ACTIVATIONS),
+        batch_size=256,
+        learning_rate=1e-3,
+        z_dim=3,
+        datasets=data.DATASETS,
     )
+    command_line.define_dense_flags(regularization=1e-4, activation="tanh", activations=list(layers.ACTIVATIONS))
     command_line.launch(main)

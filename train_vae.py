@@ -3,17 +3,20 @@
 Writes TensorBoard summaries, checkpoints, figures and results to --logs_dir. Run it again to go on.
 """
 
+from functools import partial
+
 from absl import flags
 
-from unsupervised_learning import command_line, layers, outputs, summaries, training
+from unsupervised_learning import command_line, data, layers, outputs, summaries, training
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
 EXPERIMENT = training.Experiment(
     name="VAE",
+    scale=data.as_vectors,
     record=summaries.vae_record,
-    summary_every=500,  # 2016
-    scatter_every=10_000,  # our choice
+    record_every=500,  # 2016
+    extras=partial(summaries.latent_extras, scatter_every=10_000),  # our choice
     write_outputs=outputs.write_vae,
 )
 
@@ -31,17 +34,19 @@ def main() -> int:
         FLAGS.seed,
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
-    return training.run(model, EXPERIMENT)
+    return training.run(model, EXPERIMENT, lambda: data.load(FLAGS.dataset, FLAGS.data_dir))
 
 
 if __name__ == "__main__":
     command_line.define_flags(
         logs_dir="logs/MNIST_VAE_logs/",
         max_iterations=100_001,
-        regularization=1e-5,
-        activation="relu",
-        activations=list(layers.ACTIVATIONS),
+        batch_size=256,
+        learning_rate=1e-3,
+        z_dim=3,
+        datasets=data.DATASETS,
     )
+    command_line.define_dense_flags(regularization=1e-5, activation="relu", activations=list(layers.ACTIVATIONS))
     flags.DEFINE_bool("relu_heads", False, "Put a relu on mu and log_var too, as the first published run did.")
     flags.DEFINE_float("kl_weight", 1.0, "Weight of the KL divergence in the loss.")
     command_line.require_number("kl_weight")

@@ -66,6 +66,10 @@ class AutoEncoder(keras.Model):
         """[batch, 784] in [0, 1] → [batch, 784], the reconstruction."""
         return self.decoder(self.encoder(images))
 
+    def decode(self, code):
+        """[batch, z_dim] → [batch, 784], the image of each code."""
+        return self.decoder(code)
+
     def objective(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """2016's losses, scalars, for images [batch, 784] in [0, 1].
 
@@ -107,6 +111,11 @@ class AutoEncoder(keras.Model):
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value, sample_weight=count)
         return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    @property
+    def iterations(self) -> tf.Variable:
+        """Updates done so far."""
+        return self.optimizer.iterations
 
     @property
     def metrics(self):

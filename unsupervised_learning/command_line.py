@@ -21,30 +21,35 @@ class RunError(ValueError):
     """A run cannot start or go on; the message is one line for the user."""
 
 
-def define_flags(*, logs_dir: str, max_iterations: int, regularization: float, activation: str, activations: list[str]):
-    """Define the flags that the scripts share, with the script's defaults. Names and defaults are 2016's where it had them."""
+def define_flags(
+    *, logs_dir: str, max_iterations: int, batch_size: int, learning_rate: float, z_dim: int, datasets: tuple[str, ...]
+):
+    """Define the flags that all scripts share, with the script's defaults. Names and defaults are 2016's where it had them."""
     flags.disclaim_key_flags()  # so that absl lists them as the script's own
     flags.DEFINE_string("logs_dir", logs_dir, "Where the run is kept, and found again to go on with it.")
     flags.DEFINE_integer("max_iterations", max_iterations, "Iterations in all, over all resumed runs.", 1, 2**31 - 1)
-    flags.DEFINE_integer("batch_size", 256, "Images in a batch.", 1)
-    flags.DEFINE_float("learning_rate", 1e-3, "Adam's learning rate.")
-    flags.DEFINE_float("regularization", regularization, "Weight of the L2 term over all weights and biases.")
-    flags.DEFINE_integer("z_dim", 3, "Size of the code.", 1, 784)
-    flags.DEFINE_enum("activation", activation, activations, "Activation of the hidden layers.")
+    flags.DEFINE_integer("batch_size", batch_size, "Images in a batch.", 1)
+    flags.DEFINE_float("learning_rate", learning_rate, "Adam's learning rate.")
+    flags.DEFINE_integer("z_dim", z_dim, "Number of latent dimensions.", 1, 784)
     flags.DEFINE_float("init_stddev", 0.02, "Stddev of the weights' start.")
-    flags.DEFINE_float("init_bias", 0.0, "Start of every bias.")
     flags.DEFINE_integer("seed", 0, "Seed of the weights, the batches and the noise.", 0, 2**31 - 1)
-    flags.DEFINE_enum(
-        "dataset", "auto", list(data.DATASETS), "What to train on; auto is mnist, or digits where there is no MNIST."
-    )
+    flags.DEFINE_enum("dataset", "auto", list(datasets), "What to train on; auto is mnist, or digits where there is no MNIST.")
     flags.DEFINE_string(
         "data_dir", None, "Folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
     )
     require_number("learning_rate", above_zero=True)
-    require_number("regularization")
     require_number("init_stddev")
-    require_number("init_bias")
     flags.register_validator("logs_dir", bool, "must be the path of a folder")
+
+
+def define_dense_flags(*, regularization: float, activation: str, activations: list[str]):
+    """Define what the autoencoder and the VAE share beside these."""
+    flags.disclaim_key_flags()
+    flags.DEFINE_float("regularization", regularization, "Weight of the L2 term over all weights and biases.")
+    flags.DEFINE_enum("activation", activation, activations, "Activation of the hidden layers.")
+    flags.DEFINE_float("init_bias", 0.0, "Start of every bias.")
+    require_number("regularization")
+    require_number("init_bias")
 
 
 def require_number(name: str, above_zero: bool = False) -> None:

@@ -16,9 +16,13 @@ import sys
 import threading
 import urllib.request
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import logging
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 DATASETS = ("auto", "mnist", "fashion_mnist", "kmnist", "digits")
 
@@ -52,7 +56,7 @@ class _NothingFoundError(DataError):
 
 @dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare to one bool
 class Split:
-    """Images, uint8 [n, 28, 28] in 0..255, and their labels, uint8 [n] in 0..9."""
+    """Images, uint8 [n, 28, 28] in 0..255 (`pictures`: [n, 64, 64, 3]), and their labels, uint8 [n] in 0..9."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -98,7 +102,7 @@ def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
     """
     if name not in DATASETS:
         raise DataError(f"unknown dataset {name!r}; expected one of {', '.join(DATASETS)}")
-    folder = None if data_dir is None else _existing_folder(data_dir)
+    folder = None if data_dir is None else existing_folder(data_dir, "data_dir")
     if name == "digits":
         return _digits()
     try:
@@ -106,8 +110,8 @@ def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
     except _NothingFoundError as error:
         if name != "auto":
             raise
-        _warn(f"{error}")
-        _warn("using scikit-learn's 8x8 digits instead of MNIST: results are NOT comparable with the 2016 post")
+        warn(f"{error}")
+        warn("using scikit-learn's 8x8 digits instead of MNIST: results are NOT comparable with the 2016 post")
         return _digits()
 
 
@@ -121,6 +125,14 @@ def to_unit_interval(images: np.ndarray) -> np.ndarray:
         raise DataError(f"expected images as uint8 in 0..255. Received: dtype={images.dtype}")
     *leading, height, width = images.shape
     return images.reshape(*leading, height * width).astype(np.float32) * np.float32(1 / 255)
+
+
+def as_vectors(images: "tf.Tensor") -> "tf.Tensor":
+    """The same in TensorFlow, for use in a graph: uint8 [batch, 28, 28] to float32 [batch, 784] in [0, 1]."""
+    import tensorflow as tf
+
+    vectors = tf.reshape(images, (tf.shape(images)[0], math.prod(images.shape[1:])))
+    return tf.cast(vectors, tf.float32) * (1.0 / 255.0)
 
 
 class BatchOrder:
@@ -138,32 +150,34 @@ class BatchOrder:
         if seed < 0:
             raise DataError(f"expected a seed of 0 or more. Received: {seed=}")
         self.batches_per_epoch = examples // batch_size
-        self._examples, self._batch_size, self._seed = examples, batch_size, seed
+        self.batch_size = batch_size
+        self._examples, self._seed = examples, seed
         self._last = (-1, np.empty(0, np.int32))  # the last epoch asked for and its order
 
     def indices(self, start: int, count: int) -> np.ndarray:
         """Return int32 [count, batch_size]: rows of the training images for iterations start..start+count-1."""
         if start < 0 or count < 0:
             raise DataError(f"expected iterations of 0 or more. Received: {start=}, {count=}")
-        batches = np.empty((count, self._batch_size), np.int32)
+        batches = np.empty((count, self.batch_size), np.int32)
         last_epoch, order = self._last
         for row in range(count):
             epoch, batch = divmod(start + row, self.batches_per_epoch)
             if epoch != last_epoch:
                 order = np.random.default_rng([self._seed, epoch]).permutation(self._examples).astype(np.int32)
                 last_epoch = epoch
-            batches[row] = order[batch * self._batch_size : (batch + 1) * self._batch_size]
+            batches[row] = order[batch * self.batch_size : (batch + 1) * self.batch_size]
         self._last = (last_epoch, order)
         return batches
 
 
-def _existing_folder(data_dir: str) -> str:
-    folder = os.path.expanduser(data_dir)  # the shell leaves the ~ of --data_dir=~/mnist alone
+def existing_folder(given: str, argument: str) -> str:
+    """Return the folder given as `argument`, with ~ expanded. Raises DataError if its files cannot be listed and opened."""
+    folder = os.path.expanduser(given)  # the shell leaves the ~ of --data_dir=~/mnist alone
     try:
         os.listdir(folder)
         os.stat(os.path.join(folder, "."))  # a folder may be listable and still not let its files be opened
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"cannot list data_dir {data_dir!r}: {_reason(error)}; expected an existing folder") from error
+        raise DataError(f"cannot list {argument} {given!r}: {reason(error)}; expected an existing folder") from error
     return folder
 
 
@@ -171,19 +185,9 @@ def _find(name: str, folder: str | None) -> Dataset:
     """Look in the three places, nearest first."""
     if folder is not None and (dataset := _from_idx(name, folder)):
         return dataset
-    default = os.path.expanduser("~/tensorflow_datasets")
-    roots = list(dict.fromkeys(root for root in (folder, os.environ.get("TFDS_DATA_DIR"), default) if root))
-    for root in roots:
-        if prepared := _newest_prepared(os.path.join(root, name)):
-            return _from_tfds(name, prepared)
-    prepared = " or ".join(os.path.join(root, name, "<version>") for root in roots)
-    if problem := _download_problem(name, roots[0]):
-        files = f"{', '.join(IDX_MD5)} (plain or .gz) in {folder}" if folder else "idx files (no data_dir given)"
-        raise _NothingFoundError(f"cannot find {name}: no {files}; no set prepared by tfds in {prepared}; {problem}")
-    if downloaded := _newest_prepared(os.path.join(roots[0], name)):
-        return _from_tfds(name, downloaded)
-    # tfds downloads nothing where a version folder stands already, complete or not.
-    raise DataError(f"{os.path.join(roots[0], name)}: a version without dataset_info.json; expected none or a whole one")
+    files = f"{', '.join(IDX_MD5)} (plain or .gz) in {folder}" if folder else "idx files (no data_dir given)"
+    # The smallest file that all three sets have.
+    return _from_tfds(name, prepared_folder(name, folder, DOWNLOAD_FROM[name] + "train-labels-idx1-ubyte.gz", f"no {files}; "))
 
 
 def _dataset(name: str, source: str, train: Split, test: Split, note: str, comparable: bool) -> Dataset:
@@ -223,7 +227,7 @@ def _from_idx(name: str, folder: str) -> Dataset | None:
     note = "" if name == "mnist" else _other_set(name)
     if is_mnist != (name == "mnist"):
         note = f"these {'are' if is_mnist else 'are not'} the canonical MNIST files: not comparable with the 2016 post"
-        _warn(f"{folder}: read as {name}, but {note}")
+        warn(f"{folder}: read as {name}, but {note}")
     return _dataset(name, f"idx files in {folder}", train, test, note, comparable=is_mnist and name == "mnist")
 
 
@@ -238,13 +242,13 @@ def _unpacked(path: str) -> bytes:
     try:
         content = pathlib.Path(path).read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {_reason(error)}; expected an idx file") from error
+        raise DataError(f"cannot read {path}: {reason(error)}; expected an idx file") from error
     if not path.endswith(".gz"):
         return content
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot unpack {path}: {_reason(error)}; expected an intact gzip file") from error
+        raise DataError(f"cannot unpack {path}: {reason(error)}; expected an intact gzip file") from error
 
 
 def _parse_idx(content: bytes, path: str) -> np.ndarray:
@@ -294,6 +298,32 @@ def _check_sizes(train: Split, test: Split, train_from: str, test_from: str) -> 
 # --- TensorFlow Datasets ---
 
 
+def prepared_folder(name: str, folder: str | None, probe_url: str, looked_for: str = "") -> str:
+    """Return the folder of a set's newest version that tfds has prepared, else downloads now.
+
+    Args:
+        name: the set's name in tfds.
+        folder: where to look, and to download to, before $TFDS_DATA_DIR and ~/tensorflow_datasets; or None.
+        probe_url: what is asked for before a download, to notice within PROBE_SECONDS that there is no network.
+        looked_for: what to say in the error about other places, ending in "; ".
+
+    Raises:
+        DataError: nothing found and no download.
+    """
+    default = os.path.expanduser("~/tensorflow_datasets")
+    roots = list(dict.fromkeys(root for root in (folder, os.environ.get("TFDS_DATA_DIR"), default) if root))
+    for root in roots:
+        if prepared := _newest_prepared(os.path.join(root, name)):
+            return prepared
+    prepared = " or ".join(os.path.join(root, name, "<version>") for root in roots)
+    if problem := _download_problem(name, roots[0], probe_url):
+        raise _NothingFoundError(f"cannot find {name}: {looked_for}no set prepared by tfds in {prepared}; {problem}")
+    if downloaded := _newest_prepared(os.path.join(roots[0], name)):
+        return downloaded
+    # tfds downloads nothing where a version folder stands already, complete or not.
+    raise DataError(f"{os.path.join(roots[0], name)}: a version without dataset_info.json; expected none or a whole one")
+
+
 def _newest_prepared(folder: str) -> str | None:
     # Only <number>.<number>.<number>: an interrupted tfds leaves a folder "incomplete.<random>_3.0.1" beside it.
     found = [path.parent for path in pathlib.Path(folder).glob("*/dataset_info.json")]
@@ -310,12 +340,12 @@ def _from_tfds(name: str, folder: str) -> Dataset:
     import tensorflow_datasets as tfds
 
     try:
-        with _quiet_logging():
+        with quiet_logging():
             info = tfds.builder_from_directory(folder).info  # tfds.builder(name) may go to the network
         (train_images, train_labels), (test_images, test_labels) = (_decode(info, split) for split in ("train", "test"))
     except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
         advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
-        raise DataError(f"cannot read {folder}: {_reason(error)}; {advice}") from error
+        raise DataError(f"cannot read {folder}: {reason(error)}; {advice}") from error
     train = _split(train_images, train_labels, folder, folder)
     test = _split(test_images, test_labels, folder, folder)
     _check_sizes(train, test, folder, folder)
@@ -326,7 +356,7 @@ def _from_tfds(name: str, folder: str) -> Dataset:
         note = f"tfds order, not file order: validation is another {held_out:,} than 2016's, the test set is permuted"
     else:
         note = "this set prepared by tfds is not the canonical MNIST: not comparable with the 2016 post"
-        _warn(f"{folder}: {note}")
+        warn(f"{folder}: {note}")
     return _dataset(name, f"tfds set in {folder}", train, test, note, comparable)
 
 
@@ -368,18 +398,17 @@ def _sorted_digest(train: Split, test: Split) -> str:
     return digest.hexdigest()
 
 
-def _download_problem(name: str, root: str) -> str | None:
+def _download_problem(name: str, root: str, url: str) -> str | None:
     """Let tfds download into `root`, with its own progress bar. Returns None, or why it did not work."""
-    url = DOWNLOAD_FROM[name] + "train-labels-idx1-ubyte.gz"  # the smallest file that all three sets have
     if problem := _network_problem(url):
         return f"no network: {url}: {problem}"
     try:
         import tensorflow_datasets as tfds
 
-        with _quiet_logging():
+        with quiet_logging():
             tfds.builder(name, data_dir=root).download_and_prepare(file_format="tfrecord")
     except Exception as error:  # network, disk, checksum: tfds has no common class for them
-        return f"download into {root} failed: {_reason(error)}"
+        return f"download into {root} failed: {reason(error)}"
     return None
 
 
@@ -396,7 +425,7 @@ def _network_problem(url: str) -> str | None:
             with urllib.request.build_opener().open(url, timeout=PROBE_SECONDS):
                 problems.append(None)
         except Exception as error:  # any failure at all means that tfds would fail too, only later
-            problems.append(_reason(error))
+            problems.append(reason(error))
 
     # In a thread, because the timeout covers neither the name lookup nor a host with several silent addresses.
     thread = threading.Thread(target=ask, daemon=True)
@@ -431,14 +460,14 @@ def _other_set(name: str) -> str:
     return f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """Return an exception as one line of bounded length: TensorFlow's and tfds's fill a screen."""
     text = " ".join(str((isinstance(error, OSError) and error.strerror) or error).split())
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
 @contextlib.contextmanager
-def _quiet_logging():
+def quiet_logging():
     """Keep tfds's notes ("Load dataset info from …") off the terminal: under absl.app they would show by default."""
     before = logging.get_verbosity()
     logging.set_verbosity(min(before, logging.WARNING))
@@ -448,5 +477,6 @@ def _quiet_logging():
         logging.set_verbosity(before)
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """Print one line on stderr."""
     print(f"WARNING: {message}", file=sys.stderr)

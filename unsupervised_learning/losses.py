@@ -55,6 +55,38 @@ def gaussian_kl(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.reduce_sum(tf.square(mu) + (tf.math.expm1(log_var) - log_var), axis=-1)
 
 
+def adversarial_cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
+    """Minus the log-probability that the discriminator gives to the label "real" or "fake" (Goodfellow et al. 2014, eq. 1).
+
+    With the label "real" for fake images it is the generator's loss, the form that does not saturate.
+
+    Args:
+        logits: [batch, 1], the discriminator's.
+        real: the label.
+
+    Returns:
+        Scalar, nats, averaged over the batch; ln 2 for a discriminator that cannot tell.
+    """
+    labels = tf.ones_like(logits) if real else tf.zeros_like(logits)
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
+
+
+def feature_matching(feature_real: tf.Tensor, feature_fake: tf.Tensor, pixels: int) -> tf.Tensor:
+    """2016's l2_loss(feature_real − feature_fake) / pixels: a sum over everything, the batch included.
+
+    After Salimans et al. (2016, arXiv:1606.03498, section 3.1), who compare the means over the batch; 2016's code compares
+    image by image, each real one with the fake that happens to stand at its place.
+
+    Args:
+        feature_real, feature_fake: [batch, height, width, channels], the discriminator's last convolution.
+        pixels: of an image, height · width.
+
+    Returns:
+        Scalar, at least 0; no unit.
+    """
+    return tf.nn.l2_loss(feature_real - feature_fake) / pixels
+
+
 def l2_regularization(variables: Iterable[tf.Variable]) -> tf.Tensor:
     """2016's `Reg_loss`: half the sum of squares of every weight and bias, before the regularization weight.
 

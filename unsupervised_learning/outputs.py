@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from unsupervised_learning import data, evaluation, plots, summaries
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
+from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 Json = dict[str, Any]
@@ -55,10 +56,10 @@ def write_table(path: Path, columns: tuple[np.ndarray, np.ndarray], **format_opt
     write_atomically(path, text.getvalue())
 
 
-def dump_codes(logs_dir: Path, model: AutoEncoder, test: data.Split, iteration: int) -> None:
+def dump_codes(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset, iteration: int) -> None:
     """2016's `checkpoint<step>.txt`: the test images' codes and labels, before that iteration's update."""
-    codes = summaries.codes(model, data.to_unit_interval(test.images))
-    write_table(logs_dir / f"checkpoint{iteration}.txt", (codes, test.labels))
+    codes = summaries.codes(model, data.to_unit_interval(dataset.test.images))
+    write_table(logs_dir / f"checkpoint{iteration}.txt", (codes, dataset.test.labels))
 
 
 def write_autoencoder(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset) -> Json:
@@ -97,6 +98,11 @@ def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: data.Datas
     write_common(logs_dir, model, dataset, mu, figures)
     form = "vae_first" if model.relu_heads else "vae_fixed"
     return {**report, **baseline(dataset, model.z_dim), **beside_2016(form, model, dataset)}
+
+
+def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None) -> Json:
+    """Everything a finished GAN's run leaves; returns the results."""
+    return {}
 
 
 def write_common(

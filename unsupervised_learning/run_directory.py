@@ -46,8 +46,9 @@ def usable_logs_dir() -> Path:
 
 def settings_of(model: keras.Model) -> dict[str, Any]:
     """What decides the numbers beside the data, by the names of the flags."""
-    own = {name: value for name, value in model.get_config().items() if name in FLAGS}
-    return {**own, "batch_size": FLAGS.batch_size, "learning_rate": FLAGS.learning_rate}
+    own = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
+    of_training = {name: FLAGS[name].value for name in ("batch_size", "learning_rate", "beta1") if name in FLAGS}
+    return {**own, **of_training}
 
 
 def configuration(model: keras.Model, dataset: data.Dataset) -> dict[str, Any]:

@@ -9,9 +9,9 @@ that is TensorBoard's format today; images are clipped to [0, 1], where TensorFl
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,24 +19,37 @@ import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins import projector
-from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+from tensorboard.plugins.histogram.metadata import create_summary_metadata
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.util import tensor_util
 
 from unsupervised_learning import data, layers, plots
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-PICTURES_EVERY = 1_000  # iterations between our own validation numbers and grids; our choice: under 1 % of the time
+if TYPE_CHECKING:
+    from unsupervised_learning.training import Experiment
+
 GRID = 64  # images in a grid
+BUCKETS = 30  # of a histogram, TensorBoard's own number
+FIXED_GRID = "ours/fixed_z"
 
 
 class Record(NamedTuple):
-    """What one iteration logs: tag → scalar, tensor of any shape, or images [n, 28, 28, 1] in [0, 1]."""
+    """What the 2016 code logged at one iteration: tag → scalar, tensor of any shape, images [n, height, width, c] in [0, 1]."""
 
     scalars: dict[str, Any]
     histograms: dict[str, Any]
     images: dict[str, Any]
+
+
+class Extras(NamedTuple):
+    """What we log beside it: tag → number, pictures [n, height, width, channels] in [0, 1] or 0 … 255."""
+
+    scalars: dict[str, float]
+    images: dict[str, np.ndarray]
 
 
 def autoencoder_record(model: AutoEncoder, images: tf.Tensor) -> Record:
@@ -94,96 +107,163 @@ def as_pictures(images: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.clip_by_value(images, 0.0, 1.0), (-1, 28, 28, 1))
 
 
-class Summaries(keras.callbacks.Callback):
-    """Writes the 2016 tags every `every` iterations, and ours every `PICTURES_EVERY`, before the iteration's update.
+def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
+    """The tags of 2016's GANs, for a batch and the z of the coming iteration.
 
-    An epoch, for this callback, is what `training` makes of it: the iterations up to the next summary.
+    As TensorFlow 0.x names them: the discriminator's activations for real images under `discriminator/`, those of its second
+    use, for fake ones, under `discriminator_1/`; the two probabilities both under `discriminator/`, as in 2016. The layers'
+    own names (`h_0`, …) are our choice, as 2016's are not recorded.
+    """
+    latent = model.training_latent(tf.shape(images)[0])
+    trace = model.trace(images, latent)
+    activations = {f"generator/{name}": value for name, value in trace.generated.items() if name != "image"}
+    for network, values in (("discriminator", trace.on_real), ("discriminator_1", trace.on_fake)):
+        activations |= {f"{network}/{name}": value for name, value in values.items() if name.startswith("h_")}
+    activations["discriminator/disc_real_prob"] = tf.sigmoid(trace.on_real["logit"])
+    activations["discriminator/disc_fake_prob"] = tf.sigmoid(trace.on_fake["logit"])
+    tags = {
+        "Discriminator_loss_real": "discriminator_loss_real",
+        "Discrimintator_loss_fake": "discriminator_loss_fake",  # spelt so in 2016
+        "Discriminator_loss": "discriminator_loss",
+        "Generator_loss": "generator_loss",
+    }
+    # The author judged a GAN's health by its networks' first layers.
+    first_layers = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
+    return Record(
+        scalars={
+            **{tag: trace.losses[name] for tag, name in tags.items()},
+            **{f"{name}/sparsity": tf.nn.zero_fraction(value) for name, value in activations.items()},
+            **{f"ours/first_layer_gradient_norm/{network}": tf.norm(trace.gradients[name]) for network, name in first_layers.items()},
+        },
+        histograms={
+            "z": latent,
+            **{f"{name}/activation": value for name, value in activations.items()},
+            **{name: tf.convert_to_tensor(variable) for name, variable in model.variables_of_2016().items()},
+            **{f"{name}/gradient": gradient for name, gradient in trace.gradients.items()},
+        },
+        images={
+            "image_real": model.as_pictures(images[:2]),
+            "image_generated": model.as_pictures(trace.generated["image"][:2]),
+        },
+    )
+
+
+def latent_extras(
+    model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset, iteration: int, scatter_every: int
+) -> Extras:
+    """Validation losses; reconstructions and samples; every `scatter_every` iterations the validation images' codes."""
+    images = data.to_unit_interval(dataset.validation.images)
+    model.reset_metrics()
+    losses = model.test_on_batch(images, return_dict=True)  # in one batch: `evaluate` would build a data pipeline each time
+    model.reset_metrics()
+    shown = np.resize(images, (GRID // 2, images.shape[1]))  # repeats where there are fewer
+    pairs = np.stack([shown.reshape(8, -1), model.predict_on_batch(shown).reshape(8, -1)], axis=1)
+    pictures = {
+        "ours/reconstructions": tile(pairs.reshape(-1, 28, 28, 1)),
+        "ours/samples": tile(decoded_samples(model).reshape(-1, 28, 28, 1)),
+    }
+    if iteration % scatter_every == 0:
+        scatter = plots.latent_scatter(codes(model, images), dataset.validation.labels, f"iteration {iteration:,}")
+        pictures["ours/latent_scatter"] = plots.figure_to_rgb(scatter)[None]
+    return Extras({f"ours/validation/{name}": float(value) for name, value in losses.items()}, pictures)
+
+
+def gan_extras(model: DCGAN, dataset: data.Dataset, iteration: int) -> Extras:
+    """Images from z that never changes, made with the moving statistics."""
+    return Extras({}, {FIXED_GRID: tile(decoded_samples(model))})
+
+
+class Summaries(keras.callbacks.Callback):
+    """Writes a run's records and extras where they are due, before the iteration's update.
 
     Args:
         logs_dir: where the event file goes.
-        model: the model in training; its optimizer's counter tells the iteration.
-        record: the model's record function.
-        batch: iteration → that iteration's images [batch, 784] in [0, 1].
-        validation: images that are not trained on.
-        every: iterations between records.
-        scatter_every: iterations between latent scatters.
+        model: the model in training; its counter tells the iteration.
+        dataset: its training images make up the batches.
+        experiment: the model's record and extras, and how often they are due.
+        batch_size: as in training.
+        seed: as in training.
     """
 
     def __init__(
-        self,
-        logs_dir: Path,
-        model: AutoEncoder | VariationalAutoEncoder,
-        record: Callable[[Any, tf.Tensor], Record],
-        batch: Callable[[int], np.ndarray],
-        validation: data.Split,
-        every: int,
-        scatter_every: int,
+        self, logs_dir: Path, model: Any, dataset: data.Dataset, experiment: "Experiment", batch_size: int, seed: int
     ):
         super().__init__()
-        self.trained, self.batch, self.every, self.scatter_every = model, batch, every, scatter_every
-        self.validation, self.images = validation, data.to_unit_interval(validation.images)
-        self.record = tf.function(lambda images: record(model, images))
+        self.trained, self.dataset, self.experiment = model, dataset, experiment
+        self.order = data.BatchOrder(len(dataset.train.images), batch_size, seed)  # training's own is in another thread
+        self.record = tf.function(self.recorded)
         self.writer = tf.summary.create_file_writer(str(logs_dir))
+
+    def recorded(self, batch: tf.Tensor) -> Record:
+        """The record of a batch of bytes, each histogram already counted."""
+        record = self.experiment.record(self.trained, self.experiment.scale(batch))
+        return record._replace(histograms={tag: buckets(values) for tag, values in record.histograms.items()})
 
     def hyperparameters(self, settings: dict[str, Any]) -> None:
         """Write what the HParams tab shows; a resumed run has written it already."""
-        if int(self.trained.optimizer.iterations) == 0:
-            self.write(0, [hparams_pb(settings)])
+        if int(self.trained.iterations) == 0:
+            self.write(0, [hparams_pb(settings)], {})
 
     def on_epoch_begin(self, epoch, logs=None):
         """Write what is due at this iteration."""
-        iteration = int(self.trained.optimizer.iterations)
-        if iteration % self.every:
-            return  # a resumed run starts where it was stopped, which need not be where a summary is due
-        record = self.record(self.batch(iteration))
-        scalars = [scalar_pb(tag, value.numpy()) for tag, value in record.scalars.items()]
-        histograms = [histogram_pb(tag, value.numpy()) for tag, value in record.histograms.items()]
-        pictures = {tag: value.numpy() for tag, value in record.images.items()}
-        if iteration % PICTURES_EVERY == 0:
-            scalars += [scalar_pb(f"ours/validation/{name}", value) for name, value in self.validate().items()]
-            pictures |= self.grids()
-        if iteration % self.scatter_every == 0:
-            pictures["ours/latent_scatter"] = self.scatter(iteration)
-        self.write(iteration, scalars + histograms, pictures)
+        iteration = int(self.trained.iterations)
+        summaries: list[Summary] = []
+        pictures = {}
+        if iteration % self.experiment.record_every == 0:
+            record = self.record(self.dataset.train.images[self.order.indices(iteration, 1)[0]])
+            summaries += [scalar_pb(tag, value.numpy()) for tag, value in record.scalars.items()]
+            summaries += [histogram_pb(tag, value.numpy()) for tag, value in record.histograms.items()]
+            pictures |= {tag: value.numpy() for tag, value in record.images.items()}
+        if iteration % self.experiment.extras_every == 0:
+            extras = self.experiment.extras(self.trained, self.dataset, iteration)
+            summaries += [scalar_pb(tag, value) for tag, value in extras.scalars.items()]
+            pictures |= extras.images
+        if summaries or pictures:
+            self.write(iteration, summaries, pictures)
 
-    def write(self, iteration: int, summaries: Iterable[Summary], pictures: dict[str, np.ndarray] | None = None) -> None:
+    def write(self, iteration: int, summaries: Iterable[Summary], pictures: dict[str, np.ndarray]) -> None:
         """Write one iteration's summaries and see that they reach the disk before a checkpoint says so."""
         merged = Summary()
         for summary in summaries:
             merged.MergeFrom(summary)
         with self.writer.as_default(step=iteration):
             tf.summary.experimental.write_raw_pb(merged.SerializeToString())
-            for tag, images in (pictures or {}).items():
+            for tag, images in pictures.items():
                 tf.summary.image(tag, images)
         self.writer.flush()
-
-    def validate(self) -> dict[str, float]:
-        """The losses of the validation images, in one batch: `evaluate` would build a data pipeline each time."""
-        self.trained.reset_metrics()
-        values = self.trained.test_on_batch(self.images, return_dict=True)
-        self.trained.reset_metrics()
-        return {name: float(value) for name, value in values.items()}
-
-    def grids(self) -> dict[str, np.ndarray]:
-        """Rows of validation images, each above its reconstructions; and images decoded from latents that never change."""
-        shown = np.resize(self.images, (GRID // 2, self.images.shape[1]))  # repeats where there are fewer
-        pairs = np.stack([shown.reshape(8, -1), self.trained.predict_on_batch(shown).reshape(8, -1)], axis=1)
-        return {"ours/reconstructions": tile(pairs), "ours/samples": tile(decoded_samples(self.trained))}
-
-    def scatter(self, iteration: int) -> np.ndarray:
-        """The validation images' codes, coloured by digit."""
-        figure = plots.latent_scatter(codes(self.trained, self.images), self.validation.labels, f"iteration {iteration:,}")
-        return plots.figure_to_rgb(figure)[None]
 
     def on_train_end(self, logs=None):
         """Close the event file."""
         self.writer.close()
 
 
+def buckets(values: tf.Tensor) -> tf.Tensor:
+    """What TensorBoard's histogram holds: [30, 3], each bucket's left edge, right edge and count. Equal values are all in the last.
+
+    As `histogram_pb` of TensorBoard, which counts by a one-hot matrix and takes eight times as long.
+    """
+    values = tf.reshape(values, (-1,))
+    low, high = tf.reduce_min(values), tf.reduce_max(values)
+    edges = tf.concat([tf.linspace(low, high, BUCKETS + 1)[:-1], [high]], axis=0)
+    index = tf.cast((values - low) * tf.math.divide_no_nan(float(BUCKETS), high - low), tf.int32)
+    index = tf.where(high > low, tf.clip_by_value(index, 0, BUCKETS - 1), BUCKETS - 1)
+    counts = tf.math.bincount(index, minlength=BUCKETS, maxlength=BUCKETS)
+    return tf.stack([edges[:-1], edges[1:], tf.cast(counts, tf.float32)], axis=1)
+
+
+def histogram_pb(tag: str, counted: np.ndarray) -> Summary:
+    """A histogram as TensorBoard stores it, from its `buckets`."""
+    summary = Summary()
+    tensor = tensor_util.make_tensor_proto(counted.astype(np.float64))
+    summary.value.add(tag=tag, tensor=tensor, metadata=create_summary_metadata(display_name=None, description=None))
+    return summary
+
+
 def tile(images: np.ndarray) -> np.ndarray:
-    """Any shape that holds a multiple of 8 images of 784 pixels → one picture [1, rows·28, 8·28, 1] in [0, 1], row by row."""
-    rows = images.reshape(-1, 8, 28, 28).transpose(0, 2, 1, 3)
-    return np.clip(rows.reshape(1, -1, 8 * 28, 1), 0.0, 1.0)
+    """A multiple of 8 images [n, height, width, channels] → one picture [1, …] of 8 columns in [0, 1], row by row."""
+    count, height, width, channels = images.shape
+    rows = images.reshape(count // 8, 8, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return np.clip(rows.reshape(1, -1, 8 * width, channels), 0.0, 1.0)
 
 
 def codes(model: AutoEncoder | VariationalAutoEncoder, images: np.ndarray) -> np.ndarray:
@@ -192,16 +272,17 @@ def codes(model: AutoEncoder | VariationalAutoEncoder, images: np.ndarray) -> np
     return np.asarray(encoded[0] if isinstance(model, VariationalAutoEncoder) else encoded)
 
 
-def decoded_samples(model: AutoEncoder | VariationalAutoEncoder, count: int = GRID) -> np.ndarray:
-    """Images [count, 784] decoded from latents that are the same at every call.
+def decoded_samples(model: AutoEncoder | VariationalAutoEncoder | DCGAN, count: int = GRID) -> np.ndarray:
+    """Images [count, …] decoded from latents that are the same at every call.
 
-    From the prior N(0, 1) for the VAE. An autoencoder has no prior: its codes are drawn evenly from (−1, 1), where tanh puts
-    them.
+    From the prior: N(0, 1) for the VAE, even over (−1, 1) for the GAN. An autoencoder has no prior: its codes are drawn evenly
+    from (−1, 1), where tanh puts them.
     """
     random = np.random.default_rng(0)  # always 0: the grids of different runs show the same latents
     if isinstance(model, VariationalAutoEncoder):
         return np.asarray(model.decode(random.standard_normal((count, model.z_dim)).astype(np.float32)))
-    return np.asarray(model.decoder(random.uniform(-1, 1, (count, model.z_dim)).astype(np.float32)))
+    latents = random.uniform(-1, 1, (count, model.z_dim)).astype(np.float32)
+    return np.asarray(model.decode(latents))
 
 
 def write_projector(logs_dir: Path, latents: np.ndarray, split: data.Split) -> None:

@@ -28,10 +28,9 @@ from tqdm import tqdm
 from unsupervised_learning import data, outputs
 from unsupervised_learning.command_line import KILLED, RunError, command
 from unsupervised_learning.run_directory import check_same_data, configuration, earlier_run, lock, usable_logs_dir
-from unsupervised_learning.summaries import Record, Summaries, discard_from
+from unsupervised_learning.summaries import Extras, Record, Summaries, discard_from
 
 FLAGS = flags.FLAGS
-CHECKPOINT_EVERY = 1_000  # iterations, 2016's; also between two of 2016's latent dumps
 CHECKPOINTS_KEPT = 5
 
 
@@ -41,19 +40,45 @@ class Experiment:
 
     Attributes:
         name: in the terminal.
-        record: model, images → what 2016's code logged.
-        summary_every: iterations between two records; must divide `CHECKPOINT_EVERY`.
-        scatter_every: iterations between two latent scatters in TensorBoard.
+        scale: the uint8 images of a batch → what the model takes.
+        record: model, scaled images → what 2016's code logged.
+        record_every: iterations between two records.
+        extras: model, dataset, iteration → what we log beside it, under `ours/`.
+        extras_every: iterations between two of these.
         write_outputs: logs_dir, model, dataset → results; writes what a finished run leaves.
-        dump: logs_dir, model, test split, iteration; called every `CHECKPOINT_EVERY` iterations, before the update.
+        dump: logs_dir, model, dataset, iteration; called with every checkpoint, before the update.
+        checkpoint_every: iterations between two checkpoints.
+        most_in_a_call: iterations of the compiled loop, at most, before Python has its turn; it ends sooner where any of the
+            above is due.
+        jit_compile: let XLA compile that loop.
+        callbacks: more callbacks for `fit`.
     """
 
     name: str
+    scale: Callable[[tf.Tensor], tf.Tensor]
     record: Callable[[Any, tf.Tensor], Record]
-    summary_every: int
-    scatter_every: int
+    record_every: int
+    extras: Callable[[Any, data.Dataset, int], Extras]
     write_outputs: Callable[[Path, Any, data.Dataset], dict[str, Any]]
-    dump: Callable[[Path, Any, data.Split, int], None] | None = None
+    extras_every: int = 1_000  # our choice: under 1 % of the time
+    dump: Callable[[Path, Any, data.Dataset, int], None] | None = None
+    checkpoint_every: int = 1_000  # 2016
+    most_in_a_call: int = 1_000
+    jit_compile: bool = True
+    callbacks: tuple[keras.callbacks.Callback, ...] = ()
+
+    @property
+    def longest_call(self) -> int:
+        """Iterations in the longest of the calls below."""
+        return min(self.most_in_a_call, self.record_every, self.extras_every, self.checkpoint_every)
+
+    def calls(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """The first iteration of each call of the compiled loop and how many it does, from `start` to before `stop`."""
+        while start < stop:
+            due = min(every - start % every for every in (self.record_every, self.extras_every, self.checkpoint_every))
+            count = min(self.most_in_a_call, due, stop - start)
+            yield start, count
+            start += count
 
 
 # Many iterations in one compiled call
@@ -62,30 +87,34 @@ class Experiment:
 class IterationLoop(keras.Model):
     """Calls another model's `train_step` for many batches inside one compiled call.
 
-    `fit` then costs nothing for each iteration, and the images stay in memory as bytes: a batch is gathered by index where
-    it is used. Its own `train_step` takes (indices int32 [most iterations, batch], count), and does the first `count`.
+    `fit` then costs nothing for each iteration. Images that are in memory stay there as bytes, and a batch is gathered by
+    index where it is used; images that are in a file (a memory map) come in batches from the data pipeline. Its own
+    `train_step` takes (indices or images [most iterations, batch, …], count), and does the first `count`.
 
     Args:
         model: built and compiled.
-        images: uint8 [n, 784].
+        images: uint8 [n, height, width] or [n, height, width, channels].
+        experiment: says how a batch is scaled and whether XLA compiles.
     """
 
-    def __init__(self, model: keras.Model, images: np.ndarray):
+    def __init__(self, model: keras.Model, images: np.ndarray, experiment: Experiment):
         super().__init__()
-        self.model, self.images = model, tf.constant(images)
-        self.compile(optimizer=model.optimizer, jit_compile=True)  # XLA also where Keras's "auto" would not, on a CPU
+        self.model, self.scale = model, experiment.scale
+        self.images = None if isinstance(images, np.memmap) else tf.constant(images)
+        # XLA also where Keras's "auto" would not, on a CPU
+        self.compile(optimizer=model.optimizer, jit_compile=experiment.jit_compile)
         self.built = True
 
     def train_step(self, data):
-        """Do `count` iterations; returns the losses averaged over them."""
-        indices, count = data
+        """Do `count` iterations; returns the model's metrics."""
+        batches, count = data
 
         def iteration(i):
-            batch = tf.gather(self.images, indices[i])
-            self.model.train_step(tf.cast(batch, tf.float32) * (1.0 / 255.0))  # as data.to_unit_interval
+            batch = batches[i] if self.images is None else tf.gather(self.images, batches[i])
+            self.model.train_step(self.scale(batch))
             return (i + 1,)
 
-        tf.while_loop(lambda i: i < count, iteration, (0,))
+        tf.while_loop(lambda i: i < count, iteration, (0,), parallel_iterations=1)
         return {metric.name: metric.result() for metric in self.metrics}
 
     @property
@@ -94,33 +123,36 @@ class IterationLoop(keras.Model):
         return self.model.metrics
 
 
-def stretches(order: data.BatchOrder, batch_size: int, start: int, stop: int, every: int) -> tf.data.Dataset:
-    """What `IterationLoop` takes, from iteration `start` to before `stop`, broken at each multiple of `every`."""
+def pipeline(
+    images: np.ndarray, order: data.BatchOrder, experiment: Experiment, start: int, stop: int
+) -> tf.data.Dataset:
+    """What `IterationLoop` takes from iteration `start` to before `stop`, a call after the other."""
+    most = experiment.longest_call
+    in_file = isinstance(images, np.memmap)
+    shape, dtype = ((order.batch_size, *images.shape[1:]), np.uint8) if in_file else ((order.batch_size,), np.int32)
 
     def generate() -> Iterator[tuple[np.ndarray, int]]:
-        at = start
-        while at < stop:
-            count = min(every - at % every, stop - at)
-            indices = np.zeros((every, batch_size), np.int32)
-            indices[:count] = order.indices(at, count)
-            yield indices, count
-            at += count
+        for first, count in experiment.calls(start, stop):
+            indices = order.indices(first, count)
+            batches = np.zeros((most, *shape), dtype)
+            batches[:count] = images[indices] if in_file else indices
+            yield batches, count
 
-    signature = (tf.TensorSpec((every, batch_size), tf.int32), tf.TensorSpec((), tf.int32))
+    signature = (tf.TensorSpec((most, *shape), dtype), tf.TensorSpec((), tf.int32))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread is waited for when the iterator goes: seconds at the end of every run
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(1).with_options(options)
+    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2).with_options(options)
 
 
 # Callbacks
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves every `CHECKPOINT_EVERY` iterations before the update, at the end, and when the user asks to stop."""
+    """Saves every `every` iterations before the update, at the end, and when the user asks to stop."""
 
-    def __init__(self, model: keras.Model, logs_dir: Path, dump: Callable[[int], None] | None):
+    def __init__(self, model: keras.Model, logs_dir: Path, every: int, dump: Callable[[int], None] | None = None):
         super().__init__()
-        self.trained, self.optimizer, self.logs_dir, self.dump = model, model.optimizer, logs_dir, dump
+        self.trained, self.logs_dir, self.every, self.dump = model, logs_dir, every, dump
         self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
         try:
@@ -135,7 +167,7 @@ class Checkpoints(keras.callbacks.Callback):
     @property
     def iteration(self) -> int:
         """The coming iteration, counted from 0: as many have been done."""
-        return int(self.optimizer.iterations)
+        return int(self.trained.iterations)
 
     def restore(self) -> str | None:
         """Restore the newest checkpoint, if there is one; returns its path.
@@ -187,8 +219,8 @@ class Checkpoints(keras.callbacks.Callback):
         self.clock = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Save where 2016 did: at 0, 1,000, …, before that iteration's update."""
-        if self.iteration % CHECKPOINT_EVERY == 0:
+        """Save where 2016 did: at 0, 1,000 (GAN: 500), …, before that iteration's update."""
+        if self.iteration % self.every == 0:
             if self.dump:
                 self.dump(self.iteration)
             self.save()
@@ -233,7 +265,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, name: str, start: int, stop: int, model: keras.Model):
         super().__init__()
-        self.optimizer, self.terminal = model.optimizer, sys.stdout.isatty()
+        self.trained, self.terminal = model, sys.stdout.isatty()
         self.names = [metric.name for metric in model.metrics]  # `logs` has them in alphabetical order
         self.bar = tqdm(
             desc=name,
@@ -250,7 +282,7 @@ class Progress(keras.callbacks.Callback):
         """Show the losses of the stretch that has ended."""
         losses = [(name, logs[name]) for name in self.names] if logs else []
         self.bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in losses), refresh=False)
-        self.bar.update(int(self.optimizer.iterations) - self.bar.n)
+        self.bar.update(int(self.trained.iterations) - self.bar.n)
         if not self.terminal and (time.monotonic() - self.printed > 10 or self.bar.n == self.bar.total):
             print(self.bar, flush=True)
             self.printed = time.monotonic()
@@ -266,12 +298,13 @@ class Progress(keras.callbacks.Callback):
 # The run
 
 
-def run(model: keras.Model, experiment: Experiment) -> int:
+def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Dataset]) -> int:
     """Train up to --max_iterations, going on from the newest checkpoint; then write the outputs.
 
     Args:
         model: compiled.
         experiment: what is particular to the model.
+        load: gives the data; called once it is clear that the run can be.
 
     Returns:
         The exit status.
@@ -282,7 +315,7 @@ def run(model: keras.Model, experiment: Experiment) -> int:
     """
     logs_dir = usable_logs_dir()
     before = earlier_run(logs_dir, model)
-    dataset = data.load(FLAGS.dataset, FLAGS.data_dir)
+    dataset = load()
     if before:
         check_same_data(logs_dir, before, dataset)
     order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
@@ -296,9 +329,12 @@ def run_alone(
     """`run`, once nothing stands in its way."""
     sizes = f"{len(dataset.train.labels):,} training, {len(dataset.test.labels):,} test images"
     print(f"{experiment.name} on {dataset.name} ({dataset.source}; {sizes}) in {logs_dir}")
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     dump = experiment.dump
-    checkpoints = Checkpoints(model, logs_dir, dump and (lambda i: dump(logs_dir, model, dataset.test, i)))
+    checkpoints = Checkpoints(
+        model, logs_dir, experiment.checkpoint_every, dump and (lambda i: dump(logs_dir, model, dataset, i))
+    )
     restored = checkpoints.restore()
     if restored:
         print(f"Model restored: iteration {checkpoints.iteration:,}, from {restored}")
@@ -343,23 +379,17 @@ def fit(
     config: dict[str, Any],
 ) -> None:
     """Train from where the model is to --max_iterations, or until the user stops it."""
-    start, stop, every = checkpoints.iteration, FLAGS.max_iterations, experiment.summary_every
+    start, stop = checkpoints.iteration, FLAGS.max_iterations
     images = dataset.train.images
-
-    def batch(iteration: int) -> np.ndarray:
-        return data.to_unit_interval(images[order_for_summaries.indices(iteration, 1)[0]])
-
-    order_for_summaries = data.BatchOrder(len(images), FLAGS.batch_size, FLAGS.seed)  # `order` is the data pipeline's
-    summaries = Summaries(logs_dir, model, experiment.record, batch, dataset.validation, every, experiment.scatter_every)
+    summaries = Summaries(logs_dir, model, dataset, experiment, FLAGS.batch_size, FLAGS.seed)
     summaries.hyperparameters({**config["settings"], "dataset": dataset.name})
     progress = Progress(experiment.name, start, stop, model)
     with checkpoints.stopping_on_signals(), progress:
-        IterationLoop(model, images.reshape(len(images), -1)).fit(
-            stretches(order, FLAGS.batch_size, start, stop, every),
-            initial_epoch=start // every,
-            epochs=-(-stop // every),
+        IterationLoop(model, images, experiment).fit(
+            pipeline(images, order, experiment, start, stop),
+            epochs=sum(1 for _ in experiment.calls(start, stop)),
             steps_per_epoch=1,
             shuffle=False,  # the order is BatchOrder's
             verbose=0,
-            callbacks=[summaries, checkpoints, progress],
+            callbacks=[summaries, checkpoints, progress, *experiment.callbacks],
         )

@@ -141,6 +141,11 @@ class VariationalAutoEncoder(keras.Model):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
     @property
+    def iterations(self) -> tf.Variable:
+        """Updates done so far."""
+        return self.optimizer.iterations
+
+    @property
     def metrics(self):
         """What `fit` and `evaluate` reset and report."""
         return self.trackers
