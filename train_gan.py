@@ -1,4 +1,4 @@
-"""Trains the 2016 post's DCGAN: on MNIST or other digits at 28×28, on flowers, faces or a folder of pictures at 64×64.
+"""Trains the 2016 post's DCGAN: on MNIST at 28×28; on flowers, faces or a folder of pictures at 64×64.
 
 Writes TensorBoard summaries, checkpoints, generated images and results to --logs_dir. Run it again to go on.
 """
@@ -8,20 +8,26 @@ from absl import flags
 from unsupervised_learning import command_line, data, gan, layers, outputs, pictures, summaries, training
 
 FLAGS = flags.FLAGS
-LOGS = {"mnist": "MNIST", "auto": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
+LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
 
 
 def main() -> int:
-    """Train as the flags say."""
+    """Train, or with --visualize only draw, as the flags say."""
     name = "pictures" if FLAGS.image_dir and FLAGS.dataset == "auto" else FLAGS.dataset
-    large = name in (*pictures.PICTURE_SETS, "pictures")
+    if FLAGS.image_dir and name in data.DATASETS:
+        raise command_line.RunError(
+            f"--image_dir goes with {', '.join(pictures.PICTURE_SETS)} or alone. Received: --dataset={name}"
+        )
+    large = name not in data.DATASETS
     FLAGS.set_default("logs_dir", f"logs/{LOGS.get(name, name)}_GAN_logs/")
     for setting, value in gan.RECIPES[FLAGS.recipe].items():
         FLAGS.set_default(setting, value)
+    if FLAGS.visualize:
+        return training.visualize(gan.DCGAN, outputs.write_gan)
 
-    arguments = {argument: FLAGS[argument].value for argument in gan.ARGUMENTS if argument in FLAGS}
-    model = gan.DCGAN(64 if large else 28, 3 if large else 1, **arguments)
-    model.compile(*(layers.adam(FLAGS.learning_rate, FLAGS.beta1) for _ in range(2)))
+    arguments = {name: getattr(FLAGS, name) for name in gan.ARGUMENTS if name in FLAGS}
+    model = gan.DCGAN(side=64 if large else 28, channels=3 if large else 1, **arguments)
+    model.compile(*(layers.adam(FLAGS.learning_rate, FLAGS.beta1) for _ in ("generator", "discriminator")))
     experiment = training.Experiment(
         name="GAN",
         scale=model.scale,
@@ -31,12 +37,13 @@ def main() -> int:
         extras_every=100,  # our choice
         write_outputs=outputs.write_gan,
         checkpoint_every=500,  # 2016
-        most_in_a_call=2,
-        jit_compile=False,  # XLA's convolutions are several times slower than oneDNN's on a CPU
+        most_in_a_call=2,  # our choice: about a second for 28×28
+        jit_compile=False,  # on a CPU XLA's convolutions take several times as long as oneDNN's
+        callbacks=(gan.NearZeroWarning(),),
     )
     if large:
-        return training.run(model, experiment, lambda: pictures.load(name, FLAGS.image_dir, FLAGS.data_dir))
-    return training.run(model, experiment, lambda: data.load(FLAGS.dataset, FLAGS.data_dir))
+        return training.run(model, experiment, lambda: pictures.load(name, FLAGS.image_dir, FLAGS.data_dir, FLAGS.cache_dir))
+    return training.run(model, experiment, lambda: data.load(name, FLAGS.data_dir))
 
 
 if __name__ == "__main__":
@@ -48,13 +55,5 @@ if __name__ == "__main__":
         z_dim=100,
         datasets=(*data.DATASETS, *pictures.PICTURE_SETS),
     )
-    flags.DEFINE_enum("recipe", "dcgan", list(gan.RECIPES), "The recipe.")
-    flags.DEFINE_float("beta1", 0.5, "Adam's beta1.")
-    flags.DEFINE_string("feature_matching", "0.1", "Weight.")
-    flags.DEFINE_integer("generator_steps", 2, "G", 1)
-    flags.DEFINE_integer("discriminator_every", 1, "D", 1)
-    flags.DEFINE_enum("initializer", "truncated_normal", list(layers.INITIALIZERS), "Init")
-    flags.DEFINE_float("bn_decay", 0.9, "Decay")
-    flags.DEFINE_bool("divide_twice", False, "bug")
-    flags.DEFINE_string("image_dir", None, "Folder of pictures")
+    command_line.define_gan_flags(recipes=list(gan.RECIPES), initializers=list(layers.INITIALIZERS))
     command_line.launch(main)

@@ -15,6 +15,8 @@ from absl import app, flags
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
 
+import unsupervised_learning  # noqa: F401 (before any test imports TensorFlow: it sets what TensorFlow reads at import)
+
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = ["train_ae.py", "train_vae.py"]
 

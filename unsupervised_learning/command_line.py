@@ -52,12 +52,46 @@ def define_dense_flags(*, regularization: float, activation: str, activations: l
     require_number("init_bias")
 
 
-def require_number(name: str, above_zero: bool = False) -> None:
-    """Refuse values of a float flag that are negative or not finite (absl's own bounds let nan and inf pass)."""
+def define_gan_flags(*, recipes: list[str], initializers: list[str]):
+    """Define the GAN's flags beside the shared ones. A recipe sets the defaults of those that say so."""
+    flags.disclaim_key_flags()
+    flags.DEFINE_enum("recipe", "dcgan", recipes, "dcgan: the one that worked; first_attempt: 2016's first, which did not.")
+    flags.DEFINE_float("beta1", 0.5, "Adam's beta1.")
+    flags.DEFINE_string(
+        "feature_matching", "0.1", "Weight of feature matching, or `only`: without the adversarial loss. By recipe."
+    )
+    flags.DEFINE_integer("generator_steps", 2, "Updates of the generator in each iteration. By recipe.", 1, 100)
+    flags.DEFINE_integer("discriminator_every", 1, "Iterations between two updates of the discriminator. By recipe.", 1)
+    flags.DEFINE_float("discriminator_width", 1.0, "Factor of the discriminator's channels; 0.7 halves its weights.")
+    flags.DEFINE_enum("initializer", "truncated_normal", initializers, "How the convolutions start. By recipe.")
+    flags.DEFINE_float("bn_decay", 0.9, "Decay of batch normalization's moving statistics, which only inference uses.")
+    flags.DEFINE_bool("divide_twice", False, "Divide images by 255 twice, as the first attempt did by mistake.")
+    flags.DEFINE_string("image_dir", None, "Folder of JPEG or PNG files to train on, at 64×64.")
+    flags.DEFINE_string("cache_dir", None, "Where decoded pictures are kept; ~/.cache/unsupervised_learning if not given.")
+    flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir.")
+    require_number("beta1", below=1)
+    require_number("bn_decay", below=1)
+    require_number("discriminator_width", above_zero=True)
+    flags.register_validator("feature_matching", is_weight_or_only, "must be a finite number not below 0, or `only`")
+
+
+def is_weight_or_only(value: str) -> bool:
+    """Whether the value is one that --feature_matching takes."""
+    if value == "only":
+        return True
+    try:
+        return 0 <= float(value) < math.inf
+    except ValueError:
+        return False
+
+
+def require_number(name: str, above_zero: bool = False, below: float = math.inf) -> None:
+    """Refuse values of a float flag that are negative, not finite (absl's own bounds let nan and inf pass) or too large."""
+    wanted = f"must be a finite number {'above 0' if above_zero else 'not below 0'}"
     flags.register_validator(
         name,
-        lambda value: math.isfinite(value) and (value > 0 if above_zero else value >= 0),
-        f"must be a finite number {'above 0' if above_zero else 'not below 0'}",
+        lambda value: (value > 0 if above_zero else value >= 0) and value < below,
+        wanted if below == math.inf else f"{wanted} and below {below}",
     )
 
 

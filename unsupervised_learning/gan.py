@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from tqdm import tqdm
 
 from unsupervised_learning import layers, losses
 
@@ -48,7 +49,7 @@ FEATURE_WEIGHT = 0.1  # 2016
 LOSSES = ("discriminator_loss_real", "discriminator_loss_fake", "discriminator_loss", "generator_loss")
 ARGUMENTS = (
     *("side", "channels", "recipe", "z_dim", "feature_matching", "generator_steps", "discriminator_every"),
-    *("initializer", "init_stddev", "bn_decay", "divide_twice", "seed"),
+    *("discriminator_width", "initializer", "init_stddev", "bn_decay", "divide_twice", "seed"),
 )
 
 
@@ -88,6 +89,7 @@ class DCGAN(keras.Model):
             without the adversarial one.
         generator_steps: updates of the generator in each iteration.
         discriminator_every: iterations between two updates of the discriminator.
+        discriminator_width: factor of the discriminator's numbers of channels; 0.7 about halves its weights. 1 is 2016's.
         initializer: of the convolutions: `truncated_normal` or `xavier`, see `layers.conv_stddev`.
         init_stddev: of the weights' start.
         bn_decay: of the moving statistics, which only inference uses.
@@ -107,6 +109,7 @@ class DCGAN(keras.Model):
         feature_matching: str = "0.1",
         generator_steps: int = 2,
         discriminator_every: int = 1,
+        discriminator_width: float = 1.0,
         initializer: str = "truncated_normal",
         init_stddev: float = 0.02,
         bn_decay: float = 0.9,
@@ -124,12 +127,13 @@ class DCGAN(keras.Model):
         self.side, self.channels, self.recipe, self.z_dim = side, channels, recipe, z_dim
         self.feature_matching, self.adversarial_weight, self.feature_weight = feature_matching, *weights_of(feature_matching)
         self.generator_steps, self.discriminator_every = generator_steps, discriminator_every
+        self.discriminator_width = discriminator_width
         self.initializer, self.init_stddev, self.bn_decay = initializer, init_stddev, bn_decay
         self.divide_twice, self.seed = divide_twice, seed
         self.first_attempt = recipe == "first_attempt"
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
-        self.iterations = tf.Variable(0, trainable=False, dtype=tf.int64, name="iterations")
+        self.iterations = tf.Variable(tf.zeros((), tf.int64), trainable=False, name="iterations")
         self.trackers = [Newest(name=name) for name in LOSSES]
         self.built = True
 
@@ -165,7 +169,8 @@ class DCGAN(keras.Model):
         """Images [batch, side, side, channels] → logit [batch, 1] and feature, the last convolution [batch, 4, 4, width]."""
         random = keras.random.SeedGenerator(self.seed + 1)
         images = x = keras.Input((self.side, self.side, self.channels))
-        for number, width in enumerate(reversed(CHANNELS[self.side])):
+        for number, full_width in enumerate(reversed(CHANNELS[self.side])):
+            width = max(1, round(full_width * self.discriminator_width))
             kernel = self.normal(random, x.shape[-1], width)
             x = keras.layers.Conv2D(width, 5, 2, "same", kernel_initializer=kernel, name=f"conv{number}")(x)
             normalized = number > 0 or self.first_attempt
@@ -273,7 +278,7 @@ class DCGAN(keras.Model):
         if self.discriminator_every == 1:
             do()
         else:
-            tf.cond(self.iterations % self.discriminator_every == 0, do, lambda: False)
+            tf.cond(tf.math.floormod(self.iterations, self.discriminator_every) == 0, do, lambda: False)
 
     def update_discriminator(self, images: tf.Tensor, fake: tf.Tensor) -> None:
         """One update from real and fake images, which go through separately, each batch with its own statistics."""
@@ -294,7 +299,7 @@ class DCGAN(keras.Model):
             logit_fake, feature_fake = self.discriminator(fake, training=True)
             loss = self.generator_loss(logit_fake, feature_fake, feature_real)
         variables = self.generator.trainable_variables
-        gradients = tape.gradient(fake, variables, output_gradients=loss_tape.gradient(loss, fake))
+        gradients = tape.gradient(fake, variables, output_gradients=[tf.convert_to_tensor(loss_tape.gradient(loss, fake))])
         self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.trackers[3].update_state(loss)
 
@@ -375,7 +380,10 @@ class DCGAN(keras.Model):
         for network in (self.generator, self.discriminator):
             for layer in network.layers:
                 if isinstance(layer, layers.BatchNormalization):
-                    names |= {f"{network.name}/{layer.name}/beta": layer.beta, f"{network.name}/{layer.name}/gamma": layer.gamma}
+                    names |= {
+                        f"{network.name}/{layer.name}/beta": layer.beta,
+                        f"{network.name}/{layer.name}/gamma": layer.gamma,
+                    }
                 elif layer.trainable_variables:
                     number = layer.name.split("_")[-1]
                     names |= {f"{network.name}/W_{number}": layer.kernel, f"{network.name}/b_{number}": layer.bias}
@@ -384,6 +392,33 @@ class DCGAN(keras.Model):
     def get_config(self):
         """The arguments that make this model again."""
         return {**super().get_config(), **{name: getattr(self, name) for name in ARGUMENTS}}
+
+
+class NearZeroWarning(keras.callbacks.Callback):
+    """Says so once when the discriminator's loss stays near zero: the author's sign that a GAN has failed.
+
+    The discriminator then tells every fake image, and what the generator learns from it fades. Near zero is below 0.1, where
+    equilibrium is 1.386, for 100 iterations on end: our choice.
+    """
+
+    THRESHOLD = 0.1  # nats
+    PATIENCE = 100  # iterations
+
+    def on_train_begin(self, logs=None):
+        """Begin anew."""
+        self.last_above, self.warned = int(self.model.model.iterations), False
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Look at the loss of the newest update."""
+        iteration, loss = int(self.model.model.iterations), (logs or {})["discriminator_loss"]
+        if not loss < self.THRESHOLD:
+            self.last_above = iteration
+        elif iteration - self.last_above >= self.PATIENCE and not self.warned:
+            self.warned = True
+            tqdm.write(
+                f"WARNING: the discriminator's loss has been below {self.THRESHOLD} for {self.PATIENCE} iterations ({loss:.2g} "
+                f"at {iteration:,}; equilibrium is 1.386). It tells every fake image: in 2016 the sign of a failed run."
+            )
 
 
 def hidden_layers(network: keras.Model) -> keras.Model:
@@ -407,9 +442,7 @@ def weights_of(feature_matching: str) -> tuple[float, float]:
     except ValueError:
         weight = math.nan
     if not 0 <= weight < math.inf:
-        raise ValueError(
-            f"`feature_matching` must be a number not below 0, or {ONLY_FEATURES}. Received: {feature_matching!r}"
-        )
+        raise ValueError(f"`feature_matching` must be a number not below 0, or {ONLY_FEATURES}. Received: {feature_matching!r}")
     return 1.0, weight
 
 

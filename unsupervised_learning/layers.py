@@ -76,8 +76,8 @@ def conv_stddev(initializer: str, stddev: float, channels_in: int, channels_out:
 class BatchNormalization(keras.layers.BatchNormalization):
     """2016's batch normalization: epsilon 1e-5, gamma from N(1, 0.02); images [batch, height, width, channels].
 
-    Keras's own, with two changes: in training it is one fused operation, which costs half of Keras's on a CPU; and the moving
-    statistics, which only inference uses, can be left alone while `update_statistics` is False.
+    Keras's own, but that the moving statistics, which only inference uses, can be left alone: while `update_statistics` is
+    False. (TensorFlow's fused operation would save 2 % of an iteration, but follows 2016's trajectory less closely.)
 
     Departs from 2016: the moving variance starts at 1 and not at 0, which after a hundred batches makes no difference.
     """
@@ -90,16 +90,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Normalize by the batch's own mean and variance in training, by the moving ones otherwise."""
         if not training:
             return super().call(inputs, training=False)
-        none = tf.zeros(0)
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs, scale=self.gamma, offset=self.beta, mean=none, variance=none, epsilon=self.epsilon, is_training=True
-        )
+        mean, variance = tf.nn.moments(inputs, axes=(0, 1, 2))
         if self.update_statistics:
-            count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
-            biased = variance * (count - 1) / count  # as in 2016; the operation returns the unbiased estimate
-            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, biased)):
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1 - self.momentum))
-        return outputs
+        return tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, self.epsilon)
 
 
 def adam(learning_rate: float = 1e-3, beta1: float = 0.9) -> keras.optimizers.Adam:

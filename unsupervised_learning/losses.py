@@ -78,7 +78,8 @@ def feature_matching(feature_real: tf.Tensor, feature_fake: tf.Tensor, pixels: i
     image by image, each real one with the fake that happens to stand at its place.
 
     Args:
-        feature_real, feature_fake: [batch, height, width, channels], the discriminator's last convolution.
+        feature_real: [batch, height, width, channels], the discriminator's last convolution for real images.
+        feature_fake: the same for fake ones.
         pixels: of an image, height · width.
 
     Returns:

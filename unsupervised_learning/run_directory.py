@@ -68,26 +68,37 @@ def configuration(model: keras.Model, dataset: data.Dataset) -> dict[str, Any]:
     }
 
 
+def recorded(logs_dir: Path) -> dict[str, Any]:
+    """What config.json says, once it is sure that `model`, `settings` and `data` are there.
+
+    Raises:
+        RunError: if it is not a run's.
+    """
+    path = logs_dir / "config.json"
+    try:
+        config = json.loads(path.read_text())
+        settings, described = dict(config["settings"]), dict(config["data"])
+        described = {key: str(described[key]) for key in ("name", "source", "checksum")}
+        return {**config, "model": str(config["model"]), "settings": settings, "data": described}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RunError(f"{path} is not a run's config.json ({reason}); choose another --logs_dir") from None
+
+
 def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
     """The config.json of the run that the directory holds, if there is one, and if it is a run with the same settings.
 
     Raises:
         RunError: naming the settings that differ and what to type instead.
     """
-    path = logs_dir / "config.json"
-    if not path.exists():
+    if not (logs_dir / "config.json").exists():
         if list(logs_dir.glob("model.ckpt-*.index")):
             raise RunError(
                 f"{logs_dir} holds checkpoints but no config.json to tell how they were made; choose another --logs_dir"
             )
         return None
-    try:
-        config = json.loads(path.read_text())
-        name, settings, described = config["model"], dict(config["settings"]), dict(config["data"])
-        described = {key: str(described[key]) for key in ("name", "source", "checksum")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise RunError(f"{path} is not a run's config.json ({reason}); choose another --logs_dir") from None
+    config = recorded(logs_dir)
+    name, settings = config["model"], config["settings"]
     if name != type(model).__name__:
         raise RunError(f"{logs_dir} holds a run of {name}, this is {type(model).__name__}; choose another --logs_dir")
     here = settings_of(model)
@@ -99,7 +110,7 @@ def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
             f"{logs_dir} was made with other settings: {difference}. To go on with it type {flags_there}; "
             "else another --logs_dir"
         )
-    return {**config, "data": described}
+    return config
 
 
 def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: data.Dataset) -> None:
@@ -112,8 +123,7 @@ def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: data.Datase
     if there["checksum"] != dataset.checksum:
         raise RunError(
             f"{logs_dir} was made with other data: {there['name']} from {there['source']} there, {dataset.name} from "
-            f"{dataset.source} here. To go on with it type --dataset={there['name']} with the --data_dir of then; "
-            "else another --logs_dir"
+            f"{dataset.source} here. To go on with it give the data of then, else another --logs_dir"
         )
 
 

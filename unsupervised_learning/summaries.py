@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 GRID = 64  # images in a grid
 BUCKETS = 30  # of a histogram, TensorBoard's own number
 FIXED_GRID = "ours/fixed_z"
+GAN_LOSSES = {  # the model's names → 2016's tags
+    "discriminator_loss_real": "Discriminator_loss_real",
+    "discriminator_loss_fake": "Discrimintator_loss_fake",  # spelt so in 2016
+    "discriminator_loss": "Discriminator_loss",
+    "generator_loss": "Generator_loss",
+}
 
 
 class Record(NamedTuple):
@@ -121,19 +127,16 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
         activations |= {f"{network}/{name}": value for name, value in values.items() if name.startswith("h_")}
     activations["discriminator/disc_real_prob"] = tf.sigmoid(trace.on_real["logit"])
     activations["discriminator/disc_fake_prob"] = tf.sigmoid(trace.on_fake["logit"])
-    tags = {
-        "Discriminator_loss_real": "discriminator_loss_real",
-        "Discrimintator_loss_fake": "discriminator_loss_fake",  # spelt so in 2016
-        "Discriminator_loss": "discriminator_loss",
-        "Generator_loss": "generator_loss",
-    }
     # The author judged a GAN's health by its networks' first layers.
     first_layers = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
     return Record(
         scalars={
-            **{tag: trace.losses[name] for tag, name in tags.items()},
+            **{tag: trace.losses[name] for name, tag in GAN_LOSSES.items()},
             **{f"{name}/sparsity": tf.nn.zero_fraction(value) for name, value in activations.items()},
-            **{f"ours/first_layer_gradient_norm/{network}": tf.norm(trace.gradients[name]) for network, name in first_layers.items()},
+            **{
+                f"ours/first_layer_gradient_norm/{network}": tf.norm(trace.gradients[name])
+                for network, name in first_layers.items()
+            },
         },
         histograms={
             "z": latent,
@@ -185,9 +188,7 @@ class Summaries(keras.callbacks.Callback):
         seed: as in training.
     """
 
-    def __init__(
-        self, logs_dir: Path, model: Any, dataset: data.Dataset, experiment: "Experiment", batch_size: int, seed: int
-    ):
+    def __init__(self, logs_dir: Path, model: Any, dataset: data.Dataset, experiment: "Experiment", batch_size: int, seed: int):
         super().__init__()
         self.trained, self.dataset, self.experiment = model, dataset, experiment
         self.order = data.BatchOrder(len(dataset.train.images), batch_size, seed)  # training's own is in another thread
@@ -238,7 +239,7 @@ class Summaries(keras.callbacks.Callback):
 
 
 def buckets(values: tf.Tensor) -> tf.Tensor:
-    """What TensorBoard's histogram holds: [30, 3], each bucket's left edge, right edge and count. Equal values are all in the last.
+    """A TensorBoard histogram: [30, 3], each bucket's left edge, right edge and count. Values all equal are in the last.
 
     As `histogram_pb` of TensorBoard, which counts by a one-hot matrix and takes eight times as long.
     """
@@ -334,3 +335,25 @@ def whole_records(path: Path) -> Iterable[bytes]:
             yield bytes(record)
     except tf.errors.DataLossError:
         return
+
+
+def scalars_logged(logs_dir: Path, tag: str) -> dict[int, float]:
+    """Iteration → value of a scalar in the run's event files, in order of iteration."""
+    return {iteration: float(value) for iteration, value in logged(logs_dir, tag).items()}
+
+
+def pictures_logged(logs_dir: Path, tag: str) -> dict[int, bytes]:
+    """Iteration → picture, as PNG, in the run's event files, in order of iteration; the first of a tag that has several."""
+    return {iteration: bytes(value[2]) for iteration, value in logged(logs_dir, tag).items()}  # after its width and height
+
+
+def logged(logs_dir: Path, tag: str) -> dict[int, np.ndarray]:
+    """Iteration → what the run's event files hold under a tag, as an array, in order of iteration."""
+    values = {}
+    for path in sorted(logs_dir.glob("events.out.tfevents.*.v2")):
+        for serialized in whole_records(path) if path.is_file() else ():
+            event = Event.FromString(serialized)
+            for value in event.summary.value:
+                if value.tag == tag:
+                    values[event.step] = tensor_util.make_ndarray(value.tensor)
+    return dict(sorted(values.items()))

@@ -8,6 +8,7 @@ For `fit`, an epoch is the stretch of iterations between two summaries, done in 
 """
 
 import dataclasses
+import inspect
 import io
 import math
 import shutil
@@ -27,7 +28,14 @@ from tqdm import tqdm
 
 from unsupervised_learning import data, outputs
 from unsupervised_learning.command_line import KILLED, RunError, command
-from unsupervised_learning.run_directory import check_same_data, configuration, earlier_run, lock, usable_logs_dir
+from unsupervised_learning.run_directory import (
+    check_same_data,
+    configuration,
+    earlier_run,
+    lock,
+    recorded,
+    usable_logs_dir,
+)
 from unsupervised_learning.summaries import Extras, Record, Summaries, discard_from
 
 FLAGS = flags.FLAGS
@@ -123,22 +131,20 @@ class IterationLoop(keras.Model):
         return self.model.metrics
 
 
-def pipeline(
-    images: np.ndarray, order: data.BatchOrder, experiment: Experiment, start: int, stop: int
-) -> tf.data.Dataset:
+def pipeline(images: np.ndarray, order: data.BatchOrder, experiment: Experiment, start: int, stop: int) -> tf.data.Dataset:
     """What `IterationLoop` takes from iteration `start` to before `stop`, a call after the other."""
     most = experiment.longest_call
     in_file = isinstance(images, np.memmap)
-    shape, dtype = ((order.batch_size, *images.shape[1:]), np.uint8) if in_file else ((order.batch_size,), np.int32)
+    shape, dtype = ([order.batch_size, *images.shape[1:]], tf.uint8) if in_file else ([order.batch_size], tf.int32)
 
     def generate() -> Iterator[tuple[np.ndarray, int]]:
         for first, count in experiment.calls(start, stop):
             indices = order.indices(first, count)
-            batches = np.zeros((most, *shape), dtype)
+            batches = np.zeros([most, *shape], dtype.as_numpy_dtype)
             batches[:count] = images[indices] if in_file else indices
             yield batches, count
 
-    signature = (tf.TensorSpec((most, *shape), dtype), tf.TensorSpec((), tf.int32))
+    signature = (tf.TensorSpec([most, *shape], dtype), tf.TensorSpec((), tf.int32))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread is waited for when the iterator goes: seconds at the end of every run
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2).with_options(options)
@@ -181,13 +187,7 @@ class Checkpoints(keras.callbacks.Callback):
         if latest is None and (self.logs_dir / "results.json").exists():
             raise RunError(f"{self.logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
         if latest:
-            try:
-                self.checkpoint.restore(latest).assert_existing_objects_matched()
-            except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                raise RunError(
-                    f"cannot read the checkpoint {latest}: {reason}. The file `checkpoint` beside it can name an older one"
-                ) from None
+            read_checkpoint(self.checkpoint, latest)
         return latest
 
     def save(self) -> None:
@@ -260,6 +260,21 @@ class Checkpoints(keras.callbacks.Callback):
                 signal.signal(number, handler)
 
 
+def read_checkpoint(checkpoint: tf.train.Checkpoint, path: str) -> None:
+    """Restore what `checkpoint` holds from the files at `path`.
+
+    Raises:
+        RunError: if they cannot be read.
+    """
+    try:
+        checkpoint.restore(path).assert_existing_objects_matched()
+    except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise RunError(
+            f"cannot read the checkpoint {path}: {reason}. The file `checkpoint` beside it can name an older one"
+        ) from None
+
+
 class Progress(keras.callbacks.Callback):
     """One line: iteration, losses, iterations/s, time left. Where output is not a terminal, a new line every 10 seconds."""
 
@@ -321,6 +336,37 @@ def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Data
     order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
     with lock(logs_dir):
         return run_alone(model, dataset, order, logs_dir, experiment, going_on=before is not None)
+
+
+def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data.Dataset | None], dict[str, Any]]) -> int:
+    """Write the outputs from the newest checkpoint in --logs_dir, without data and without training.
+
+    Args:
+        build: the model's class; it gets the settings that the run was made with.
+        write_outputs: logs_dir, model, no dataset → results.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        RunError: there is no run to draw from.
+    """
+    logs_dir = usable_logs_dir()
+    if not (logs_dir / "config.json").exists():
+        raise RunError(f"--visualize needs a run in --logs_dir. Received: {logs_dir}, where there is none")
+    config = recorded(logs_dir)
+    if config["model"] != build.__name__:
+        raise RunError(f"--visualize needs a run of {build.__name__}. Received: {logs_dir}, a run of {config['model']}")
+    settings = config["settings"]
+    model = build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
+    with lock(logs_dir):
+        newest = tf.train.latest_checkpoint(str(logs_dir))
+        if newest is None:
+            raise RunError(f"--visualize needs a checkpoint in --logs_dir. Received: {logs_dir}, where there is none")
+        read_checkpoint(tf.train.Checkpoint(model=model), newest)
+        write_outputs(logs_dir, model, None)
+    print(f"Images from iteration {int(model.iterations):,} are in {logs_dir}")
+    return 0
 
 
 def run_alone(
