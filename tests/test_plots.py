@@ -163,18 +163,74 @@ class TestImageGrid:
         canvas = shown_image(plots.image_grid(digits, "a title"))
         np.testing.assert_array_equal(canvas[29:57, 29:57], digits[4].reshape(28, 28))
 
+    @pytest.mark.parametrize(("channels", "shape"), [(1, (129, 194)), (3, (131, 198, 3))])
+    def test_takes_pictures_of_any_size(self, channels, shape):
+        pictures = np.random.default_rng(0).uniform(size=(6, 64, 64, channels)).astype(np.float32)
+        canvas = shown_image(plots.image_grid(pictures, "a title", columns=3))
+        assert canvas.shape == shape
+        gap = 1 if channels == 1 else 3
+        np.testing.assert_array_equal(canvas[64 + gap :, 64 + gap : 128 + gap], pictures[4].squeeze())
+
+    def test_colour_in_bytes(self):
+        canvas = shown_image(plots.image_grid(np.full((1, 8, 8, 3), [255, 51, 0], np.uint8), "a title"))
+        np.testing.assert_allclose(canvas[3, 4], [1.0, 0.2, 0.0])
+
     def test_names_columns_of_0(self):
         with pytest.raises(ValueError, match="Received: columns=0"):
             plots.image_grid(some_digits(5), "a title", columns=0)
 
-    @pytest.mark.parametrize("shape", [(784,), (0, 784), (3, 100), (3, 28, 29)])
-    def test_names_shapes_that_are_not_digits(self, shape):
+    @pytest.mark.parametrize("shape", [(784,), (0, 784), (3, 100), (3, 28, 29), (3, 64, 64), (3, 64, 64, 2), (0, 64, 64, 3)])
+    def test_names_shapes_that_are_not_pictures(self, shape):
         with pytest.raises(ValueError, match=r"Received: images\.shape="):
             plots.image_grid(np.zeros(shape), "a title")
 
     def test_names_pixels_that_are_not_finite(self):
         with pytest.raises(ValueError, match="Received: 784 values"):
             plots.image_grid(np.full((1, 784), np.nan), "a title")
+
+
+class TestImageRows:
+    PICTURES = np.random.default_rng(0).uniform(size=(2, 3, 64, 64, 3))
+
+    def test_rows_and_columns_are_named(self):
+        figure = plots.image_rows(self.PICTURES, "a title", ["a", "b"], ["0", "½", "1"], "x", row_ends=["c", "d"])
+        axes = only_axes(figure)
+        assert [axes.get_title(), axes.get_xlabel()] == ["a title", "x"]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+        np.testing.assert_allclose(axes.get_yticks(), [32, 99], atol=1)  # the rows' middles, in pixels
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "½", "1"]
+        (right,) = axes.child_axes
+        assert [label.get_text() for label in right.get_yticklabels()] == ["c", "d"]
+        np.testing.assert_array_equal(shown_image(figure)[67:, 67:131], self.PICTURES[1, 1].astype(np.float32))
+
+    @pytest.mark.parametrize("rows", [["a"], ["a", "b", "c"]])
+    def test_names_names_that_do_not_fit(self, rows):
+        with pytest.raises(ValueError, match=r"Received: images.shape=\(2, 3, 64, 64, 3\), row_names="):
+            plots.image_rows(self.PICTURES, "a title", rows, ["0", "½", "1"], "x")
+        with pytest.raises(ValueError, match="row_ends="):
+            plots.image_rows(self.PICTURES, "a title", ["a", "b"], ["0", "½", "1"], "x", row_ends=rows)
+
+
+class TestGanLosses:
+    def test_two_panels(self):
+        names = ("discriminator_loss_real", "discriminator_loss_fake", "discriminator_loss", "generator_loss")
+        courses = {name: {10 * i: (i * 7 % 5) / 5 for i in range(50)} for name in names}
+        courses["generator_loss"][100] = np.nan
+        figure = plots.gan_losses(courses, "a title")
+        above, below = figure.axes
+        assert [above.get_ylabel(), below.get_ylabel()] == ["discriminator's loss, nats", "generator's loss, nats"]
+        assert below.get_xlabel() == "iteration"
+        assert len(above.get_lines()) == 3 * 2 + 1
+        np.testing.assert_allclose(np.asarray(above.get_lines()[-1].get_ydata()), 1.386, atol=1e-3)
+        raw, smooth = below.get_lines()
+        np.testing.assert_array_equal(np.asarray(raw.get_ydata()), list(courses["generator_loss"].values()))
+        assert np.nanstd(np.asarray(smooth.get_ydata())[10:]) < np.nanstd(np.asarray(raw.get_ydata())[10:]) / 2
+        assert plots.figure_to_rgb(figure).std() > 0
+
+    def test_smoothing_is_tensorboards(self):
+        np.testing.assert_allclose(plots.smoothed(np.array([2.0, 4.0]), 0.5), [2.0, (2.0 / 4 + 4.0 / 2) / (1 / 4 + 1 / 2)])
+        np.testing.assert_allclose(plots.smoothed(np.full(20, 3.0)), 3.0)
+        np.testing.assert_allclose(plots.smoothed(np.array([1.0, np.nan, 1.0])), [1.0, np.nan, 1.0])
 
 
 class TestManifold:
@@ -212,6 +268,10 @@ class TestSprite:
         for i in range(9):
             cell = sheet[i // 3 * 28 : (i // 3 + 1) * 28, i % 3 * 28 : (i % 3 + 1) * 28]
             np.testing.assert_array_equal(cell, images[i] if i < 7 else 0)
+
+    def test_names_pictures_that_are_not_digits(self):
+        with pytest.raises(ValueError, match=r"must be 28×28 and grey. Received: images\.shape=\(3, 64, 64, 3\)"):
+            plots.sprite(np.zeros((3, 64, 64, 3)))
 
     @pytest.mark.parametrize(("n", "rows"), [(1, 1), (2, 2), (4, 2), (5, 3), (100, 10)])
     def test_is_the_smallest_square(self, n, rows):

@@ -54,7 +54,7 @@ def test_discard_from_leaves_what_is_not_ours(logs_dir):
 
 
 def test_tile_places_images_row_by_row():
-    images = np.arange(16, dtype=np.float32)[:, None].repeat(784, axis=1) / 16
+    images = np.ones((16, 28, 28, 1), np.float32) * np.arange(16, dtype=np.float32).reshape(16, 1, 1, 1) / 16
     picture = summaries.tile(images)
     assert picture.shape == (1, 56, 224, 1)
     assert picture[0, 0, 28, 0] == 1 / 16

@@ -226,6 +226,17 @@ class DCGAN(keras.Model):
         generator_optimizer.build(self.generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator.trainable_variables)
 
+    def get_compile_config(self):
+        """Both optimizers, for a saved model; nothing for one that is not compiled."""
+        if not self.compiled:
+            return None
+        optimizers = {"generator_optimizer": self.generator_optimizer, "discriminator_optimizer": self.discriminator_optimizer}
+        return {name: keras.optimizers.serialize(optimizer) for name, optimizer in optimizers.items()}
+
+    def compile_from_config(self, config):
+        """Compile a loaded model."""
+        self.compile(**{name: keras.optimizers.deserialize(optimizer) for name, optimizer in config.items()})
+
     def training_latent(self, batch_size) -> tf.Tensor:
         """The z of the coming iteration: a function of the seed and the iteration alone, so that resume is exact."""
         return layers.named_uniform((batch_size, self.z_dim), self.seed, layers.TRAINING_NOISE, self.iterations)

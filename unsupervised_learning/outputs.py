@@ -5,12 +5,14 @@ Each file but the projector's appears whole or not at all: it is written under a
 
 import io
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
+import keras
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -20,6 +22,7 @@ from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 Json = dict[str, Any]
+LAST = 100  # iterations logged whose mean stands for a GAN's losses at the end; with a record every 10, the last 1,000
 
 # The original's results on MNIST's test set, by replaying its checkpoints: the autoencoder's run 5 at 20,000, both VAEs at
 # 100,000. Losses in nats but for the autoencoder's L2, which is l2_loss / 784 of a batch of 256.
@@ -101,8 +104,65 @@ def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: data.Datas
 
 
 def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None) -> Json:
-    """Everything a finished GAN's run leaves; returns the results."""
-    return {}
+    """Everything a finished GAN's run leaves; returns the results. Needs no data; what comes from event files needs these."""
+    latents = np.random.default_rng(model.seed).uniform(-1, 1, (20, model.z_dim)).astype(np.float32)
+    for number, image in enumerate(np.asarray(model.decode(latents))):
+        write_atomically(logs_dir / f"{number}pred_image.png", plots.png(image))  # 2016's files
+    samples = summaries.decoded_samples(model)
+    figures = {
+        "samples": plots.image_grid(samples, "Images generated from z ~ U(−1, 1)"),
+        "interpolation": interpolation(model, latents[:12]),
+    }
+    # 2016's dimensions, counted from 0
+    figures |= {f"walk_{dim}": walk(model, latents[:6], dim) for dim in (25, 50, 75) if dim < model.z_dim}
+    courses = {name: summaries.scalars_logged(logs_dir, tag) for name, tag in summaries.GAN_LOSSES.items()}
+    logged = all(courses.values())
+    if logged:
+        figures["losses"] = plots.gan_losses(courses, "GAN: losses in training")
+    write_figures(logs_dir, figures)
+    pictures = summaries.pictures_logged(logs_dir, summaries.FIXED_GRID)
+    if pictures:
+        write_atomically(logs_dir / "figures" / "training.gif", plots.training_gif(pictures))
+    if model.compiled:  # not where images are only drawn: a finished run's model.keras has the optimizers too
+        save_model(logs_dir, model)
+    networks = {"generator": model.generator, "discriminator": model.discriminator}
+    return {
+        **{f"{name}_parameters": parameters(network) for name, network in networks.items()},
+        **({name: float(np.mean(list(course.values())[-LAST:])) for name, course in courses.items()} if logged else {}),
+    }
+
+
+def walk(model: DCGAN, latents: np.ndarray, dimension: int) -> Figure:
+    """Images from z [n, z_dim], a row each, with one dimension of z, counted from 0, going from −1 to 1 across the columns."""
+    values = np.linspace(-1, 1, 11, dtype=np.float32)
+    moved = np.repeat(latents[:, None], len(values), axis=1)  # [n, 11, z_dim]
+    moved[:, :, dimension] = values
+    names = [f"image {number}" for number in range(len(latents))]  # z is that of <number>pred_image.png but in one dimension
+    columns, label = [f"{value:.1f}".replace("-", "−") for value in values], f"value of dimension {dimension}"
+    return plots.image_rows(decoded(model, moved), f"Dimension {dimension} of z from −1 to 1", names, columns, label)
+
+
+def interpolation(model: DCGAN, latents: np.ndarray) -> Figure:
+    """Images along the straight lines from the first z of [n, z_dim] to the second, from the third to the fourth and so on."""
+    shares = np.linspace(0, 1, 11, dtype=np.float32)
+    start, end = latents[0::2, None], latents[1::2, None]
+    between = start + shares[:, None] * (end - start)  # [n / 2, 11, z_dim]
+    names = [f"image {number}" for number in range(len(latents))]
+    columns, label = [f"{share:.1f}" for share in shares], "share of the way from the left image's z to the right one's"
+    title = "Straight lines from one random z to another"
+    return plots.image_rows(decoded(model, between), title, names[0::2], columns, label, row_ends=names[1::2])
+
+
+def decoded(model: DCGAN, latents: np.ndarray) -> np.ndarray:
+    """Z [rows, columns, z_dim] → pictures [rows, columns, side, side, channels]."""
+    rows, columns, z_dim = latents.shape
+    pictures = np.asarray(model.decode(latents.reshape(-1, z_dim)))
+    return pictures.reshape(rows, columns, *pictures.shape[1:])
+
+
+def parameters(network: keras.Model) -> int:
+    """How many numbers training changes."""
+    return sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
 
 
 def write_common(
@@ -117,11 +177,21 @@ def write_common(
     figures["reconstructions"] = plots.reconstructions(shown, np.asarray(model(shown)), "Test images and their reconstructions")
     prior = "z ~ N(0, 1)" if isinstance(model, VariationalAutoEncoder) else "codes drawn evenly from (−1, 1)"
     figures["samples"] = plots.image_grid(summaries.decoded_samples(model), f"Images decoded from {prior}")
+    write_figures(logs_dir, figures)
+    summaries.write_projector(logs_dir, latents, dataset.test)
+    save_model(logs_dir, model)
+
+
+def write_figures(logs_dir: Path, figures: dict[str, Figure]) -> None:
+    """Write each to `figures/` under its name."""
     folder = logs_dir / "figures"
     folder.mkdir(exist_ok=True)
     for name, figure in figures.items():
         write_figure(folder / f"{name}.png", figure)
-    summaries.write_projector(logs_dir, latents, dataset.test)
+
+
+def save_model(logs_dir: Path, model: keras.Model) -> None:
+    """Save the model for `keras.models.load_model`."""
     new = logs_dir / "new-model.keras"
     model.save(new)
     os.replace(new, logs_dir / "model.keras")
@@ -148,11 +218,25 @@ def beside_2016(form: str, model: AutoEncoder | VariationalAutoEncoder, dataset:
 
 
 def table(results: Json) -> str:
-    """The results as lines for the terminal, beside 2016's and PCA's where there are any."""
+    """The results as lines for the terminal, beside 2016's and PCA's where there are any; a GAN's beside equilibrium."""
+    if "generator_parameters" in results:
+        return gan_table(results)
     original, pca = results.get("original_2016", {}), results.get("pca", {})
     lines = [f"{'test set':<28}{'this run':>12}{'2016':>12}{'PCA':>12}"]
     for name in ("test_l2", "test_mse", "reconstruction", "kl", "negative_elbo", "knn_accuracy", "silhouette"):
         if results.get(name) is not None:
             cells = [results[name], original.get(name), pca.get(name)]
             lines.append(f"{name:<28}" + "".join(f"{'' if cell is None else f'{cell:.4g}':>12}" for cell in cells))
+    return "\n".join(lines)
+
+
+def gan_table(results: Json) -> str:
+    """A GAN's losses, in nats, beside those where neither network wins: D is ½ everywhere."""
+    half = math.log(2)
+    equilibrium = {"discriminator_loss_real": half, "discriminator_loss_fake": half, "discriminator_loss": 2 * half}
+    lines = [f"{f'mean of the last {LAST} logged':<28}{'this run':>12}{'equilibrium':>14}"]
+    for name in summaries.GAN_LOSSES:
+        if name in results:
+            beside = f"{equilibrium[name]:.4g}" if name in equilibrium else "–"
+            lines.append(f"{name:<28}{results[name]:>12.4g}{beside:>14}")
     return "\n".join(lines)

@@ -1,12 +1,13 @@
-"""The project's pictures: NumPy arrays in, matplotlib figures out. Writes nothing.
+"""The project's pictures: NumPy arrays in, matplotlib figures out; beside them plain PNG and GIF, as bytes. Writes nothing.
 
 Figures are made from `matplotlib.figure.Figure`, not from pyplot: no window, no global state, no figure left open.
 
-"Digits" below means [n, 784] or [n, 28, 28], floats in [0, 1] or uint8 in 0 … 255. Floats outside [0, 1] are clipped,
-because the output of 2016's autoencoder is linear and overshoots. Wrong shapes, non-finite numbers and empty arrays
-raise ValueError.
+"Pictures" below means [n, height, width, channels] with 1 or 3 channels, [n, 28, 28] or [n, 784], floats in [0, 1] or uint8
+in 0 … 255; "digits" are pictures that are 28×28 and grey. Floats outside [0, 1] are clipped, because the output of 2016's
+autoencoder is linear and overshoots. Wrong shapes, non-finite numbers and empty arrays raise ValueError.
 """
 
+import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -19,9 +20,12 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from PIL import Image, ImageDraw, ImageFont
 from sklearn.decomposition import PCA
 
 SIDE = 28  # pixels along a side of an MNIST image
+SMOOTHING = 0.9  # our choice, of losses: an average over about ten values logged
+GIF_FRAMES = 100  # at most
 
 # One colour a digit, in the order of the post's jet map, dark blue to dark red. Jet itself gives neighbours that look
 # alike; here the closest two are 39 apart in CIELAB (tab10's: 28), and 15 apart under deuteranopia (tab10's: 7).
@@ -147,10 +151,10 @@ def reconstructions(images: np.ndarray, reconstructions: np.ndarray, title: str,
 
 
 def image_grid(images: np.ndarray, title: str, columns: int | None = None) -> Figure:
-    """Draw digits in a grid, in row-major order.
+    """Draw pictures in a grid, in row-major order.
 
     Args:
-        images: n digits.
+        images: n pictures.
         title: written above the grid.
         columns: at least 1; by default as near to a square as n allows.
 
@@ -158,16 +162,62 @@ def image_grid(images: np.ndarray, title: str, columns: int | None = None) -> Fi
         A figure with one axes.
 
     Raises:
-        ValueError: an array that is not digits, columns below 1.
+        ValueError: an array that is not pictures, columns below 1.
     """
-    squares = _as_squares(images, "images")
+    pictures = _as_pictures(images, "images")
     if columns is None:
-        columns = math.ceil(math.sqrt(len(squares)))
+        columns = math.ceil(math.sqrt(len(pictures)))
     if columns < 1:
         raise ValueError(f"columns must be at least 1. Received: columns={columns}")
-    canvas = _tile(squares, min(columns, len(squares)), gap=1, background=0.5)
-    figure, axes = _canvas_figure(canvas, title)
+    figure, axes = _canvas_figure(_separated(pictures, min(columns, len(pictures))), title)
     axes.set_yticks([])
+    return figure
+
+
+def image_rows(
+    images: np.ndarray,
+    title: str,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    column_label: str,
+    row_ends: Sequence[str] | None = None,
+) -> Figure:
+    """Draw pictures in rows and columns that have names: walks through a latent space, one a row.
+
+    Args:
+        images: [rows, columns, …] pictures, with both dimensions at least 1.
+        title: written above the pictures.
+        row_names: a name for each row, written on its left.
+        column_names: a name for each column, written below.
+        column_label: what the columns' names are, written below them.
+        row_ends: a name for each row, written on its right; none by default.
+
+    Returns:
+        A figure with one axes.
+
+    Raises:
+        ValueError: an array that is not pictures, or names that are not one for each row and column.
+    """
+    images = np.asarray(images)
+    rows, columns = len(row_names), len(column_names)
+    if images.shape[:2] != (rows, columns) or (row_ends is not None and len(row_ends) != rows):
+        raise ValueError(
+            "images must be [rows, columns, …] with a name for each row and column. Received: "
+            f"images.shape={images.shape}, row_names={row_names}, column_names={column_names}, row_ends={row_ends}"
+        )
+    pictures = _as_pictures(images.reshape(rows * columns, *images.shape[2:]), "images")
+    canvas = _separated(pictures, columns)
+    extra_width = 1.1 if row_ends is None else 2.0
+    figure, axes = _canvas_figure(canvas, title, extra_width, extra_height=1.1)
+    middles = (np.arange(rows) + 0.5) * canvas.shape[0] / rows
+    axes.set_xticks((np.arange(columns) + 0.5) * canvas.shape[1] / columns, column_names, fontsize=10)
+    axes.set_yticks(middles, row_names, fontsize=10)
+    axes.set_xlabel(column_label, fontsize=11, labelpad=6)
+    if row_ends is not None:
+        right = axes.secondary_yaxis("right")
+        right.set_yticks(middles, row_ends, fontsize=10)
+        right.tick_params(length=0)
+        right.spines[:].set_visible(False)
     return figure
 
 
@@ -206,6 +256,94 @@ def manifold(images: np.ndarray, axis_values: np.ndarray, title: str) -> Figure:
     axes.set_xlabel("z1")
     axes.set_ylabel("z2")
     return figure
+
+
+def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
+    """Draw the courses of a GAN's losses: the discriminator's with its two parts above, the generator's below.
+
+    Each is drawn as it was logged, thin, and smoothed, see `smoothed`. Values that are not finite leave gaps.
+
+    Args:
+        courses: `discriminator_loss`, `discriminator_loss_real`, `discriminator_loss_fake` and `generator_loss`, each as
+            iteration → nats, with at least one iteration.
+        title: written above the panels.
+
+    Returns:
+        A figure with two axes.
+    """
+    figure = Figure(figsize=(9, 7), dpi=100, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    lines = [
+        (above, "discriminator_loss_real", "#2f62f0", "on real images"),
+        (above, "discriminator_loss_fake", "#2fbf4f", "on generated images"),
+        (above, "discriminator_loss", "#e3202c", "their sum"),
+        (below, "generator_loss", "#ff7f0e", "generator's loss"),
+    ]
+    for axes, name, color, label in lines:
+        iterations, values = np.array(list(courses[name])), np.array(list(courses[name].values()))
+        axes.plot(iterations, values, color=color, linewidth=0.6, alpha=0.35)
+        axes.plot(iterations, smoothed(values), color=color, linewidth=1.8, label=label)
+    equilibrium = 2 * math.log(2)
+    label = f"equilibrium of the sum, 2 ln 2 = {equilibrium:.3f}"
+    above.axhline(equilibrium, color="black", linewidth=1, linestyle="--", label=label)
+    above.set_ylabel("discriminator's loss, nats", fontsize=11)
+    below.set_ylabel("generator's loss, nats", fontsize=11)
+    below.set_xlabel("iteration", fontsize=11)
+    below.xaxis.set_major_formatter("{x:,.0f}")
+    for axes in (above, below):
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        thin = Line2D([], [], color="0.5", linewidth=0.6, alpha=0.7, label="as logged")
+        thick = Line2D([], [], color="0.5", linewidth=1.8, label=f"smoothed as in TensorBoard, {SMOOTHING}")
+        drawn = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+        where = {"loc": "lower left", "bbox_to_anchor": (0, 1)}  # above the axes, where it covers no line
+        axes.legend(handles=[*drawn, thin, thick], frameon=False, fontsize=9, ncols=3, **where)
+    figure.suptitle(title, fontsize=14)
+    return figure
+
+
+def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
+    """TensorBoard's smoothing of a scalar: an exponential moving average that does not start from zero.
+
+    Args:
+        values: [n] floats. Those that are not finite are passed over, and stay as they are.
+        weight: of the average so far, in [0, 1).
+
+    Returns:
+        [n] floats.
+    """
+    result = np.array(values, np.float64)
+    average = total = 0.0
+    for i in np.flatnonzero(np.isfinite(result)):
+        average = weight * average + (1 - weight) * result[i]
+        total = weight * total + (1 - weight)
+        result[i] = average / total
+    return result
+
+
+def png(image: np.ndarray) -> bytes:
+    """One of `pictures`, as [height, width, channels], at its own size as PNG."""
+    picture = _as_pictures(np.asarray(image)[None], "image")[0]
+    encoded = io.BytesIO()
+    Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(encoded, format="PNG")
+    return encoded.getvalue()
+
+
+def training_gif(pictures: dict[int, bytes]) -> bytes:
+    """A GIF of one picture through training, with the iteration written above; ten frames a second, the last for three.
+
+    Args:
+        pictures: iteration → PNG, at least one, all of one size. Of more than 100, 100 are taken, evenly, the first and the
+            last included.
+    """
+    iterations = sorted(pictures)
+    chosen = np.linspace(0, len(iterations) - 1, min(len(iterations), GIF_FRAMES)).round().astype(int)
+    frames = [_captioned(pictures[iterations[i]], f"iteration {iterations[i]:,}") for i in chosen]
+    encoded = io.BytesIO()
+    durations = [100] * (len(frames) - 1) + [3_000]  # ms
+    frames[0].save(encoded, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return encoded.getvalue()
 
 
 def sprite(images: np.ndarray) -> np.ndarray:
@@ -301,36 +439,79 @@ def _strips(figure: Figure, codes: np.ndarray, labels: np.ndarray) -> Axes:
     return axes
 
 
+def _as_pictures(images: np.ndarray, name: str) -> np.ndarray:
+    """Return pictures as floats in [0, 1]: grey ones [n, height, width], coloured ones [n, height, width, 3]."""
+    images = np.asarray(images)
+    if images.shape[1:] in ((SIDE * SIDE,), (SIDE, SIDE)):
+        pictures = images.reshape(-1, SIDE, SIDE)
+    elif images.ndim == 4 and images.shape[3] in (1, 3):
+        pictures = images[..., 0] if images.shape[3] == 1 else images
+    else:
+        pictures = images[:0]
+    if pictures.size == 0:
+        raise ValueError(
+            f"{name} must be [n, height, width, 1 or 3], [n, 28, 28] or [n, 784], n at least 1. "
+            f"Received: {name}.shape={images.shape}"
+        )
+    if images.dtype == np.uint8:
+        return pictures / np.float32(255)
+    if not np.isfinite(pictures).all():
+        raise ValueError(f"{name} must be finite. Received: {np.sum(~np.isfinite(pictures))} values that are not")
+    return np.clip(pictures, 0.0, 1.0)
+
+
 def _as_squares(images: np.ndarray, name: str) -> np.ndarray:
     """Return digits as [n, 28, 28] floats in [0, 1]."""
-    images = np.asarray(images)
-    if images.ndim < 2 or len(images) == 0 or images.shape[1:] not in ((SIDE * SIDE,), (SIDE, SIDE)):
-        raise ValueError(f"{name} must be [n, 784] or [n, 28, 28], n at least 1. Received: {name}.shape={images.shape}")
-    squares = images.reshape(-1, SIDE, SIDE)
-    if images.dtype == np.uint8:
-        return squares / np.float32(255)
-    if not np.isfinite(squares).all():
-        raise ValueError(f"{name} must be finite. Received: {np.sum(~np.isfinite(squares))} values that are not")
-    return np.clip(squares, 0.0, 1.0)
+    squares = _as_pictures(images, name)
+    if squares.shape[1:] != (SIDE, SIDE):
+        raise ValueError(f"{name} must be 28×28 and grey. Received: {name}.shape={np.shape(images)}")
+    return squares
 
 
-def _tile(squares: np.ndarray, columns: int, gap: int, background: float) -> np.ndarray:
-    """Lay [n, 28, 28] out as one [height, width] image, row-major, `gap` pixels of background between neighbours."""
-    rows = math.ceil(len(squares) / columns)
-    pitch = SIDE + gap
-    canvas = np.full((rows * pitch - gap, columns * pitch - gap), background, np.float32)
-    for i, square in enumerate(squares):
-        top, left = i // columns * pitch, i % columns * pitch
-        canvas[top : top + SIDE, left : left + SIDE] = square
+def _captioned(encoded: bytes, caption: str) -> Image.Image:
+    """A PNG with a caption in a white margin above; a small one doubled, so that the caption can be read.
+
+    In 16 greys or 64 colours, which a GIF keeps in a fraction of the bytes.
+    """
+    picture = Image.open(io.BytesIO(encoded))
+    if picture.width < 400:
+        picture = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
+    margin = 36
+    framed = Image.new(picture.mode, (picture.width, picture.height + margin), "white")
+    framed.paste(picture, (0, margin))
+    font = ImageFont.load_default(size=22)
+    ImageDraw.Draw(framed).text((picture.width / 2, margin / 2), caption, "black", font, anchor="mm")
+    if framed.mode == "L":
+        return framed.point([round(grey / 17) * 17 for grey in range(256)])
+    # The colours are found in a sixteenth of the pixels: in all of them it takes half a second.
+    few = framed.resize((framed.width // 4, framed.height // 4), Image.Resampling.NEAREST)
+    palette = few.quantize(64, Image.Quantize.MEDIANCUT)
+    return framed.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def _tile(pictures: np.ndarray, columns: int, gap: int, background: float) -> np.ndarray:
+    """Lay [n, h, w] or [n, h, w, 3] out as one [height, width] or [height, width, 3], row-major, `gap` pixels between two."""
+    height, width, *channels = pictures.shape[1:]
+    rows = math.ceil(len(pictures) / columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *channels), background, np.float32)
+    for i, picture in enumerate(pictures):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = picture
     return canvas
 
 
-def _canvas_figure(canvas: np.ndarray, title: str, extra_width: float = 0.2) -> tuple[Figure, Axes]:
-    """Show a grey image under a title, in a figure of its proportions; extra_width is inches for labels on the left."""
+def _separated(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Lay pictures out with lines between them that show: thin grey ones between grey pictures, white between coloured."""
+    grey = pictures.ndim == 3
+    return _tile(pictures, columns, gap=1 if grey else 3, background=0.5 if grey else 1.0)
+
+
+def _canvas_figure(canvas: np.ndarray, title: str, extra_width: float = 0.2, extra_height: float = 0.7) -> tuple[Figure, Axes]:
+    """Show an image under a title, in a figure of its proportions; the extras are inches for labels and the title."""
     inches = 8.0 * min(1.0, max(canvas.shape[1] / 280, 0.3))  # a row of ten digits is 8 inches wide, fewer are narrower
     height = inches * canvas.shape[0] / canvas.shape[1]
     width = max(inches + extra_width, 5.0)  # room for the title
-    figure = Figure(figsize=(width, height + 0.7), dpi=110, layout="constrained")
+    figure = Figure(figsize=(width, height + extra_height), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, extent=(0, canvas.shape[1], canvas.shape[0], 0))
     axes.set_xticks([])

@@ -121,9 +121,12 @@ def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: data.Datase
     """
     there = config["data"]
     if there["checksum"] != dataset.checksum:
+        given = (
+            "--image_dir" if there["name"] == "pictures" else f"--dataset={there['name']} with the --data_dir or --image_dir"
+        )
         raise RunError(
             f"{logs_dir} was made with other data: {there['name']} from {there['source']} there, {dataset.name} from "
-            f"{dataset.source} here. To go on with it give the data of then, else another --logs_dir"
+            f"{dataset.source} here. To go on with it type {given} of then; else another --logs_dir"
         )
 
 

@@ -267,7 +267,7 @@ def read_checkpoint(checkpoint: tf.train.Checkpoint, path: str) -> None:
         RunError: if they cannot be read.
     """
     try:
-        checkpoint.restore(path).assert_existing_objects_matched()
+        checkpoint.restore(path).assert_existing_objects_matched().expect_partial()
     except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise RunError(

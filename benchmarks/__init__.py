@@ -1,0 +1,1 @@
+"""How fast this project's models train, beside the same written for another library."""

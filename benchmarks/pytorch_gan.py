@@ -1,0 +1,116 @@
+"""The DCGAN of `unsupervised_learning.gan` as one writes it in eager PyTorch; the other side of `gan_against_pytorch`.
+
+Same layers, shapes, numbers of weights, losses and updates. Convolutions are padded by (2, 2) here and by (1, 2) in
+TensorFlow, transposed ones cut off accordingly: other numbers at the rim, the same cost.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+WIDTHS = {64: (512, 256, 128, 64), 28: (256, 128, 64)}  # channels at 4×4, then after each doubling
+Z_DIM = 100
+
+
+class Generator(nn.Module):
+    """Z [batch, 100] → images [batch, channels, side, side] in [−1, 1]."""
+
+    def __init__(self, side: int, channels: int):
+        super().__init__()
+        widths = WIDTHS[side]
+        self.dense = nn.Linear(Z_DIM, widths[0] * 4 * 4)
+        modules = [nn.Unflatten(1, (widths[0], 4, 4))]
+        for number, (width, after) in enumerate(zip(widths, (*widths[1:], channels), strict=True)):
+            wider = 0 if side == 28 and number == 0 else 1  # 4 → 7, else doubled
+            modules += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            modules += [nn.ConvTranspose2d(width, after, 5, stride=2, padding=2, output_padding=wider)]
+        self.convolutions = nn.Sequential(*modules, nn.Tanh())
+
+    def forward(self, z):
+        return self.convolutions(self.dense(z))
+
+
+class Discriminator(nn.Module):
+    """Images [batch, channels, side, side] → logit [batch, 1] and feature [batch, width, 4, 4]."""
+
+    def __init__(self, side: int, channels: int):
+        super().__init__()
+        widths, modules = (channels, *reversed(WIDTHS[side])), []
+        for number, (before, width) in enumerate(pairwise(widths)):
+            modules += [nn.Conv2d(before, width, 5, stride=2, padding=2)]
+            modules += [nn.BatchNorm2d(width)] if number else []
+            modules += [nn.LeakyReLU(0.2, inplace=True)]
+        self.convolutions, self.dense = nn.Sequential(*modules), nn.Linear(widths[-1] * 4 * 4, 1)
+
+    def forward(self, images):
+        feature = self.convolutions(images)
+        return self.dense(feature.flatten(1)), feature
+
+
+def start(module: nn.Module) -> None:
+    """2016's start of a module's weights."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def cross_entropy(logit, label: float):
+    """The mean over the batch, with the same label for all."""
+    return functional.binary_cross_entropy_with_logits(logit, torch.full_like(logit, label))
+
+
+class Training:
+    """The networks, their optimizers, and the images, a uint8 array [n, side, side, channels].
+
+    `tuned` leaves out what our implementation leaves out and the idiom does not (a generator's forward pass, one for the real
+    images' features, the gradients of the discriminator's weights in the generator's updates), and puts channels last.
+    """
+
+    def __init__(self, images, tuned: bool, threads: int):
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        side, channels = images.shape[2:]
+        layout = torch.channels_last if tuned else torch.contiguous_format
+        self.images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+        self.tuned, self.pixels = tuned, side**2
+        networks = [kind(side, channels).apply(start).to(memory_format=layout) for kind in (Generator, Discriminator)]
+        self.generator, self.discriminator = networks
+        self.of_generator, self.of_discriminator = (
+            torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999), eps=1e-8) for network in networks
+        )
+        self.parameters = [sum(weights.numel() for weights in network.parameters()) for network in networks]
+
+    def iterate(self, count: int, batch_size: int) -> float:
+        """Do `count` iterations; returns the generator's newest loss."""
+        for _ in range(count):
+            images = self.images[torch.randint(len(self.images), (batch_size,))].float() / 127.5 - 1
+            loss = self.update(images, torch.rand(batch_size, Z_DIM) * 2 - 1)
+        return loss
+
+    def update(self, real, z) -> float:
+        """One iteration: the discriminator's update, then two of the generator's, all with the same z."""
+        fake = self.generator(z)
+        self.of_discriminator.zero_grad()
+        loss = cross_entropy(self.discriminator(real)[0], 1.0) + cross_entropy(self.discriminator(fake.detach())[0], 0.0)
+        loss.backward()
+        self.of_discriminator.step()
+
+        self.discriminator.requires_grad_(not self.tuned)
+        for step in range(2):
+            self.of_generator.zero_grad()
+            if step or not self.tuned:
+                fake = self.generator(z)
+            if not step or not self.tuned:
+                with torch.no_grad():
+                    feature_real = self.discriminator(real)[1]
+            logit, feature = self.discriminator(fake)
+            matching = 0.5 * (feature_real - feature).square().sum() / self.pixels
+            loss = cross_entropy(logit, 1.0) + 0.1 * matching
+            loss.backward()
+            self.of_generator.step()
+        self.discriminator.requires_grad_(True)
+        return loss.item()

@@ -1,0 +1,320 @@
+"""The GAN's networks, losses and turns."""
+
+import math
+from collections import Counter
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_golden_gan import first_attempt_settings
+
+from unsupervised_learning import gan, layers, losses
+from unsupervised_learning.gan import DCGAN
+
+
+def build(**arguments) -> DCGAN:
+    model = DCGAN(**arguments)
+    model.compile(layers.adam(2e-4, beta1=0.5), layers.adam(2e-4, beta1=0.5))
+    return model
+
+
+def first_attempt(**arguments) -> DCGAN:
+    return build(recipe="first_attempt", **{**first_attempt_settings(), **arguments})
+
+
+def batch(model: DCGAN, size: int = 4) -> tuple[tf.Tensor, tf.Tensor]:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (size, model.side, model.side, model.channels)).astype(np.uint8)
+    return model.scale(tf.constant(images)), tf.constant(random.uniform(-1, 1, (size, model.z_dim)).astype(np.float32))
+
+
+def parameters(network: keras.Model) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+
+
+def values(model: DCGAN) -> dict[str, np.ndarray]:
+    return {name: variable.numpy() for name, variable in model.variables_of_2016().items()}
+
+
+def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
+    return {name.split("/")[0] for name in before if not np.array_equal(before[name], after[name])}
+
+
+# The networks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"side": 64, "channels": 3}, (5_135_363, 4_316_545)),  # FACTS of 2016
+        ({"recipe": "first_attempt"}, (1_439_489, 1_031_041)),  # the same
+        ({}, (1_440_385, 1_030_913)),  # our 28×28: the first attempt's sizes, with the recipe's normalization
+    ],
+    ids=["64x64", "first attempt", "28x28"],
+)
+def test_numbers_of_parameters(arguments, expected):
+    model = DCGAN(**arguments)
+    assert (parameters(model.generator), parameters(model.discriminator)) == expected
+
+
+@pytest.mark.parametrize(("side", "channels"), [(28, 1), (64, 3)])
+def test_shapes_and_ranges(side, channels):
+    model = DCGAN(side=side, channels=channels)
+    images = model(tf.random.stateless_uniform((2, 100), (0, 0), -1, 1))
+    assert images.shape == (2, side, side, channels)
+    assert -1 <= float(tf.reduce_min(images)) < 0 < float(tf.reduce_max(images)) <= 1
+    logit, feature = model.discriminator(images)
+    assert logit.shape == (2, 1)
+    assert feature.shape == (2, 4, 4, 512 if side == 64 else 256)
+
+
+def test_sizes_of_each_scale():
+    model = DCGAN()
+    shapes = [layer.output.shape[1:] for layer in model.generator.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
+    assert shapes == [(7, 7, 128), (14, 14, 64), (28, 28, 1)]
+    shapes = [layer.output.shape[1:] for layer in model.discriminator.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert shapes == [(14, 14, 64), (7, 7, 128), (4, 4, 256)]
+
+
+def test_normalizations_of_the_recipes():
+    def normalized(model):
+        layers_ = model.generator.layers + model.discriminator.layers
+        return [layer.name for layer in layers_ if isinstance(layer, layers.BatchNormalization)]
+
+    assert normalized(DCGAN()) == ["gen_bn0", "gen_bn2", "gen_bn3", "disc_bn1", "disc_bn2"]
+    assert normalized(DCGAN(recipe="first_attempt")) == ["disc_bn0", "disc_bn1", "disc_bn2"]
+    assert DCGAN(recipe="first_attempt").generator.layers[-1].activation is keras.activations.sigmoid
+
+
+def test_starts():
+    start = values(DCGAN(init_stddev=0.05, seed=1))
+    assert np.std(start["generator/W_2"]) == pytest.approx(0.05 * 0.8796, rel=0.01)  # a normal cut off at two stddevs
+    assert np.abs(start["generator/W_2"]).max() <= 0.1
+    assert np.std(start["generator/gen_bn2/gamma"]) == pytest.approx(0.02, rel=0.3)
+    assert np.mean(start["generator/gen_bn2/gamma"]) == pytest.approx(1, abs=0.01)
+    assert not any(start[name].any() for name in start if "/b_" in name or name.endswith("beta"))
+    again, other = values(DCGAN(init_stddev=0.05, seed=1)), values(DCGAN(init_stddev=0.05, seed=2))
+    assert not changed(start, again)
+    assert changed(start, other) == {"generator", "discriminator"}
+    assert not np.array_equal(start["generator/W_3"].ravel()[:9], start["discriminator/W_conv1"].ravel()[:9])
+
+
+def test_xavier_is_2016s():
+    assert layers.conv_stddev("xavier", 0.02, 128, 256) == math.sqrt(2 / 384)
+    start = values(first_attempt())
+    assert np.std(start["discriminator/W_conv2"]) == pytest.approx(math.sqrt(2 / 384) * 0.8796, rel=0.01)
+    assert np.std(start["generator/W_0"]) == pytest.approx(0.02 * 0.8796, rel=0.01)  # dense layers start as everywhere
+
+
+def test_discriminator_width_halves_the_weights():
+    narrow = parameters(DCGAN(discriminator_width=0.7).discriminator)
+    assert narrow == pytest.approx(1_030_913 / 2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"side": 32}, "`side` must be one of 64, 28. Received: side=32"),
+        ({"recipe": "wgan"}, "`recipe` must be one of dcgan, first_attempt. Received: recipe='wgan'"),
+        ({"recipe": "first_attempt", "side": 64, "channels": 3}, "28×28 grey images. Received: side=64, channels=3"),
+        ({"initializer": "he"}, "`initializer` must be one of truncated_normal, xavier. Received: initializer='he'"),
+        ({"feature_matching": "most"}, "`feature_matching` must be a number not below 0, or only. Received: 'most'"),
+        ({"feature_matching": "-1"}, "Received: '-1'"),
+        ({"feature_matching": "nan"}, "Received: 'nan'"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the message is asserted below)
+        DCGAN(**arguments)
+    assert message in str(error.value)
+
+
+# Images in and out
+
+
+def test_scale_and_back():
+    images = tf.constant(np.linspace(0, 255, 784).astype(np.uint8).reshape(1, 28, 28))
+    expected = np.asarray(images, np.float32)[..., None] / 255
+    for model, low, high in ((DCGAN(), -1, 1), (first_attempt(), 0, 1), (first_attempt(divide_twice=True), 0, 1 / 255)):
+        scaled = model.scale(images)
+        assert scaled.shape == (1, 28, 28, 1)
+        assert float(tf.reduce_min(scaled)) == pytest.approx(low)
+        assert float(tf.reduce_max(scaled)) == pytest.approx(high)
+        np.testing.assert_allclose(model.as_pictures(scaled), expected, atol=1e-6)
+
+
+def test_saved_model_decodes_alike(tmp_path):
+    model = build(z_dim=7, seed=3)
+    images, latent = batch(model)
+    model.update(images, latent)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded, DCGAN)
+    np.testing.assert_array_equal(loaded.decode(latent), model.decode(latent))
+
+
+def test_model_that_is_not_compiled_is_saved_too(tmp_path):
+    DCGAN(z_dim=2).save(tmp_path / "model.keras")
+    assert not keras.models.load_model(tmp_path / "model.keras").compiled
+
+
+# The losses
+
+
+def test_adversarial_cross_entropy_by_hand():
+    logits = tf.constant([[0.0], [math.log(3)]])  # probabilities 1/2 and 3/4
+    real = (math.log(2) + math.log(4 / 3)) / 2
+    fake = (math.log(2) + math.log(4)) / 2
+    assert float(losses.adversarial_cross_entropy(logits, real=True)) == pytest.approx(real)
+    assert float(losses.adversarial_cross_entropy(logits, real=False)) == pytest.approx(fake)
+
+
+def test_feature_matching_by_hand():
+    first, second = tf.ones((3, 2, 2, 5)), tf.zeros((3, 2, 2, 5))
+    assert float(losses.feature_matching(first, second, 64 * 64)) == pytest.approx(3 * 2 * 2 * 5 / 2 / 4096)
+    assert float(losses.feature_matching(first, first, 64 * 64)) == 0
+
+
+def test_generator_loss_with_without_and_only_feature_matching():
+    adversarial, features = build(feature_matching="0"), build(feature_matching="only")
+    both = build()
+    images, latent = batch(both)
+    found = [float(model.trace(images, latent).losses["generator_loss"]) for model in (adversarial, features, both)]
+    assert found[2] == pytest.approx(found[0] + found[1], rel=1e-5)
+    assert min(found[:2]) > 0
+
+
+def test_first_attempt_minimises_half_of_the_discriminators_loss():
+    model = first_attempt()
+    logits = tf.constant([[0.0]])
+    found = model.discriminator_losses(logits, logits)
+    assert float(found["discriminator_loss"]) == pytest.approx(2 * math.log(2))
+    assert float(found["objective"]) == pytest.approx(math.log(2))
+    assert float(build().discriminator_losses(logits, logits)["objective"]) == pytest.approx(2 * math.log(2))
+
+
+# The turns
+
+
+def naive_update(model: DCGAN, images, latent, generator_steps: int) -> None:
+    """What 2016's three session runs did: each update by itself, nothing shared."""
+    with tf.GradientTape() as tape:
+        loss_real = losses.adversarial_cross_entropy(model.discriminator(images, training=True)[0], real=True)
+        fake = model.generator(latent, training=True)
+        loss = loss_real + losses.adversarial_cross_entropy(model.discriminator(fake, training=True)[0], real=False)
+    variables = model.discriminator.trainable_variables
+    model.discriminator_optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+    for _ in range(generator_steps):
+        with tf.GradientTape() as tape:
+            logit, feature = model.discriminator(model.generator(latent, training=True), training=True)
+            real = model.discriminator(images, training=True)[1]
+            loss = losses.adversarial_cross_entropy(logit, real=True) + 0.1 * tf.nn.l2_loss(real - feature) / model.side**2
+        variables = model.generator.trainable_variables
+        model.generator_optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+
+@pytest.mark.parametrize("generator_steps", [1, 2])
+def test_sharing_changes_nothing(generator_steps):
+    shared, naive = build(generator_steps=generator_steps), build()
+    images, latent = batch(shared)
+    shared.update(images, latent)
+    naive_update(naive, images, latent, generator_steps)
+    after, expected = values(shared), values(naive)
+    for name in after:  # Adam's first step is the learning rate, whatever the gradient: rounding can turn a sign
+        differing = np.abs(after[name] - expected[name]) > 2e-5
+        noise = name.startswith(("discriminator/b_conv", "generator/b_")) and name != "generator/b_4"
+        assert noise or differing.mean() < 0.01, name
+    moving = [layer.moving_mean for layer in shared.generator.layers if isinstance(layer, layers.BatchNormalization)]
+    assert all(np.any(variable.numpy()) for variable in moving)
+
+
+def test_nothing_is_computed_twice(monkeypatch):
+    calls: Counter = Counter()
+    model = build()
+    for network in (model.generator, model.discriminator):
+        original = network.call
+
+        def counted(*args, original=original, name=network.name, **kwargs):
+            calls[name] += 1
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(network, "call", counted)
+    model.update(*batch(model))
+    # generator: one forward pass for each of its updates, the first also the discriminator's; discriminator: real and fake
+    # in its own update, real once for both of the generator's, fake in each of them
+    assert calls == {"generator": 2, "discriminator": 5}
+
+
+def test_discriminator_has_its_turn_every_so_often():
+    model = first_attempt(discriminator_every=2)
+    images, latent = batch(model)
+    update = tf.function(model.update)
+    turns = []
+    for _ in range(4):
+        before = values(model)
+        update(images, latent)
+        turns.append(changed(before, values(model)))
+    assert turns == [{"generator", "discriminator"}, {"generator"}] * 2
+    assert int(model.iterations) == 4
+    assert int(model.generator_optimizer.iterations) == 4
+    assert int(model.discriminator_optimizer.iterations) == 2
+    assert float(model.trackers[2].result()) > 0  # the loss of the last turn stands
+
+
+def test_latents_depend_on_seed_and_iteration_alone():
+    model, same, other = build(seed=1), build(seed=1), build(seed=2)
+    first = model.training_latent(64).numpy()
+    assert first.shape == (64, 100)
+    assert -1 <= first.min() < -0.99 < 0.99 < first.max() < 1
+    np.testing.assert_array_equal(first, same.training_latent(64))
+    assert not np.array_equal(first, other.training_latent(64))
+    model.iterations.assign_add(1)
+    assert not np.array_equal(first, model.training_latent(64))
+
+
+def test_moving_statistics():
+    model = build(bn_decay=0.75, generator_steps=1)
+    layer = model.generator.get_layer("gen_bn0")
+    inputs = np.random.default_rng(0).normal(3, 2, (5, 4, 4, 256)).astype(np.float32)
+    outputs = layer(inputs, training=True)
+    np.testing.assert_allclose(layer.moving_mean, 0.25 * inputs.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance, 0.75 + 0.25 * inputs.var((0, 1, 2)), rtol=1e-4)
+    normalized = (inputs - inputs.mean((0, 1, 2))) / np.sqrt(inputs.var((0, 1, 2)) + 1e-5)
+    np.testing.assert_allclose(outputs, normalized * layer.gamma.numpy(), atol=1e-4)
+    moving = (inputs - layer.moving_mean.numpy()) / np.sqrt(layer.moving_variance.numpy() + 1e-5)
+    np.testing.assert_allclose(layer(inputs), moving * layer.gamma.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_trace_changes_nothing():
+    model = build()
+    images, latent = batch(model)
+    before = [variable.numpy() for variable in model.variables]
+    first = model.trace(images, latent)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+    assert set(first.losses) == set(gan.LOSSES)
+    assert first.gradients.keys() == model.variables_of_2016().keys()
+    assert set(first.generated) == {"h_0", "h_2", "h_3", "image"}
+    assert set(first.on_real) == set(first.on_fake) == {"h_0", "h_1", "h_2", "feature", "logit"}
+    model.update(images, latent)  # which moves the statistics again
+    assert model.generator.get_layer("gen_bn0").moving_mean.numpy().any()
+
+
+# The author's sign of failure
+
+
+def test_near_zero_warning(capsys):
+    model = build()
+    outer = keras.Sequential([keras.layers.Dense(1)])
+    outer.model = model
+    warning = gan.NearZeroWarning()
+    warning.set_model(outer)
+    warning.on_train_begin()
+    for iteration in range(1, 400):
+        model.iterations.assign(iteration)
+        warning.on_epoch_end(0, {"discriminator_loss": 0.05 if iteration != 80 else 0.5})
+        printed = capsys.readouterr().out
+        assert bool(printed) == (iteration == 180), iteration  # 100 after it was last above, and once
+        if printed:
+            assert printed.startswith("WARNING: the discriminator's loss has been below 0.1 for 100 iterations (0.05 at 180")

@@ -1,0 +1,244 @@
+"""train_gan.py as a user starts it: what it leaves, its flags, going on, and mistakes answered in one line."""
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import read_events, start
+from test_going_on import assert_same, final_weights, wait_for
+from test_train_scripts import assert_refused
+
+SCALARS = {"Discriminator_loss_real", "Discrimintator_loss_fake", "Discriminator_loss", "Generator_loss"}
+G, D = "generator", "discriminator"
+OPS = {f"{G}/h_0", f"{G}/h_2", f"{G}/h_3", f"{D}/disc_real_prob", f"{D}/disc_fake_prob"}
+OPS |= {f"{use}/h_{number}" for use in (D, f"{D}_1") for number in range(3)}
+VARIABLES = {f"{G}/{kind}_{number}" for kind in "Wb" for number in (0, 2, 3, 4)}
+VARIABLES |= {f"{D}/{kind}_{number}" for kind in "Wb" for number in ("conv0", "conv1", "conv2", "3")}
+VARIABLES |= {f"{G}/gen_bn{number}/{kind}" for number in (0, 2, 3) for kind in ("beta", "gamma")}
+VARIABLES |= {f"{D}/disc_bn{number}/{kind}" for number in (1, 2) for kind in ("beta", "gamma")}
+NORMS = {f"ours/first_layer_gradient_norm/{network}" for network in (G, D)}
+
+
+def arguments(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
+    return ["--data_dir", str(idx_dir), "--logs_dir", str(logs_dir), "--batch_size=2", "--z_dim=80", "--seed=3", *more]
+
+
+@pytest.fixture(scope="module")
+def run_of_31(idx_dir, tmp_path_factory) -> Path:
+    """31 iterations in a real process."""
+    logs_dir = tmp_path_factory.mktemp("gan") / "run"
+    process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=31"))
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err
+    assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
+    assert "GAN 31/31" in out
+    assert "discriminator_loss" in out
+    return logs_dir
+
+
+def test_every_tag_of_2016_is_there_every_10_iterations(run_of_31):
+    events = read_events(run_of_31)
+    tags = {
+        "scalars": SCALARS | {f"{op}/sparsity" for op in OPS} | NORMS,
+        "histograms": {"z"} | {f"{op}/activation" for op in OPS} | VARIABLES | {f"{name}/gradient" for name in VARIABLES},
+        "images": {"image_real", "image_generated"},
+    }
+    for plugin, names in tags.items():
+        for name in names:
+            assert sorted(events[plugin, name]) == [0, 10, 20, 30], (plugin, name)
+    named = {(plugin, tag) for plugin, tag in events if plugin in tags and tag != "ours/fixed_z"}
+    assert named == {(plugin, name) for plugin, names in tags.items() for name in names}
+    assert sorted(events["images", "ours/fixed_z"]) == [0]
+
+
+def test_what_is_logged_is_what_it_says(run_of_31):
+    events = read_events(run_of_31)
+    for step in (0, 30):
+        real, fake = (events["scalars", name][step] for name in ("Discriminator_loss_real", "Discrimintator_loss_fake"))
+        assert float(events["scalars", "Discriminator_loss"][step]) == pytest.approx(float(real) + float(fake), rel=1e-5)
+        assert events["histograms", "z"][step][:, 2].sum() == 2 * 80
+        low, high = events["histograms", "z"][step][0, 0], events["histograms", "z"][step][-1, 1]
+        assert -1 <= low < -0.9 < 0.9 < high <= 1
+        assert 0 <= events["histograms", f"{D}/disc_fake_prob/activation"][step][0, 0] <= 1
+    assert events["histograms", f"{G}/W_0/gradient"][0][:, 2].sum() == 80 * 4096
+    width, height, *images = events["images", "image_real"][10]
+    assert (int(width), int(height), len(images)) == (28, 28, 2)
+    width, height, *images = events["images", "ours/fixed_z"][0]
+    assert (int(width), int(height), len(images)) == (8 * 28, 8 * 28, 1)
+
+
+def test_records_of_a_run(run_of_31):
+    config = json.loads((run_of_31 / "config.json").read_text())
+    assert config["model"] == "DCGAN"
+    expected = {"recipe": "dcgan", "z_dim": 80, "batch_size": 2, "learning_rate": 2e-4, "beta1": 0.5, "generator_steps": 2}
+    expected |= {"feature_matching": "0.1", "bn_decay": 0.9, "initializer": "truncated_normal", "side": 28, "seed": 3}
+    assert expected.items() <= config["settings"].items()
+    results = json.loads((run_of_31 / "results.json").read_text())
+    assert results["iterations"] == 31
+    assert results["training_seconds"] > 0
+    assert {f"{i}pred_image.png" for i in range(20)} <= {path.name for path in run_of_31.iterdir()}
+
+
+def test_going_on_equals_one_run(run_of_31, idx_dir, tmp_path, run_script):
+    """Stopped in the middle of a stretch and between two records; both optimizers and the moving statistics go on."""
+    logs_dir = tmp_path / "run"
+    first = run_script("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=13"))
+    assert first.status == 0, first.err
+    second = run_script("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=31"))
+    assert second.status == 0, second.err
+    assert "Model restored: iteration 13" in second.out
+    weights = final_weights(logs_dir)
+    assert_same(weights, final_weights(run_of_31))
+    assert sum("moving" in name for name in weights) == 10
+    for network in (G, D):
+        assert any(name.startswith(f"model/{network}_optimizer/") for name in weights) or network == G
+    events, whole = read_events(logs_dir), read_events(run_of_31)
+    for key, values in whole.items():
+        assert sorted(events[key]) == sorted(values), key
+        for step, value in values.items():
+            if key[0] in ("scalars", "histograms", "images"):
+                np.testing.assert_array_equal(events[key][step], value, err_msg=f"{key} at {step}")
+
+
+@pytest.mark.slow
+def test_kill_9_and_going_on_equals_one_run(idx_dir, tmp_path):
+    """Killed past iteration 500, where the checkpoint is."""
+    ends = {}
+    for name in ("whole", "killed"):
+        logs_dir = tmp_path / name
+        if name == "killed":
+            process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=100000"))
+            wait_for(lambda logs_dir=logs_dir: list(logs_dir.glob("model.ckpt-500.index")), process, seconds=500)
+            wait_for(lambda logs_dir=logs_dir: "model.ckpt-500" in (logs_dir / "checkpoint").read_text(), process)
+            process.kill()
+            process.communicate()
+            assert process.returncode == -signal.SIGKILL
+        process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=512"))
+        out, err = process.communicate(timeout=500)
+        assert process.returncode == 0, err
+        assert ("Model restored: iteration 500" in out) == (name == "killed")
+        ends[name] = final_weights(logs_dir)
+    assert_same(ends["killed"], ends["whole"])
+    assert {key: sorted(values) for key, values in read_events(tmp_path / "killed").items()} == {
+        key: sorted(values) for key, values in read_events(tmp_path / "whole").items()
+    }
+
+
+def test_visualize_draws_from_the_newest_checkpoint_and_needs_no_data(run_of_31, run_script):
+    image = run_of_31 / "7pred_image.png"
+    before = image.read_bytes()
+    image.unlink()
+    results = (run_of_31 / "results.json").read_text()
+    run = run_script("train_gan.py", f"--logs_dir={run_of_31}", "--visualize", "--data_dir=/no/such/folder")
+    assert run.status == 0, run.err
+    assert "iteration 31" in run.out
+    assert image.read_bytes() == before
+    assert (run_of_31 / "results.json").read_text() == results
+
+
+def test_first_attempt(idx_dir, tmp_path, run_script):
+    logs_dir = tmp_path / "run"
+    given = arguments(idx_dir, logs_dir, "--recipe=first_attempt", "--divide_twice", "--max_iterations=11")
+    run = run_script("train_gan.py", *given)
+    assert run.status == 0, run.err
+    settings = json.loads((logs_dir / "config.json").read_text())["settings"]
+    expected = {"discriminator_every": 10, "generator_steps": 1, "feature_matching": "0", "initializer": "xavier"}
+    assert {**expected, "divide_twice": True, "batch_size": 2}.items() <= settings.items()  # the given batch size holds
+    reader = tf.train.load_checkpoint(str(logs_dir))
+    assert reader.get_tensor("model/discriminator_optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE") == 2
+
+
+def test_a_recipes_batch_size_is_the_default(idx_dir, tmp_path, run_script):
+    given = [f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}", "--recipe=first_attempt", "--max_iterations=1"]
+    assert run_script("train_gan.py", *given).status == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["batch_size"] == 128
+
+
+def write_pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(count):
+        pixels = np.kron(random.integers(0, 256, (4, 5, 3)), np.ones((20, 20, 1))).astype(np.uint8)
+        (folder / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(pixels).numpy())
+    return folder
+
+
+def test_a_folder_of_pictures(tmp_path, run_script, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # default folders are below the present one
+    folder = write_pictures(tmp_path / "mine", 5)
+    given = [f"--image_dir={folder}", f"--cache_dir={tmp_path / 'cache'}", "--batch_size=2"]
+    first = run_script("train_gan.py", *given, "--max_iterations=1")
+    assert first.status == 0, first.err
+    second = run_script("train_gan.py", *given, "--max_iterations=3")
+    assert second.status == 0, second.err
+    assert "Model restored: iteration 1," in second.out
+    logs_dir = tmp_path / "logs" / "pictures_GAN_logs"
+    config = json.loads((logs_dir / "config.json").read_text())
+    assert config["data"]["sizes"]["train"] == 5
+    assert (config["settings"]["side"], config["settings"]["channels"]) == (64, 3)
+    width, height, *_ = read_events(logs_dir)["images", "image_real"][0]
+    assert (int(width), int(height)) == (64, 64)
+    assert tf.io.decode_png((logs_dir / "0pred_image.png").read_bytes()).shape == (64, 64, 3)
+    other = write_pictures(tmp_path / "other", 4)
+    run = run_script("train_gan.py", f"--image_dir={other}", f"--cache_dir={tmp_path / 'cache'}", "--batch_size=2")
+    assert_refused(run, "other data", "--image_dir")
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        (["--recipe=wgan"], ["recipe", "wgan", "first_attempt"]),
+        (["--feature_matching=most"], ["feature_matching", "most", "only"]),
+        (["--feature_matching=-1"], ["feature_matching", "-1"]),
+        (["--feature_matching=nan"], ["feature_matching", "nan"]),
+        (["--generator_steps=0"], ["generator_steps", "0"]),
+        (["--discriminator_every=0"], ["discriminator_every", "0"]),
+        (["--discriminator_width=0"], ["discriminator_width", "0", "above 0"]),
+        (["--initializer=he"], ["initializer", "he", "xavier"]),
+        (["--bn_decay=1"], ["bn_decay", "1", "below 1"]),
+        (["--bn_decay=nan"], ["bn_decay", "nan"]),
+        (["--beta1=1.5"], ["beta1", "1.5"]),
+        (["--init_stddev=-1"], ["init_stddev", "-1"]),
+        (["--dataset=cifar"], ["dataset", "cifar", "celeb_a"]),
+        (["--image_dir=/no/such/folder"], ["image_dir", "/no/such/folder"]),
+        (["--image_dir=/tmp", "--dataset=mnist"], ["--image_dir", "tf_flowers", "--dataset=mnist"]),
+        (["--dataset=tf_flowers", "--recipe=first_attempt"], ["first_attempt", "28×28"]),
+        (["--visualize"], ["--visualize", "none"]),
+        (["--regularization=1"], ["regularization"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
+)
+def test_wrong_flags_are_refused_in_one_line(given, parts, tmp_path, run_script):
+    run = run_script("train_gan.py", f"--logs_dir={tmp_path / 'run'}", *given)
+    assert_refused(run, *parts)
+    assert not (tmp_path / "run").exists()
+
+
+def test_visualize_of_another_model_is_refused(tmp_path, run_script):
+    data = {"name": "mnist", "source": "x", "checksum": "y"}
+    (tmp_path / "config.json").write_text(json.dumps({"model": "AutoEncoder", "settings": {}, "data": data}))
+    assert_refused(run_script("train_gan.py", f"--logs_dir={tmp_path}", "--visualize"), "AutoEncoder", "DCGAN")
+
+
+def test_help(run_script):
+    run = run_script("train_gan.py", "--help")
+    assert run.status == 0
+    for flag in (
+        "recipe",
+        "feature_matching",
+        "generator_steps",
+        "discriminator_every",
+        "initializer",
+        "init_stddev",
+        "bn_decay",
+    ):
+        assert f"--{flag}" in run.out
+    for flag in ("batch_size", "z_dim", "learning_rate", "beta1", "logs_dir", "image_dir", "max_iterations", "seed"):
+        assert f"--{flag}" in run.out
+    assert "--[no]visualize" in run.out
