@@ -20,7 +20,7 @@ def main() -> int:
         )
     large = name not in data.DATASETS
     if large and FLAGS.recipe == "first_attempt":
-        raise command_line.RunError(f"--recipe=first_attempt is for 28×28 grey images: {', '.join(data.DATASETS)}. Received: {name}")
+        raise command_line.RunError(f"--recipe=first_attempt is for {', '.join(data.DATASETS)}. Received: {name}")
     FLAGS.set_default("logs_dir", f"logs/{LOGS.get(name, name)}_GAN_logs/")
     for setting, value in gan.RECIPES[FLAGS.recipe].items():
         FLAGS.set_default(setting, value)
