@@ -28,14 +28,11 @@ class Ours:
     """The Keras model as train_gan.py trains it, without callbacks: no summaries, checkpoints or progress."""
 
     def __init__(self, images, threads: int):
-        os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+        os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_NUM_INTRAOP_THREADS": str(threads)}
         import numpy as np
-        import tensorflow as tf
 
+        # Before TensorFlow, as in train_gan.py: it sets what TensorFlow reads when it is imported.
         from unsupervised_learning import data, gan, layers, training
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
         self.model = gan.DCGAN(side=images.shape[1], channels=images.shape[3])
         self.model.compile(*(layers.adam(2e-4, beta1=0.5) for _ in ("generator", "discriminator")))
         if images.shape[1] == 64:  # pictures come from a file
