@@ -33,6 +33,7 @@ class Ours:
 
         # Before TensorFlow, as in train_gan.py: it sets what TensorFlow reads when it is imported.
         from unsupervised_learning import data, gan, layers, training
+
         self.model = gan.DCGAN(side=images.shape[1], channels=images.shape[3])
         self.model.compile(*(layers.adam(2e-4, beta1=0.5) for _ in ("generator", "discriminator")))
         if images.shape[1] == 64:  # pictures come from a file

@@ -151,6 +151,7 @@ def test_first_attempt(idx_dir, tmp_path, run_script):
     assert reader.get_tensor("model/discriminator_optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE") == 2
 
 
+@pytest.mark.slow
 def test_a_recipes_batch_size_is_the_default(idx_dir, tmp_path, run_script):
     given = [f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}", "--recipe=first_attempt", "--max_iterations=1"]
     assert run_script("train_gan.py", *given).status == 0
@@ -166,6 +167,7 @@ def write_pictures(folder: Path, count: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures(tmp_path, run_script, monkeypatch):
     monkeypatch.chdir(tmp_path)  # default folders are below the present one
     folder = write_pictures(tmp_path / "mine", 5)

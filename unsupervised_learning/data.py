@@ -131,8 +131,7 @@ def as_vectors(images: "tf.Tensor") -> "tf.Tensor":
     """The same in TensorFlow, for use in a graph: uint8 [batch, 28, 28] to float32 [batch, 784] in [0, 1]."""
     import tensorflow as tf
 
-    vectors = tf.reshape(images, (tf.shape(images)[0], math.prod(images.shape[1:])))
-    return tf.cast(vectors, tf.float32) * (1.0 / 255.0)
+    return tf.cast(tf.reshape(images, (-1, 28 * 28)), tf.float32) * (1.0 / 255.0)
 
 
 class BatchOrder:
