@@ -1,6 +1,7 @@
 """What tests of the scripts share: a small stand-in for MNIST, and ways to run a script and to read what it left."""
 
 import runpy
+import signal
 import struct
 import subprocess
 import sys
@@ -92,8 +93,18 @@ def finished(idx_dir, tmp_path_factory) -> dict[str, Path]:
 
 def start(script: str, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, script, *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, script, *arguments],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=listen_to_ctrl_c,
     )
+
+
+def listen_to_ctrl_c() -> None:
+    """Tests that a shell has started in the background inherit an ignored SIGINT, and would hand it on to the script."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def small(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:

@@ -46,7 +46,8 @@ def test_going_on_equals_one_run(script, finished, idx_dir, tmp_path, run_script
                 np.testing.assert_array_equal(events[key][step], value, err_msg=f"{key} at {step}")
 
 
-@pytest.mark.parametrize("script", [pytest.param("train_ae.py", marks=pytest.mark.slow), "train_vae.py"])
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_kill_9_and_going_on_equals_one_run(script, finished, idx_dir, tmp_path):
     """A real process, killed past iteration 1,000 where the checkpoint is; then started again."""
     logs_dir = tmp_path / "run"

@@ -155,6 +155,7 @@ def test_dump_and_model_belong_to_the_weights(script, finished, idx_dir):
     np.testing.assert_allclose(encoded[0] if script == "train_vae.py" else encoded, latents, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_checkpoints_kept(idx_dir, tmp_path, run_script):
     run = run_script("train_ae.py", *small(idx_dir, tmp_path / "ae", "--max_iterations=6002"))
     assert run.status == 0, run.err
