@@ -373,8 +373,10 @@ def run_alone(
     model: keras.Model, dataset: data.Dataset, order: data.BatchOrder, logs_dir: Path, experiment: Experiment, going_on: bool
 ) -> int:
     """`run`, once nothing stands in its way."""
-    sizes = f"{len(dataset.train.labels):,} training, {len(dataset.test.labels):,} test images"
-    print(f"{experiment.name} on {dataset.name} ({dataset.source}; {sizes}) in {logs_dir}")
+    sizes = f"{len(dataset.train.labels):,} training"
+    if len(dataset.test.labels):
+        sizes += f", {len(dataset.test.labels):,} test"
+    print(f"{experiment.name} on {dataset.name} ({dataset.source}; {sizes} images) in {logs_dir}")
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     dump = experiment.dump
