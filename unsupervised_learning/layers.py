@@ -77,7 +77,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """2016's batch normalization: epsilon 1e-5, gamma from N(1, 0.02); images [batch, height, width, channels].
 
     Keras's own, but that the moving statistics, which only inference uses, can be left alone: while `update_statistics` is
-    False. (TensorFlow's fused operation would save 2 % of an iteration, but follows 2016's trajectory less closely.)
+    False. (TensorFlow's fused operation made no measurable difference in speed, and follows 2016's trajectory less closely.)
 
     Departs from 2016: the moving variance starts at 1 and not at 0, which after a hundred batches makes no difference.
     """
