@@ -72,23 +72,29 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
     return run
 
 
-@pytest.fixture(scope="session")
-def finished(idx_dir, tmp_path_factory) -> dict[str, Path]:
-    """Each script's finished run of 1,101 iterations, in a real process."""
-    runs = {}
-    processes = {}
-    for script in SCRIPTS:
-        runs[script] = tmp_path_factory.mktemp("finished") / script.removesuffix(".py")
-        arguments = small(idx_dir, runs[script], "--max_iterations=1101", "--seed=3", "--z_dim=2")
-        processes[script] = start(script, *arguments)
-    for process in processes.values():
+class FinishedRuns(dict[str, Path]):
+    """Each script's run of 1,101 iterations in a real process, made when it is first asked for."""
+
+    def __init__(self, idx_dir: Path, folder: Path):
+        super().__init__()
+        self.idx_dir, self.folder = idx_dir, folder
+
+    def __missing__(self, script: str) -> Path:
+        logs_dir = self.folder / script.removesuffix(".py")
+        process = start(script, *small(self.idx_dir, logs_dir, "--max_iterations=1101", "--seed=3", "--z_dim=2"))
         out, err = process.communicate(timeout=280)
         assert process.returncode == 0, err
         assert "WARNING: All log messages" not in err  # TensorFlow's own noise
         assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
         assert "1,101/1,101" in out
         assert "iterations/s" in out
-    return runs
+        self[script] = logs_dir
+        return logs_dir
+
+
+@pytest.fixture(scope="session")
+def finished(idx_dir, tmp_path_factory) -> FinishedRuns:
+    return FinishedRuns(idx_dir, tmp_path_factory.mktemp("finished"))
 
 
 def start(script: str, *arguments: str) -> subprocess.Popen:

@@ -1,5 +1,4 @@
 import gzip
-import hashlib
 import http.server
 import json
 import os
@@ -17,7 +16,7 @@ import pytest
 from unsupervised_learning import data
 from unsupervised_learning.data import BatchOrder, DataError, to_unit_interval
 
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.IDX_MD5
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.IDX_FILES
 REAL_IDX, REAL_TFDS = os.environ.get("MNIST_IDX_DIR"), os.environ.get("TFDS_DATA_DIR")
 
 
@@ -45,7 +44,7 @@ def idx_bytes(array):
 
 def write_idx(folder, train=36, test=12):
     """Write four valid files and return their contents as arrays, by file name."""
-    contents = dict(zip(data.IDX_MD5, (*random_digits(train, 1), *random_digits(test, 2)), strict=True))
+    contents = dict(zip(data.IDX_FILES, (*random_digits(train, 1), *random_digits(test, 2)), strict=True))
     for name, array in contents.items():
         (folder / name).write_bytes(idx_bytes(array))
     return contents
@@ -113,9 +112,9 @@ def test_idx_files_keep_file_order_and_validation_is_the_first_twelfth(tmp_path,
     for split in (dataset.train, dataset.validation, dataset.test):
         assert split.images.dtype == split.labels.dtype == np.uint8
     assert not dataset.comparable
-    warning = "these are not the canonical MNIST files: not comparable with the 2016 post"
+    warning = "these are not the canonical MNIST images: not comparable with the 2016 post"
     assert dataset.note == warning
-    assert capsys.readouterr().err == f"WARNING: {tmp_path}: read as mnist, but {warning}\n"
+    assert capsys.readouterr().err == f"WARNING: idx files in {tmp_path}: read as mnist, but {warning}\n"
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "kmnist"])
@@ -127,17 +126,18 @@ def test_idx_files_of_the_other_sets_are_taken_at_their_word(tmp_path, capsys, n
     assert capsys.readouterr().err == ""
 
 
-def test_only_files_with_the_canonical_checksums_are_comparable(tmp_path, monkeypatch, capsys):
-    write_idx(tmp_path)
-    md5 = {name: hashlib.md5((tmp_path / name).read_bytes()).hexdigest() for name in data.IDX_MD5}
-    monkeypatch.setattr(data, "IDX_MD5", md5)
+def test_only_images_with_the_canonical_checksum_are_comparable(tmp_path, monkeypatch, capsys):
+    contents = write_idx(tmp_path)
+    monkeypatch.setattr(data, "MNIST_SHA256", data.load("mnist", str(tmp_path)).checksum)
+    capsys.readouterr()
     dataset = data.load("mnist", str(tmp_path))
     assert (dataset.comparable, dataset.note, capsys.readouterr().err) == (True, "", "")
     dataset = data.load("kmnist", str(tmp_path))
     assert not dataset.comparable
-    assert "these are the canonical MNIST files" in dataset.note
-    assert "read as kmnist, but these are the canonical MNIST files" in capsys.readouterr().err
-    monkeypatch.setattr(data, "IDX_MD5", {**md5, TEST_LABELS: "0" * 32})
+    assert "these are the canonical MNIST images" in dataset.note
+    assert "read as kmnist, but these are the canonical MNIST images" in capsys.readouterr().err
+    labels = contents[TEST_LABELS]
+    (tmp_path / TEST_LABELS).write_bytes(idx_bytes((labels + 1) % 10))
     assert not data.load("mnist", str(tmp_path)).comparable
 
 
@@ -146,7 +146,7 @@ def test_only_files_with_the_canonical_checksums_are_comparable(tmp_path, monkey
 def test_idx_names_and_packing_make_no_difference(tmp_path, dotted, packed):
     write_idx(tmp_path)
     expected = data.load("mnist", str(tmp_path)).checksum
-    for name in data.IDX_MD5:
+    for name in data.IDX_FILES:
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).unlink()
         new_name = name.replace("-idx", ".idx") if dotted else name
@@ -156,7 +156,7 @@ def test_idx_names_and_packing_make_no_difference(tmp_path, dotted, packed):
 
 def test_a_file_goes_before_a_folder_of_the_other_spelling(tmp_path):
     write_idx(tmp_path)
-    for name in data.IDX_MD5:
+    for name in data.IDX_FILES:
         (tmp_path / name).rename(tmp_path / name.replace("-idx", ".idx"))
         (tmp_path / name).mkdir()
     assert len(data.load("mnist", str(tmp_path)).test.labels) == 12
@@ -340,7 +340,7 @@ def test_checksum_and_description(tmp_path):
 # --- sets prepared by tfds ---
 
 
-def prepare_tfds(root, name="mnist", version="3.0.1", train=36, test=12):
+def prepare_tfds(root, name="mnist", version="3.0.1", train=36, test=12, shuffle=False):
     """Have tfds itself prepare a small set."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -360,7 +360,7 @@ def prepare_tfds(root, name="mnist", version="3.0.1", train=36, test=12):
         features=tfds.features.FeaturesDict(features),
         split_datasets={"train": rows(train, 1), "test": rows(test, 2)},
         data_dir=str(root),
-        disable_shuffling=True,
+        disable_shuffling=not shuffle,
     )
     return root / name / version
 
@@ -372,7 +372,7 @@ def prepared(tmp_path_factory):
     return root
 
 
-def test_prepared_set_is_read_in_stored_order(prepared, capsys):
+def test_prepared_set_that_was_not_shuffled_is_read_in_stored_order(prepared, capsys):
     dataset = data.load("auto", str(prepared))
     train, test = random_digits(36, 1), random_digits(12, 2)
     assert (dataset.name, dataset.source) == ("mnist", f"tfds set in {prepared}/mnist/3.0.1")
@@ -383,24 +383,20 @@ def test_prepared_set_is_read_in_stored_order(prepared, capsys):
     np.testing.assert_array_equal(dataset.test.labels, test[1])
     assert dataset.train.images.dtype == dataset.train.labels.dtype == np.uint8
     assert not dataset.comparable  # 48 random images are not MNIST, whatever the folder is called
-    assert "not the canonical MNIST: not comparable" in capsys.readouterr().err
+    assert "not the canonical MNIST images: not comparable" in capsys.readouterr().err
 
 
-def test_canonical_prepared_set_is_comparable_and_says_that_its_order_differs(prepared, monkeypatch, capsys):
-    digest = data._sorted_digest(data.Split(*random_digits(36, 1)), data.Split(*random_digits(12, 2)))
-    monkeypatch.setattr(data, "MNIST_SORTED_SHA256", digest)
-    dataset = data.load("mnist", str(prepared))
-    assert dataset.comparable
-    assert dataset.note == "tfds order, not file order: validation is another 3 than 2016's, the test set is permuted"
-    assert capsys.readouterr().err == ""
+def test_prepared_set_is_put_back_into_file_order(prepared, tmp_path, monkeypatch, capsys):
+    import tensorflow_datasets as tfds
 
-
-def test_sorted_digest_ignores_order_and_nothing_else():
-    (images, labels), test = random_digits(20), data.Split(*random_digits(5))
-    digest = data._sorted_digest(data.Split(images, labels), test)
-    assert digest == data._sorted_digest(data.Split(images[::-1], labels[::-1]), test)
-    assert digest != data._sorted_digest(data.Split(images[::-1], labels), test)
-    assert digest != data._sorted_digest(test, data.Split(images, labels))
+    in_order = data.load("mnist", str(prepared))
+    monkeypatch.setattr(data, "MNIST_SHA256", in_order.checksum)
+    folder = prepare_tfds(tmp_path, shuffle=True)
+    capsys.readouterr()
+    stored = data._decode(tfds.builder_from_directory(str(folder)).info, "test")[1]
+    assert stored.tolist() != in_order.test.labels.tolist()  # tfds did shuffle
+    dataset = data.load("mnist", str(tmp_path))
+    assert (dataset.comparable, dataset.note, capsys.readouterr().err) == (True, "", "")
 
 
 def test_places_are_searched_nearest_first(prepared, tmp_path, monkeypatch):
@@ -576,7 +572,7 @@ def small_download(monkeypatch, server):
 
 def packed_files(folder):
     write_idx(folder, train=24, test=12)
-    return {f"{name}.gz": gzip.compress((folder / name).read_bytes()) for name in data.IDX_MD5}
+    return {f"{name}.gz": gzip.compress((folder / name).read_bytes()) for name in data.IDX_FILES}
 
 
 def test_download_goes_into_data_dir_and_is_found_again(tmp_path, tmp_path_factory, monkeypatch, serve):
@@ -733,6 +729,7 @@ def test_real_tfds_set_is_canonical_mnist(monkeypatch, capfd):
     monkeypatch.setenv("TFDS_DATA_DIR", str(REAL_TFDS))
     dataset = data.load("auto")
     assert (dataset.name, dataset.comparable) == ("mnist", True)
-    assert "another 5,000 than 2016's" in dataset.note
+    assert dataset.note == ""
+    assert dataset.validation.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]  # file order
     assert dataset.describe()["sizes"] == {"train": 55_000, "validation": 5_000, "test": 10_000}
     assert "WARNING" not in capfd.readouterr().err

@@ -28,7 +28,7 @@ def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> 
         np.testing.assert_array_equal(value, second[name], err_msg=name)
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", [pytest.param("train_ae.py", marks=pytest.mark.slow), "train_vae.py"])
 def test_going_on_equals_one_run(script, finished, idx_dir, tmp_path, run_script):
     """550 + 551 iterations end where 1,101 do, and each summary is written once."""
     arguments = small(idx_dir, tmp_path / "run", "--seed=3", "--z_dim=2")
@@ -77,7 +77,7 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None
 
 @pytest.mark.parametrize(
     ("script", "sent"),
-    [("train_ae.py", signal.SIGINT), pytest.param("train_vae.py", signal.SIGTERM, marks=pytest.mark.slow)],
+    [pytest.param("train_ae.py", signal.SIGTERM, marks=pytest.mark.slow), ("train_vae.py", signal.SIGINT)],
 )
 def test_ctrl_c_saves_and_says_how_to_go_on(script, sent, finished, idx_dir, tmp_path):
     """The signal arrives while the first stretch compiles; what goes on from there ends as if there had been none."""

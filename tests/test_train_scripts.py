@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -328,27 +329,28 @@ def test_help(script, run_script):
     assert ("--[no]relu_heads" in run.out) == (script == "train_vae.py")
 
 
+def start_without_mnist(home: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """A machine with no MNIST and no network."""
+    environment = {**os.environ, "HOME": str(home), "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    environment.pop("TFDS_DATA_DIR", None)
+    command = [sys.executable, "train_vae.py", "--max_iterations=2", f"--logs_dir={home / 'run'}", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+
+
 def test_digits_are_what_is_left_without_mnist_and_network(tmp_path):
     """The README's first command on a machine with neither: in a real process, by default flags."""
-    environment = {**os.environ, "HOME": str(tmp_path), "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    environment.pop("TFDS_DATA_DIR", None)
-    arguments = ["--max_iterations=2", f"--logs_dir={tmp_path / 'run'}"]
-    done = subprocess.run(
-        [sys.executable, "train_vae.py", *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True
-    )
+    done = start_without_mnist(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "NOT comparable" in done.stderr
     assert "VAE on digits" in done.stdout
     for name in ("config.json", "results.json"):
         record = json.loads((tmp_path / "run" / name).read_text())
         assert record["data"] == "digits" or record["data"]["name"] == "digits"
-    refused = subprocess.run(
-        [sys.executable, "train_vae.py", "--dataset=mnist", *arguments],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+
+
+@pytest.mark.slow
+def test_mnist_is_refused_without_mnist_and_network(tmp_path):
+    refused = start_without_mnist(tmp_path, "--dataset=mnist")
     assert refused.returncode == 2
     assert refused.stderr.startswith("train_vae.py: error: cannot find mnist")
     assert len(refused.stderr.splitlines()) == 1

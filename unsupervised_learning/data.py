@@ -26,15 +26,10 @@ if TYPE_CHECKING:
 
 DATASETS = ("auto", "mnist", "fashion_mnist", "kmnist", "digits")
 
-# MD5 of the canonical MNIST files, unpacked. Fashion-MNIST and KMNIST use the same four names.
-IDX_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-# SHA-256 of the same 70,000 images and labels, sorted (`_sorted_digest`): tfds keeps them in an order of its own.
-MNIST_SORTED_SHA256 = "af884debb30b0d48e72037186b541bc5b0fd4baee96144beb197586ad6a301d3"
+# Fashion-MNIST and KMNIST use the same four names.
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+# `Dataset.checksum` of MNIST.
+MNIST_SHA256 = "824be289ad712a7b475548f3aeb188c41e57a9c6700d525bd4593037c748333b"
 
 # Where tfds downloads each set from: one of the four files stands there under its idx name and ".gz".
 DOWNLOAD_FROM = {
@@ -184,12 +179,13 @@ def _find(name: str, folder: str | None) -> Dataset:
     """Look in the three places, nearest first."""
     if folder is not None and (dataset := _from_idx(name, folder)):
         return dataset
-    files = f"{', '.join(IDX_MD5)} (plain or .gz) in {folder}" if folder else "idx files (no data_dir given)"
+    files = f"{', '.join(IDX_FILES)} (plain or .gz) in {folder}" if folder else "idx files (no data_dir given)"
     # The smallest file that all three sets have.
     return _from_tfds(name, prepared_folder(name, folder, DOWNLOAD_FROM[name] + "train-labels-idx1-ubyte.gz", f"no {files}; "))
 
 
-def _dataset(name: str, source: str, train: Split, test: Split, note: str, comparable: bool) -> Dataset:
+def _dataset(name: str, source: str, train: Split, test: Split) -> Dataset:
+    """Split off the validation images, and see by the checksum whether this is MNIST."""
     held_out = len(train.labels) // VALIDATION_SHARE
     validation = Split(train.images[:held_out], train.labels[:held_out])
     train = Split(train.images[held_out:], train.labels[held_out:])
@@ -198,15 +194,21 @@ def _dataset(name: str, source: str, train: Split, test: Split, note: str, compa
         for array in (split.images, split.labels):
             digest.update(f"{array.shape}".encode())
             digest.update(array.tobytes())
-    return Dataset(name, source, digest.hexdigest(), train, validation, test, note, comparable)
+    checksum = digest.hexdigest()
+    is_mnist = checksum == MNIST_SHA256
+    note = "" if name == "mnist" else f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
+    if is_mnist != (name == "mnist"):
+        note = f"these {'are' if is_mnist else 'are not'} the canonical MNIST images: not comparable with the 2016 post"
+        warn(f"{source}: read as {name}, but {note}")
+    return Dataset(name, source, checksum, train, validation, test, note, comparable=is_mnist and name == "mnist")
 
 
 # --- the four idx files ---
 
 
 def _from_idx(name: str, folder: str) -> Dataset | None:
-    paths = {file: path for file in IDX_MD5 if (path := _idx_path(folder, file))}
-    missing = [file for file in IDX_MD5 if file not in paths]
+    paths = {file: path for file in IDX_FILES if (path := _idx_path(folder, file))}
+    missing = [file for file in IDX_FILES if file not in paths]
     if not paths:
         return None
     if missing:
@@ -220,14 +222,7 @@ def _from_idx(name: str, folder: str) -> Dataset | None:
 
     train, test = read("train"), read("t10k")
     _check_sizes(train, test, paths["train-images-idx3-ubyte"], paths["t10k-images-idx3-ubyte"])
-
-    md5 = [hashlib.md5(content, usedforsecurity=False).hexdigest() for content in contents.values()]
-    is_mnist = md5 == list(IDX_MD5.values())
-    note = "" if name == "mnist" else _other_set(name)
-    if is_mnist != (name == "mnist"):
-        note = f"these {'are' if is_mnist else 'are not'} the canonical MNIST files: not comparable with the 2016 post"
-        warn(f"{folder}: read as {name}, but {note}")
-    return _dataset(name, f"idx files in {folder}", train, test, note, comparable=is_mnist and name == "mnist")
+    return _dataset(name, f"idx files in {folder}", train, test)
 
 
 def _idx_path(folder: str, file: str) -> str | None:
@@ -331,32 +326,33 @@ def _newest_prepared(folder: str) -> str | None:
 
 
 def _from_tfds(name: str, folder: str) -> Dataset:
-    """Read a prepared set, in its own order.
-
-    Departs from 2016: the first 5,000 of that order are other images than the first 5,000 of the original files, because tfds
-    shuffles MNIST when it prepares it. `note` says so.
-    """
+    """Read a prepared set, and put it back into the order of the original files."""
     import tensorflow_datasets as tfds
 
     try:
         with quiet_logging():
             info = tfds.builder_from_directory(folder).info  # tfds.builder(name) may go to the network
-        (train_images, train_labels), (test_images, test_labels) = (_decode(info, split) for split in ("train", "test"))
+        (train_images, train_labels), (test_images, test_labels) = (_in_file_order(info, split) for split in ("train", "test"))
     except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
         advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
         raise DataError(f"cannot read {folder}: {reason(error)}; {advice}") from error
     train = _split(train_images, train_labels, folder, folder)
     test = _split(test_images, test_labels, folder, folder)
     _check_sizes(train, test, folder, folder)
-    if name != "mnist":
-        note, comparable = _other_set(name), False
-    elif comparable := _sorted_digest(train, test) == MNIST_SORTED_SHA256:
-        held_out = len(train.labels) // VALIDATION_SHARE
-        note = f"tfds order, not file order: validation is another {held_out:,} than 2016's, the test set is permuted"
-    else:
-        note = "this set prepared by tfds is not the canonical MNIST: not comparable with the 2016 post"
-        warn(f"{folder}: {note}")
-    return _dataset(name, f"tfds set in {folder}", train, test, note, comparable)
+    return _dataset(name, f"tfds set in {folder}", train, test)
+
+
+def _in_file_order(info, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return one split, uint8 [n, 28, 28] and int64 [n], in the order of the original files.
+
+    tfds stores image i at the place of MD5(split's name, i) among all of these, unless a set was prepared unshuffled.
+    """
+    images, labels = _decode(info, split)
+    if info.disable_shuffling:
+        return images, labels
+    digests = [hashlib.md5(f"{split}{i}".encode(), usedforsecurity=False).digest() for i in range(len(labels))]
+    place = np.argsort(np.argsort(np.array(digests)))
+    return images[place], labels[place]
 
 
 def _decode(info, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -386,15 +382,6 @@ def _decode(info, split: str) -> tuple[np.ndarray, np.ndarray]:
     if found != expected:
         raise DataError(f"{found} {split} images, {expected} according to dataset_info.json")
     return np.concatenate([images for images, _ in decoded]), np.concatenate([labels for _, labels in decoded])
-
-
-def _sorted_digest(train: Split, test: Split) -> str:
-    """SHA-256 of a set's images and labels whatever their order within train and test."""
-    digest = hashlib.sha256()
-    for split in (train, test):
-        rows = np.concatenate([split.images.reshape(len(split.labels), -1), split.labels[:, np.newaxis]], axis=1)
-        digest.update(b"".join(sorted(row.tobytes() for row in rows)))
-    return digest.hexdigest()
 
 
 def _download_problem(name: str, root: str, url: str) -> str | None:
@@ -449,14 +436,10 @@ def _digits() -> Dataset:
     images = np.pad(np.rint(enlarged * (255 / 16)).astype(np.uint8), [(0, 0), (4, 4), (4, 4)])
     labels = np.asarray(labels, np.uint8)
     train, test = Split(images[:1500], labels[:1500]), Split(images[1500:], labels[1500:])
-    return _dataset("digits", "scikit-learn load_digits", train, test, _other_set("digits"), comparable=False)
+    return _dataset("digits", "scikit-learn load_digits", train, test)
 
 
 # --- messages ---
-
-
-def _other_set(name: str) -> str:
-    return f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
 
 
 def reason(error: BaseException) -> str:
