@@ -7,7 +7,7 @@ from functools import partial
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, layers, outputs, summaries, training
+from unsupervised_learning import command_line, data, layers, original, outputs, summaries, training
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -34,6 +34,8 @@ def main() -> int:
         FLAGS.seed,
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
+    if FLAGS.restore_original:
+        original.go_on_from(FLAGS.restore_original, model)
     return training.run(model, EXPERIMENT, lambda: data.load(FLAGS.dataset, FLAGS.data_dir))
 
 

@@ -48,6 +48,7 @@ def define_dense_flags(*, regularization: float, activation: str, activations: l
     flags.DEFINE_float("regularization", regularization, "Weight of the L2 term over all weights and biases.")
     flags.DEFINE_enum("activation", activation, activations, "Activation of the hidden layers.")
     flags.DEFINE_float("init_bias", 0.0, "Start of every bias.")
+    flags.DEFINE_string("restore_original", None, "Checkpoint of 2016 to go on from: its weights, Adam's state and iteration.")
     require_number("regularization")
     require_number("init_bias")
 
@@ -95,8 +96,11 @@ def require_number(name: str, above_zero: bool = False, below: float = math.inf)
     )
 
 
-def launch(main: Callable[[], int | None]) -> None:
-    """Run a script: parse flags, call `main`, turn a user's mistakes into one line on stderr and exit status 2."""
+def launch(main: Callable[..., int | None], positional: bool = False) -> None:
+    """Run a script: parse flags, call `main`, turn a user's mistakes into one line on stderr and exit status 2.
+
+    With `positional`, `main` gets the list of what is no flag; else there must be none.
+    """
 
     def parse(arguments: list[str]) -> list[str]:
         try:
@@ -105,14 +109,14 @@ def launch(main: Callable[[], int | None]) -> None:
             fail(str(error))
         except SystemExit:  # --help, which absl ends with 1
             sys.exit(0)
-        if len(rest) > 1:
+        if len(rest) > 1 and not positional:
             fail(f"takes flags only, as in --seed=1. Received: {' '.join(rest[1:])}")
         return rest
 
-    def run(_: list[str]) -> int | None:
+    def run(rest: list[str]) -> int | None:
         logging.set_verbosity(logging.WARNING)  # TensorFlow reports every checkpoint at the level below
         try:
-            return main()
+            return main(rest[1:]) if positional else main()
         except (RunError, data.DataError) as error:
             fail(str(error))
         except OSError as error:  # a full disk, a file where a folder has to be

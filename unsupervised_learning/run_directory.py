@@ -16,6 +16,7 @@ from unsupervised_learning import data
 from unsupervised_learning.command_line import RunError, command
 
 FLAGS = flags.FLAGS
+OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
 
 
 def usable_logs_dir() -> Path:
@@ -47,7 +48,7 @@ def usable_logs_dir() -> Path:
 def settings_of(model: keras.Model) -> dict[str, Any]:
     """What decides the numbers beside the data, by the names of the flags."""
     own = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
-    of_training = {name: FLAGS[name].value for name in ("batch_size", "learning_rate", "beta1") if name in FLAGS}
+    of_training = {name: FLAGS[name].value for name in OF_TRAINING if name in FLAGS and FLAGS[name].value is not None}
     return {**own, **of_training}
 
 
@@ -102,9 +103,9 @@ def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
     if name != type(model).__name__:
         raise RunError(f"{logs_dir} holds a run of {name}, this is {type(model).__name__}; choose another --logs_dir")
     here = settings_of(model)
-    differing = [name for name in here if settings.get(name) != here[name]]
+    differing = [name for name in {**here, **settings} if settings.get(name) != here.get(name)]
     if differing:
-        difference = ", ".join(f"{name} is {settings.get(name)} there and {here[name]} here" for name in differing)
+        difference = ", ".join(f"{name} is {settings.get(name)} there and {here.get(name)} here" for name in differing)
         flags_there = " ".join(f"--{name}={str(settings[name]).lower()}" for name in differing if name in settings)
         raise RunError(
             f"{logs_dir} was made with other settings: {difference}. To go on with it type {flags_there}; "

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -40,6 +40,7 @@ from unsupervised_learning.summaries import Extras, Record, Summaries, discard_f
 
 FLAGS = flags.FLAGS
 CHECKPOINTS_KEPT = 5
+AnyModel = TypeVar("AnyModel", bound=keras.Model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -357,8 +358,7 @@ def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data
     config = recorded(logs_dir)
     if config["model"] != build.__name__:
         raise RunError(f"--visualize needs a run of {build.__name__}. Received: {logs_dir}, a run of {config['model']}")
-    settings = config["settings"]
-    model = build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
+    model = rebuilt(build, config["settings"])
     with lock(logs_dir):
         newest = tf.train.latest_checkpoint(str(logs_dir))
         if newest is None:
@@ -367,6 +367,11 @@ def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data
         write_outputs(logs_dir, model, None)
     print(f"Images from iteration {int(model.iterations):,} are in {logs_dir}")
     return 0
+
+
+def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
+    """A new model with the settings that config.json has of a run."""
+    return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
 
 
 def run_alone(
