@@ -24,7 +24,15 @@ EXPERIMENT = training.Experiment(
 
 def main() -> int:
     """Train as the flags say."""
-    model = AutoEncoder(FLAGS.z_dim, FLAGS.activation, FLAGS.regularization, FLAGS.init_stddev, FLAGS.init_bias, FLAGS.seed)
+    model = AutoEncoder(
+        FLAGS.z_dim,
+        FLAGS.activation,
+        FLAGS.regularization,
+        FLAGS.sparsity,
+        FLAGS.init_stddev,
+        FLAGS.init_bias,
+        FLAGS.seed,
+    )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
         original.go_on_from(FLAGS.restore_original, model)
@@ -41,4 +49,6 @@ if __name__ == "__main__":
         datasets=data.DATASETS,
     )
     command_line.define_dense_flags(regularization=1e-4, activation="tanh", activations=list(layers.ACTIVATIONS))
+    flags.DEFINE_float("sparsity", 0.0, "Weight of the codes' absolute values in the loss; 2016 had none.")
+    command_line.require_number("sparsity")
     command_line.launch(main)

@@ -130,6 +130,23 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"Received: images.shape=\(2, 3\), reconstructions.shape=\(1, 3\)"):
             evaluation.mean_squared_error(np.zeros((2, 3)), np.zeros((1, 3)))
 
+    def test_code_sparsity(self):
+        one, all_equal = np.eye(4)[:2] * 3, np.array([[1.0, -1.0, 1.0, 1.0]])
+        assert evaluation.code_sparsity(one) == pytest.approx(1)
+        assert evaluation.code_sparsity(all_equal) == pytest.approx(0)
+        assert evaluation.code_sparsity(np.array([[3.0, 4.0]])) == pytest.approx((2**0.5 - 7 / 5) / (2**0.5 - 1))
+        assert evaluation.code_sparsity(np.concatenate([one, all_equal, np.zeros((5, 4))])) == pytest.approx(2 / 3)
+        assert evaluation.code_sparsity(np.zeros((3, 4))) is None
+        assert evaluation.code_sparsity(np.ones((3, 1))) is None
+
+    def test_pca_subspace_cosine(self):
+        images = np.concatenate([np.diag([9, 6, 3, 1, 1]), -np.diag([9, 6, 3, 1, 1])])  # principal components: the axes
+        mixed = np.array([[1.0, 2.0, 0.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0, 0.0]])
+        within = evaluation.pca_subspace_cosine(lambda codes: codes @ mixed + 7, images, 2)
+        assert within == pytest.approx(1)
+        tilted = np.eye(2, 5) + np.array([[0, 0, 0, 0, 0], [0, 0, 0, 0, 1.0]])  # the second axis by 45 degrees
+        assert evaluation.pca_subspace_cosine(lambda codes: codes @ tilted, images, 2) == pytest.approx(2**-0.5)
+
     def test_l2_per_batch_is_the_2016_loss(self):
         rng = np.random.default_rng(0)
         images, outputs = rng.uniform(size=(256, 784)), rng.normal(size=(256, 784))

@@ -88,12 +88,12 @@ def test_optimizer_is_the_only_one():
 
 @pytest.mark.parametrize("model_class", MODELS)
 def test_unknown_activation_is_refused(model_class):
-    with pytest.raises(ValueError, match=r"relu, elu, lrelu, tanh, sigmoid. Received: activation='swish'"):
+    with pytest.raises(ValueError, match=r"relu, elu, lrelu, tanh, sigmoid, linear. Received: activation='swish'"):
         model_class(activation="swish")
 
 
 @pytest.mark.parametrize("name", list(layers.ACTIVATIONS))
-def test_activations_are_2016s(name):
+def test_activations(name):
     x = np.array([-3.0, -0.5, 0.0, 2.0], np.float32)
     expected = {
         "relu": np.maximum(x, 0),
@@ -101,6 +101,7 @@ def test_activations_are_2016s(name):
         "lrelu": np.maximum(0.2 * x, x),
         "tanh": np.tanh(x),
         "sigmoid": 1 / (1 + np.exp(-x)),
+        "linear": x,
     }
     np.testing.assert_allclose(layers.activation_named(name)(tf.constant(x)), expected[name], rtol=1e-6)
     assert VariationalAutoEncoder(activation=name)(IMAGES[:2]).shape == (2, 784)
@@ -115,6 +116,14 @@ def test_autoencoder_loss_in_numpy():
     assert objective["reconstruction"] == pytest.approx(reconstruction, rel=1e-5)
     assert objective["regularization"] == pytest.approx(regularization, rel=1e-5)
     assert objective["loss"] == pytest.approx(reconstruction + 0.5 * regularization, rel=1e-5)
+
+
+def test_a_sparse_autoencoder_pays_for_its_codes():
+    model, plain = AutoEncoder(sparsity=0.5, seed=1), AutoEncoder(seed=1)
+    images = tf.constant(IMAGES)
+    codes = np.abs(np.asarray(model.encoder(images), np.float64)).sum()
+    difference = float(model.objective(images)["loss"]) - float(plain.objective(images)["loss"])
+    assert difference == pytest.approx(0.5 * codes, rel=1e-4)
 
 
 def test_autoencoder_evaluates_as_batches_of_256_whatever_the_batch():

@@ -211,28 +211,6 @@ class TestImageRows:
             plots.image_rows(self.PICTURES, "a title", ["a", "b"], ["0", "½", "1"], "x", row_ends=rows)
 
 
-class TestGanLosses:
-    def test_two_panels(self):
-        names = ("discriminator_loss_real", "discriminator_loss_fake", "discriminator_loss", "generator_loss")
-        courses = {name: {10 * i: (i * 7 % 5) / 5 for i in range(50)} for name in names}
-        courses["generator_loss"][100] = np.nan
-        figure = plots.gan_losses(courses, "a title")
-        above, below = figure.axes
-        assert [above.get_ylabel(), below.get_ylabel()] == ["discriminator's loss, nats", "generator's loss, nats"]
-        assert below.get_xlabel() == "iteration"
-        assert len(above.get_lines()) == 3 * 2 + 1
-        np.testing.assert_allclose(np.asarray(above.get_lines()[-1].get_ydata()), 1.386, atol=1e-3)
-        raw, smooth = below.get_lines()
-        np.testing.assert_array_equal(np.asarray(raw.get_ydata()), list(courses["generator_loss"].values()))
-        assert np.nanstd(np.asarray(smooth.get_ydata())[10:]) < np.nanstd(np.asarray(raw.get_ydata())[10:]) / 2
-        assert plots.figure_to_rgb(figure).std() > 0
-
-    def test_smoothing_is_tensorboards(self):
-        np.testing.assert_allclose(plots.smoothed(np.array([2.0, 4.0]), 0.5), [2.0, (2.0 / 4 + 4.0 / 2) / (1 / 4 + 1 / 2)])
-        np.testing.assert_allclose(plots.smoothed(np.full(20, 3.0)), 3.0)
-        np.testing.assert_allclose(plots.smoothed(np.array([1.0, np.nan, 1.0])), [1.0, np.nan, 1.0])
-
-
 class TestManifold:
     def test_z1_grows_to_the_right_and_z2_upward(self):
         images = np.zeros((3, 3, 784))

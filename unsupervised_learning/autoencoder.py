@@ -18,8 +18,10 @@ class AutoEncoder(keras.Model):
 
     Args:
         z_dim: size of the code.
-        activation: of the hidden layers and of the code: relu, elu, lrelu, tanh, sigmoid.
+        activation: of the hidden layers and of the code: relu, elu, lrelu, tanh, sigmoid, or linear.
         regularization: weight of the L2 term over all weights and biases.
+        sparsity: weight of the codes' absolute values, summed over the batch, in the loss. 0 is 2016's; above it the
+            autoencoder is a sparse one, which the post names and does not try.
         init_stddev, init_bias: of the weights' start, and the biases'; see `layers.start_values`.
         seed: of the weights' start.
 
@@ -32,13 +34,14 @@ class AutoEncoder(keras.Model):
         z_dim: int = 3,
         activation: str = "tanh",
         regularization: float = 1e-4,
+        sparsity: float = 0.0,
         init_stddev: float = 0.02,
         init_bias: float = 0.0,
         seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.z_dim, self.activation, self.regularization = z_dim, activation, regularization
+        self.z_dim, self.activation, self.regularization, self.sparsity = z_dim, activation, regularization, sparsity
         self.init_stddev, self.init_bias, self.seed = init_stddev, init_bias, seed
         function, start = layers.activation_named(activation), layers.start_values(seed, init_stddev, init_bias)
         self.encoder = keras.Sequential(
@@ -75,15 +78,16 @@ class AutoEncoder(keras.Model):
 
         Returns:
             `reconstruction`: l2_loss(output − input) / 784, summed over the batch and not averaged; `regularization`: l2_loss
-            of all weights and biases; `loss`: reconstruction + the regularization's weight · regularization.
+            of all weights and biases; `loss`: reconstruction + the regularization's weight · regularization, and in a sparse
+            autoencoder + sparsity · the sum of the codes' absolute values.
         """
-        reconstruction = tf.reduce_sum(losses.squared_error(images, self(images)))
+        code = self.encoder(images)  # [batch, z_dim]
+        reconstruction = tf.reduce_sum(losses.squared_error(images, self.decoder(code)))
         regularization = losses.l2_regularization(self.trainable_variables)
-        return {
-            "loss": reconstruction + self.regularization * regularization,
-            "reconstruction": reconstruction,
-            "regularization": regularization,
-        }
+        loss = reconstruction + self.regularization * regularization
+        if self.sparsity:
+            loss += self.sparsity * tf.reduce_sum(tf.abs(code))
+        return {"loss": loss, "reconstruction": reconstruction, "regularization": regularization}
 
     def gradients(self, images: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """The losses, and the loss's gradient for each trainable variable."""
@@ -131,5 +135,5 @@ class AutoEncoder(keras.Model):
 
     def get_config(self):
         """The arguments that make this model again."""
-        names = ("z_dim", "activation", "regularization", "init_stddev", "init_bias", "seed")
+        names = ("z_dim", "activation", "regularization", "sparsity", "init_stddev", "init_bias", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

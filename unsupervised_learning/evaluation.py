@@ -73,6 +73,43 @@ def silhouette(codes: np.ndarray, labels: np.ndarray) -> float | None:
     return float(silhouette_score(codes, labels))
 
 
+def code_sparsity(codes: np.ndarray) -> float | None:
+    """Measure how few of a code's numbers carry it: (√d − |c|₁ / |c|₂) / (√d − 1), mean over codes (Hoyer 2004, section 3.1).
+
+    Args:
+        codes: [n, d] finite floats.
+
+    Returns:
+        0 if all numbers of a code are equally large, 1 if one alone is not zero; None for d = 1 or codes that are all zero.
+    """
+    codes = np.asarray(codes, np.float64)
+    norms = np.linalg.norm(codes, axis=1)
+    if codes.shape[1] < 2 or not norms.any():
+        return None
+    root = np.sqrt(codes.shape[1])
+    ratio = np.abs(codes[norms > 0]).sum(axis=1) / norms[norms > 0]
+    return float(np.mean((root - ratio) / (root - 1)))
+
+
+def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int) -> float:
+    """Measure how nearly a linear decoder spans the subspace of the first principal components (Baldi & Hornik 1989).
+
+    Args:
+        decoder: codes [batch, components] to [batch, pixels], an affine function.
+        train_images: [n, pixels] floats in [0, 1].
+        components: size of the code.
+
+    Returns:
+        The cosine of the largest angle between the two subspaces: 1 if they are the same, 0 if a direction of one is
+        perpendicular to the other.
+    """
+    pca = PCA(components, svd_solver="covariance_eigh").fit(train_images)
+    corners = np.concatenate([np.zeros((1, components)), np.eye(components)]).astype(np.float32)
+    origin, *ends = np.asarray(decoder(corners), np.float64)
+    own = np.linalg.qr(np.transpose(ends - origin))[0]  # [pixels, components], orthonormal
+    return float(np.linalg.svd(pca.components_ @ own, compute_uv=False)[-1])
+
+
 def mean_squared_error(images: np.ndarray, reconstructions: np.ndarray) -> float:
     """Average the squared difference over images and pixels.
 
@@ -157,8 +194,8 @@ def autoencoder_report(
         batch_size: how many images go through the model at once; changes memory, not the result beyond rounding.
 
     Returns:
-        The numbers `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`, `silhouette` (may be None); and the
-        codes [n, d].
+        The numbers `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`, `silhouette` and `code_sparsity` (these two
+        may be None); and the codes [n, d].
 
     Raises:
         ValueError: arrays that are not such, codes that are not finite.
@@ -177,6 +214,7 @@ def autoencoder_report(
         "test_mse": test_mse,
         "knn_accuracy": knn_accuracy(codes, labels),
         "silhouette": silhouette(codes, labels),
+        "code_sparsity": code_sparsity(codes),
     }
     return numbers, codes
 

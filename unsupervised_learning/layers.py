@@ -12,6 +12,7 @@ ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "lrelu": lambda x: tf.nn.leaky_relu(x, alpha=0.2),  # 2016: max(0.2 x, x)
     "tanh": tf.nn.tanh,
     "sigmoid": tf.nn.sigmoid,
+    "linear": tf.identity,  # ours, not 2016's: an autoencoder of linear layers can do what PCA does
 }
 
 INITIALIZERS = ("truncated_normal", "xavier")

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from unsupervised_learning import data, evaluation, plots, summaries
+from unsupervised_learning import curves, data, evaluation, plots, summaries
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -45,11 +45,16 @@ def write_json(path: Path, content: Json) -> None:
     write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
-def write_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG."""
+def figure_png(figure: Figure) -> bytes:
+    """A figure as PNG."""
     png = io.BytesIO()
     figure.savefig(png, format="png")
-    write_atomically(path, png.getvalue())
+    return png.getvalue()
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG."""
+    write_atomically(path, figure_png(figure))
 
 
 def write_table(path: Path, columns: tuple[np.ndarray, np.ndarray], **format_options: Any) -> None:
@@ -79,7 +84,11 @@ def write_autoencoder(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset)
         values = np.linspace(-0.95, 0.95, 20)  # tanh's codes lie in (-1, 1)
         figures["manifold"] = manifold(model.decoder, values, "Autoencoder: images decoded over the code")
     write_common(logs_dir, model, dataset, codes, figures)
-    return {**report, **baseline(dataset, model.z_dim), **beside_2016("autoencoder", model, dataset)}
+    pca = baseline(dataset, model.z_dim)
+    if pca and model.activation == "linear":
+        train_images = data.to_unit_interval(dataset.train.images)
+        report["pca_subspace_cosine"] = evaluation.pca_subspace_cosine(model.decoder, train_images, model.z_dim)
+    return {**report, **pca, **beside_2016("autoencoder", model, dataset)}
 
 
 def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: data.Dataset) -> Json:
@@ -118,7 +127,7 @@ def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None) -> Jso
     courses = {name: summaries.scalars_logged(logs_dir, tag) for name, tag in summaries.GAN_LOSSES.items()}
     logged = all(courses.values())
     if logged:
-        figures["losses"] = plots.gan_losses(courses, "GAN: losses in training")
+        figures["losses"] = curves.gan_losses(courses, "GAN: losses in training")
     write_figures(logs_dir, figures)
     pictures = summaries.pictures_logged(logs_dir, summaries.FIXED_GRID)
     if pictures:

@@ -24,7 +24,6 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.decomposition import PCA
 
 SIDE = 28  # pixels along a side of an MNIST image
-SMOOTHING = 0.9  # our choice, of losses: an average over about ten values logged
 GIF_FRAMES = 100  # at most
 
 # One colour a digit, in the order of the post's jet map, dark blue to dark red. Jet itself gives neighbours that look
@@ -256,70 +255,6 @@ def manifold(images: np.ndarray, axis_values: np.ndarray, title: str) -> Figure:
     axes.set_xlabel("z1")
     axes.set_ylabel("z2")
     return figure
-
-
-def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
-    """Draw the courses of a GAN's losses: the discriminator's with its two parts above, the generator's below.
-
-    Each is drawn as it was logged, thin, and smoothed, see `smoothed`. Values that are not finite leave gaps.
-
-    Args:
-        courses: `discriminator_loss`, `discriminator_loss_real`, `discriminator_loss_fake` and `generator_loss`, each as
-            iteration → nats, with at least one iteration.
-        title: written above the panels.
-
-    Returns:
-        A figure with two axes.
-    """
-    figure = Figure(figsize=(9, 7), dpi=100, layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    lines = [
-        (above, "discriminator_loss_real", "#2f62f0", "on real images"),
-        (above, "discriminator_loss_fake", "#2fbf4f", "on generated images"),
-        (above, "discriminator_loss", "#e3202c", "their sum"),
-        (below, "generator_loss", "#ff7f0e", "generator's loss"),
-    ]
-    for axes, name, color, label in lines:
-        iterations, values = np.array(list(courses[name])), np.array(list(courses[name].values()))
-        axes.plot(iterations, values, color=color, linewidth=0.6, alpha=0.35)
-        axes.plot(iterations, smoothed(values), color=color, linewidth=1.8, label=label)
-    equilibrium = 2 * math.log(2)
-    label = f"equilibrium of the sum, 2 ln 2 = {equilibrium:.3f}"
-    above.axhline(equilibrium, color="black", linewidth=1, linestyle="--", label=label)
-    above.set_ylabel("discriminator's loss, nats", fontsize=11)
-    below.set_ylabel("generator's loss, nats", fontsize=11)
-    below.set_xlabel("iteration", fontsize=11)
-    below.xaxis.set_major_formatter("{x:,.0f}")
-    for axes in (above, below):
-        axes.grid(color="0.92")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        thin = Line2D([], [], color="0.5", linewidth=0.6, alpha=0.7, label="as logged")
-        thick = Line2D([], [], color="0.5", linewidth=1.8, label=f"smoothed as in TensorBoard, {SMOOTHING}")
-        drawn = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
-        where = {"loc": "lower left", "bbox_to_anchor": (0, 1)}  # above the axes, where it covers no line
-        axes.legend(handles=[*drawn, thin, thick], frameon=False, fontsize=9, ncols=3, **where)
-    figure.suptitle(title, fontsize=14)
-    return figure
-
-
-def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
-    """TensorBoard's smoothing of a scalar: an exponential moving average that does not start from zero.
-
-    Args:
-        values: [n] floats. Those that are not finite are passed over, and stay as they are.
-        weight: of the average so far, in [0, 1).
-
-    Returns:
-        [n] floats.
-    """
-    result = np.array(values, np.float64)
-    average = total = 0.0
-    for i in np.flatnonzero(np.isfinite(result)):
-        average = weight * average + (1 - weight) * result[i]
-        total = weight * total + (1 - weight)
-        result[i] = average / total
-    return result
 
 
 def png(image: np.ndarray) -> bytes:

@@ -1,0 +1,221 @@
+"""Which runs the claims take, and what they make of them; from folders that hold only a run's records."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.compat.proto.summary_pb2 import Summary
+
+from unsupervised_learning import claims, summaries
+from unsupervised_learning.claims import CANNOT, DIFFERS, REPRODUCED, Run
+
+RESULTS = {
+    "AutoEncoder": {
+        "test_l2": 4.45,
+        "test_mse": 0.0348,
+        "knn_accuracy": 0.82,
+        "pca": {"test_mse": 0.0516},
+        "code_sparsity": 0.2,
+    },
+    "VariationalAutoEncoder": {
+        "negative_elbo": 133.9,
+        "reconstruction": 125.4,
+        "kl": 8.5,
+        "knn_accuracy": 0.83,
+        "log_var_mean": [-5.4, -6.1, -5.6],
+        "log_var_zero_fraction": 0.0,
+    },
+    "DCGAN": {},
+}
+
+
+def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **results):
+    """A finished run's records; returns its folder."""
+    of = claims.EXPERIMENTS[experiment]
+    folder = logs_dir / f"{experiment}_seed{seed}"
+    folder.mkdir(parents=True)
+    described = {"name": "mnist", "source": "idx files", "checksum": "0"}
+    config = {"model": of.model, "settings": {**of.defaults(), "seed": seed, **(settings or {})}, "data": described}
+    (folder / "config.json").write_text(json.dumps(config))
+    found = {"iterations": iterations or of.iterations, "training_seconds": 100.0, "comparable_with_2016": True}
+    (folder / "results.json").write_text(json.dumps({**found, **RESULTS[of.model], **results}))
+    return folder
+
+
+def write_events(folder, scalars=None, histograms=None):
+    """An event file with scalars tag → iteration → value and histograms tag → iteration → values."""
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default():
+        for tag, course in (scalars or {}).items():
+            for step, value in course.items():
+                tf.summary.scalar(tag, value, step)
+        for tag, course in (histograms or {}).items():
+            for step, values in course.items():
+                counted = summaries.buckets(tf.constant(values, tf.float32)).numpy()
+                summary = Summary()
+                summary.MergeFrom(summaries.histogram_pb(tag, counted))
+                tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step)
+    writer.close()
+
+
+def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85)):
+    """Dumps in which about that share of the codes lie with their digit; the rest lie with another's."""
+    random = np.random.default_rng(0)
+    labels = np.arange(1000) % 10
+    for iteration, share in zip(claims.KNN_BY_ITERATION, accuracies, strict=True):
+        seen = np.where(random.uniform(size=1000) < share, labels, random.integers(0, 10, 1000))
+        codes = np.stack([np.cos(seen), np.sin(seen), seen / 10], axis=1) + random.normal(0, 0.01, (1000, 3))
+        np.savetxt(folder / f"checkpoint{iteration}.txt", np.column_stack([codes, labels]))
+
+
+def finding(part, runs):
+    [claim] = [claim for claim in claims.CLAIMS if part in claim.text]
+    return claim.find(runs)
+
+
+# Which runs
+
+
+def test_runs_are_found_at_any_depth_by_their_settings(tmp_path):
+    for seed in (2, 0):
+        write_run(tmp_path / "reference", "vae_fixed", seed)
+    write_run(tmp_path / "a" / "b", "vae_first")
+    runs, left_out = claims.find_runs(tmp_path)
+    assert {name: [run.seed for run in of] for name, of in runs.items() if of} == {"vae_fixed": [0, 2], "vae_first": [0]}
+    assert list(runs) == list(claims.EXPERIMENTS)
+    assert left_out == {}
+
+
+def test_runs_that_are_left_out_are_named_with_the_reason(tmp_path):
+    write_run(tmp_path / "1", "autoencoder")
+    write_run(tmp_path / "2", "autoencoder")
+    write_run(tmp_path / "3", "autoencoder", seed=1, comparable_with_2016=False)
+    write_run(tmp_path / "4", "autoencoder", seed=1, iterations=500)
+    write_run(tmp_path / "5", "autoencoder", seed=1, settings={"learning_rate": 0.01})
+    (write_run(tmp_path / "6", "autoencoder", seed=1) / "results.json").unlink()
+    (write_run(tmp_path / "7", "autoencoder", seed=1) / "results.json").write_text("[1")
+    (write_run(tmp_path / "8", "autoencoder", seed=1) / "results.json").write_text("{}")
+    (write_run(tmp_path / "9", "autoencoder", seed=1) / "config.json").write_text("{}")
+    runs, left_out = claims.find_runs(tmp_path)
+    assert [run.path.parent.name for run in runs["autoencoder"]] == ["1"]
+    reasons = {name[0]: why for name, why in left_out.items()}
+    assert reasons.pop("2") == "the same as 1/autoencoder_seed0: autoencoder, seed 0"
+    assert reasons.pop("3") == "on mnist, which is not MNIST, or not all of it"
+    assert reasons.pop("4") == "autoencoder: 500 of 20,001 iterations"
+    assert reasons.pop("5") == "no claim asks for these settings: learning_rate=0.01"
+    assert reasons.pop("6") == "not finished: no results.json"
+    assert all("results.json is not a run's" in reasons.pop(name) for name in "78")
+    assert "not a run's config.json" in reasons.pop("9")
+    assert not reasons
+
+
+def test_commands_make_the_runs_that_are_asked_for():
+    command = claims.EXPERIMENTS["autoencoder_sparse"].command("autoencoder_sparse", 1)
+    assert command == (
+        "python train_ae.py --data_dir=DIR --seed=1 --z_dim=32 --sparsity=0.01 --logs_dir=logs/autoencoder_sparse_seed1"
+    )
+    assert "--relu_heads --logs_dir" in claims.EXPERIMENTS["vae_first"].command("vae_first")
+
+
+# What is made of them
+
+
+def test_no_run_is_no_verdict():
+    for claim in claims.CLAIMS:
+        found = claim.find({})
+        assert (found.verdict, found.ours) == (CANNOT, "–")
+        assert all(name in found.why for name in claim.experiments)
+
+
+def test_beside_2016():
+    assert claims.beside([10.0, 10.4], 10.5).verdict == REPRODUCED  # within two standard deviations
+    assert claims.beside([10.0], 10.1).verdict == REPRODUCED  # within 2 %
+    found = claims.beside([10.0, 10.01, 10.02], 11.0, ".2f", "A reason.")
+    assert found == ("10.01 ± 0.01 (n = 3)", DIFFERS, "9.0% from 2016's, 99.0 standard deviations. A reason.")
+
+
+def test_claims_of_the_autoencoder(tmp_path):
+    for seed, l2 in enumerate((4.45, 4.50)):
+        write_dumps(write_run(tmp_path, "autoencoder", seed, test_l2=l2))
+    write_run(tmp_path, "autoencoder_linear", test_mse=0.0518, pca_subspace_cosine=0.9999)
+    write_run(tmp_path, "autoencoder_wide")
+    write_run(tmp_path, "autoencoder_sparse", code_sparsity=0.6)
+    runs, left_out = claims.find_runs(tmp_path)
+    assert not left_out
+    assert finding("reconstructs as well", runs).ours == "4.475 ± 0.035 (n = 2)"
+    longer = finding("Longer training", runs)
+    assert longer.verdict == REPRODUCED
+    accuracies = [float(part) for part in longer.ours.removesuffix(" (n = 2)").split(", ")]
+    assert accuracies == sorted(accuracies)
+    assert accuracies[-1] == pytest.approx(0.85, abs=0.05)
+    assert finding("beats PCA", runs).verdict == REPRODUCED
+    assert finding("similar to PCA", runs).verdict == REPRODUCED
+    assert finding("sparse", runs) == ("with 0.600 and kNN 0.820, without 0.200 and kNN 0.820", REPRODUCED, "")
+    assert finding("clustered", runs).verdict == DIFFERS  # these codes are ten heaps
+
+    runs["autoencoder_linear"][0].results["pca_subspace_cosine"] = 0.5
+    assert finding("similar to PCA", runs).verdict == DIFFERS
+    (tmp_path / "autoencoder_seed1" / "checkpoint1000.txt").unlink()
+    assert finding("Longer training", runs).verdict == CANNOT
+
+
+def test_run_2(tmp_path):
+    folder = write_run(tmp_path, "autoencoder_run2")
+    runs, _ = claims.find_runs(tmp_path)
+    assert finding("Run 2", runs) == ("–", CANNOT, "the run's event files are gone")
+    courses = {tag: {0: 99.0, 10_000: loss - 0.05, 11_000: loss + 0.05, 12_000: 1.0} for tag, loss in claims.RUN2_LOSS.items()}
+    write_events(folder, courses)
+    assert finding("Run 2", runs).verdict == REPRODUCED
+    assert finding("Run 2", runs).ours == "5.23, 6.05 (n = 1)"
+
+
+def test_claims_of_the_vae(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, "vae_fixed", seed, negative_elbo=134 + seed)
+        write_run(tmp_path, "vae_first", seed, negative_elbo=192 + seed, log_var_zero_fraction=1 - seed / 3)
+    for weight, kl in (("0.1", 20.0), ("10", 2.0)):
+        write_run(tmp_path, f"vae_kl_weight_{weight}", kl=kl)
+    for seed in range(2):
+        write_run(tmp_path, "autoencoder", seed, training_seconds=10.0)
+    runs, left_out = claims.find_runs(tmp_path)
+    assert not left_out
+    assert finding("The fixed VAE", runs).verdict == REPRODUCED
+    first = finding("The first VAE", runs)
+    assert first.verdict == DIFFERS
+    assert "did not start as the published code does" in first.why
+    assert finding("log_var goes to zero", runs).verdict == DIFFERS
+    assert finding("log_var goes away", runs).ours == "−6.1, −5.6, −5.4 (n = 2)"
+    assert finding("dominates", runs).ours == "6.3 at weight 0.1, 14.8 at weight 1, 62.7 at weight 10"
+    # 100 s for 100,001 iterations against 10 s for 20,001
+    assert finding("faster", runs).ours == "the VAE takes 2.00 times the autoencoder's time"
+    assert finding("faster", runs).verdict == DIFFERS
+
+
+@pytest.mark.parametrize(("smallest", "verdict"), [(0.25, REPRODUCED), (0.0, REPRODUCED), (-0.5, DIFFERS)])
+def test_kl_not_negative(smallest, verdict, tmp_path):
+    for name in ("vae_first", "vae_fixed"):
+        folder = write_run(tmp_path, name)
+        write_events(folder, histograms={"KL_Divergence": {0: [1.0, 2.0], 500: [smallest, 3.0]}})
+    runs, _ = claims.find_runs(tmp_path)
+    assert finding("negative", runs).verdict == verdict
+    assert finding("negative", runs).ours == f"at least {smallest:.2g} nats, over 8 images logged"
+
+
+def test_the_gans_course(tmp_path):
+    folder = write_run(tmp_path, "gan")
+    course = {step: 1.4 - step / 15_000 for step in range(0, 15_001, 500)}
+    write_events(folder, {"Discriminator_loss": course, "Generator_loss": {step: 5 + step / 4_000 for step in course}})
+    runs, _ = claims.find_runs(tmp_path)
+    found = finding("GAN", runs)
+    assert found.verdict == REPRODUCED
+    assert found.ours == "D 1.25 in the first 5,000, 0.42 at the end; G 5.6, 8.7 (n = 1)"
+
+
+def test_a_run_knows_its_dumps(tmp_path):
+    folder = write_run(tmp_path, "autoencoder")
+    run = Run(folder, {}, {})
+    assert run.dump(0) is None
+    write_dumps(folder)
+    codes, labels = run.dump(10_000) or ((), ())
+    assert (np.shape(codes), np.shape(labels)) == ((1000, 3), (1000,))

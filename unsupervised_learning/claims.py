@@ -1,0 +1,519 @@
+"""Every claim of the post, as an experiment: what 2016 said or showed, what to run, what came out, and whether it is the same.
+
+2016's numbers are kept here with their source. They were measured on the author's own artefacts, in the repository
+shekkizh/neuralnetworks.thought-experiments at 961734b, folder "Generative Models", unless another source is named.
+"""
+
+import dataclasses
+import inspect
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
+
+from unsupervised_learning import evaluation, original, run_directory, summaries
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.command_line import RunError
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.outputs import RESULTS_OF_2016
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+MODELS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder, DCGAN)}
+TRAINING = {  # 2016's, and the scripts' defaults
+    "AutoEncoder": {"batch_size": 256, "learning_rate": 1e-3},
+    "VariationalAutoEncoder": {"batch_size": 256, "learning_rate": 1e-3},
+    "DCGAN": {"batch_size": 64, "learning_rate": 2e-4, "beta1": 0.5},
+}
+AE, VAE = RESULTS_OF_2016["autoencoder"], {form: RESULTS_OF_2016[f"vae_{form}"] for form in ("first", "fixed")}
+KNN_BY_ITERATION = {0: 0.290, 1_000: 0.515, 10_000: 0.807, 20_000: 0.809}  # run 3's dumps, the post's figure
+CLUSTERS_OF_2016 = 0.546  # NMI of k-means on run 5's dump at 20,000, by `clustering` below
+LOG_VAR_OF_2016 = (-6.0, -5.5, -5.5)  # fixed form, at the end; in the first all are 0
+RUN2_LOSS = {"Encoder_loss": 5.233, "Loss": 6.052}  # event file of run 2, mean from iteration 10,000 to its end before 12,000
+CLOSE = 0.02  # our choice: a share by which a mean may differ from 2016's one run and still be called reproduced
+
+
+# Runs
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run of ours: its folder, config.json and results.json."""
+
+    path: Path
+    config: dict[str, Any]
+    results: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Of the weights, batches and noise."""
+        return self.config["settings"]["seed"]
+
+    @property
+    def seconds_per_iteration(self) -> float:
+        """Of training, summaries and checkpoints included."""
+        return self.results["training_seconds"] / self.results["iterations"]
+
+    def dump(self, iteration: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """An autoencoder's codes and labels of the test set before that iteration; None if the file is not there."""
+        path = self.path / f"checkpoint{iteration}.txt"
+        return original.read_dump(path) if path.exists() else None
+
+
+class Experiment(NamedTuple):
+    """A kind of run: a script's defaults, but for some settings.
+
+    Attributes:
+        script: that makes it.
+        model: its class's name.
+        iterations: at least.
+        seeds: how many runs the claims ask for.
+        settings: that differ from the defaults, beside the seed.
+    """
+
+    script: str
+    model: str
+    iterations: int
+    seeds: int
+    settings: dict[str, Any]
+
+    def command(self, name: str, seed: int = 0) -> str:
+        """What to type for one of its runs; DIR is the folder with MNIST's four files."""
+        flags = [f"--{key}={str(value).lower()}" if value is not True else f"--{key}" for key, value in self.settings.items()]
+        return " ".join(
+            ["python", self.script, "--data_dir=DIR", f"--seed={seed}", *flags, f"--logs_dir=logs/{name}_seed{seed}"]
+        )
+
+    def defaults(self) -> dict[str, Any]:
+        """The settings that config.json has of such a run, but for the seed."""
+        parameters = inspect.signature(MODELS[self.model]).parameters.values()
+        own = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        expected = {**own, **TRAINING[self.model], **self.settings}
+        expected.pop("seed")
+        return expected
+
+    def difference(self, config: dict[str, Any]) -> str:
+        """What keeps a run from being one of these; empty if nothing does."""
+        if config["model"] != self.model:
+            return f"a run of {config['model']}"
+        settings = {name: value for name, value in config["settings"].items() if name != "seed"}
+        expected = self.defaults()
+        names = [name for name in {**expected, **settings} if settings.get(name) != expected.get(name)]
+        return ", ".join(f"{name}={settings.get(name)}" for name in names)
+
+
+EXPERIMENTS = {
+    "autoencoder": Experiment("train_ae.py", "AutoEncoder", 20_001, 3, {}),
+    "autoencoder_run2": Experiment(
+        "train_ae.py", "AutoEncoder", 20_001, 1, {"regularization": 0.01, "init_stddev": 0.1, "init_bias": 0.1}
+    ),
+    "autoencoder_linear": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"activation": "linear"}),
+    "autoencoder_wide": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"z_dim": 32}),
+    "autoencoder_sparse": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"z_dim": 32, "sparsity": 0.01}),
+    "vae_first": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 3, {"relu_heads": True}),
+    "vae_fixed": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 3, {}),
+    "vae_kl_weight_0.1": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 1, {"kl_weight": 0.1}),
+    "vae_kl_weight_10": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 1, {"kl_weight": 10.0}),
+    "gan": Experiment("train_gan.py", "DCGAN", 15_001, 1, {}),
+}
+Runs = dict[str, list[Run]]  # by experiment, in order of the seeds
+
+
+def find_runs(logs_dir: Path) -> tuple[Runs, dict[str, str]]:
+    """The runs below a folder that the claims ask for, and of all others why they are left out, by path."""
+    found: dict[str, dict[int, Run]] = defaultdict(dict)
+    left_out = {}
+    for path in sorted(logs_dir.rglob("config.json")):
+        folder, name = path.parent, str(path.parent.relative_to(logs_dir))
+        try:
+            run = read_run(folder)
+            experiment = experiment_of(run)
+        except RunError as error:
+            left_out[name] = str(error)
+            continue
+        before = found[experiment].setdefault(run.seed, run)
+        if before is not run:
+            left_out[name] = f"the same as {before.path.relative_to(logs_dir)}: {experiment}, seed {run.seed}"
+    return {name: [found[name][seed] for seed in sorted(found[name])] for name in EXPERIMENTS}, left_out
+
+
+def read_run(folder: Path) -> Run:
+    """Read what a run says of itself.
+
+    Raises:
+        RunError: if it is not finished, or not on MNIST, or its files are damaged.
+    """
+    config = run_directory.recorded(folder)
+    path = folder / "results.json"
+    if not path.exists():
+        raise RunError("not finished: no results.json")
+    try:
+        results = dict(json.loads(path.read_text()))
+        results = {**results, "iterations": int(results["iterations"]), "training_seconds": float(results["training_seconds"])}
+        comparable, _ = bool(results["comparable_with_2016"]), config["settings"]["seed"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"results.json is not a run's ({type(error).__name__}: {error})") from None
+    if not comparable:
+        raise RunError(f"on {config['data']['name']}, which is not MNIST, or not all of it")
+    return Run(folder, config, results)
+
+
+def experiment_of(run: Run) -> str:
+    """The name of the experiment that a run belongs to.
+
+    Raises:
+        RunError: if no claim asks for such a run.
+    """
+    differences = {name: experiment.difference(run.config) for name, experiment in EXPERIMENTS.items()}
+    for name, difference in differences.items():
+        if not difference:
+            if run.results["iterations"] < EXPERIMENTS[name].iterations:
+                raise RunError(f"{name}: {run.results['iterations']:,} of {EXPERIMENTS[name].iterations:,} iterations")
+            return name
+    said = min((d for d in differences.values() if not d.startswith("a run of")), key=len, default="another model")
+    raise RunError(f"no claim asks for these settings: {said}")
+
+
+# Claims
+
+
+class Finding(NamedTuple):
+    """What came of a claim: our numbers, the verdict, and what there is to say of it."""
+
+    ours: str
+    verdict: str
+    why: str = ""
+
+
+class Claim(NamedTuple):
+    """What the post says or shows.
+
+    Attributes:
+        text: in our words.
+        original: 2016's number.
+        expected: the outcome that would reproduce it.
+        how: it is measured.
+        experiments: names of those whose runs it asks for.
+        judge: runs → what came out; called only where each of the experiments has a run.
+    """
+
+    text: str
+    original: str
+    expected: str
+    how: str
+    experiments: tuple[str, ...]
+    judge: Callable[[Runs], Finding]
+
+    def find(self, runs: Runs) -> Finding:
+        """What comes out of these runs."""
+        missing = [name for name in self.experiments if not runs.get(name)]
+        if missing:
+            return Finding("–", CANNOT, f"no finished run of {', '.join(missing)}")
+        return self.judge(runs)
+
+
+REPRODUCED, DIFFERS, CANNOT = "reproduced", "differs", "cannot be tested"
+
+
+def mean_sd(values: Sequence[float], form: str = ".3f") -> str:
+    """Mean ± standard deviation (n)."""
+    spread = f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else ""
+    return f"{np.mean(values):{form}}{spread} (n = {len(values)})"
+
+
+def signed(values: Sequence[float]) -> str:
+    """Numbers, with a true minus."""
+    return ", ".join(f"{value:.1f}" for value in values).replace("-", "−")
+
+
+def judged(holds: bool, ours: str, why: str = "") -> Finding:
+    """A finding that is one way or the other."""
+    return Finding(ours, REPRODUCED if holds else DIFFERS, why)
+
+
+def beside(values: Sequence[float], before: float, form: str = ".3f", why: str = "") -> Finding:
+    """Whether 2016's one number is that of our runs: within two standard deviations of their mean, or within 2 % of it."""
+    mean = float(np.mean(values))
+    share, deviation = abs(mean / before - 1), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    distance = f", {abs(mean - before) / deviation:.1f} standard deviations" if deviation else ""
+    said = f"{share:.1%} from 2016's{distance}"
+    holds = abs(mean - before) <= 2 * deviation or share <= CLOSE
+    return judged(holds, mean_sd(values, form), f"{said}. {why}" if why and not holds else said)
+
+
+def numbers(runs: Sequence[Run], name: str) -> list[float]:
+    """A number of results.json, of each run."""
+    return [run.results[name] for run in runs]
+
+
+def clustering(codes: np.ndarray, labels: np.ndarray) -> float:
+    """Normalised mutual information of k-means' ten clusters and the digits, in [0, 1]."""
+    return float(normalized_mutual_info_score(labels, KMeans(10, n_init=10, random_state=0).fit_predict(codes)))
+
+
+def longer_is_better(runs: Runs) -> Finding:
+    """KNN accuracy of the dumps at four iterations."""
+    courses = []
+    for run in runs["autoencoder"]:
+        dumps = [run.dump(iteration) for iteration in KNN_BY_ITERATION]
+        if any(dump is None for dump in dumps):
+            return Finding("–", CANNOT, f"{run.path} lacks a checkpoint<step>.txt")
+        courses.append([evaluation.knn_accuracy(*dump) for dump in dumps if dump])
+    means = np.mean(courses, axis=0)
+    ours = ", ".join(f"{mean:.3f}" for mean in means) + f" (n = {len(courses)})"
+    return judged(bool(means[0] < means[1] < means[2] < means[3] + 0.01), ours)
+
+
+def clusters(runs: Runs) -> Finding:
+    """K-means on the last dumps."""
+    dumps = [run.dump(20_000) for run in runs["autoencoder"]]
+    if any(dump is None for dump in dumps):
+        return Finding("–", CANNOT, "a run lacks checkpoint20000.txt")
+    return beside([clustering(*dump) for dump in dumps if dump], CLUSTERS_OF_2016)
+
+
+def run_2(runs: Runs) -> Finding:
+    """The losses that run 2 logged from iteration 10,000 to its end."""
+    run = runs["autoencoder_run2"][0]
+    means = {}
+    for tag in RUN2_LOSS:
+        logged = [loss for iteration, loss in summaries.scalars_logged(run.path, tag).items() if 10_000 <= iteration < 12_000]
+        if not logged:
+            return Finding("–", CANNOT, "the run's event files are gone")
+        means[tag] = float(np.mean(logged))
+    farthest = max(abs(means[tag] / before - 1) for tag, before in RUN2_LOSS.items())
+    ours = ", ".join(f"{mean:.2f}" for mean in means.values()) + " (n = 1)"
+    return judged(farthest <= CLOSE, ours, f"up to {farthest:.1%} from 2016's")
+
+
+def beats_pca(runs: Runs) -> Finding:
+    """Mean squared errors."""
+    ours, pca = numbers(runs["autoencoder"], "test_mse"), [run.results["pca"]["test_mse"] for run in runs["autoencoder"]]
+    return judged(max(ours) < min(pca), f"{mean_sd(ours, '.4f')}, PCA {np.mean(pca):.4f}")
+
+
+def linear_is_pca(runs: Runs) -> Finding:
+    """A linear autoencoder's error and subspace beside PCA's."""
+    run = runs["autoencoder_linear"][0]
+    mse, pca, cosine = run.results["test_mse"], run.results["pca"]["test_mse"], run.results["pca_subspace_cosine"]
+    ours = f"{mse:.4f}, PCA {pca:.4f}; cosine of the largest angle {cosine:.4f}"
+    return judged(mse / pca - 1 < CLOSE and cosine > 0.99, ours)
+
+
+def sparse(runs: Runs) -> Finding:
+    """Sparsity and accuracy with and without the penalty."""
+    with_, without = runs["autoencoder_sparse"][0].results, runs["autoencoder_wide"][0].results
+    ours = ", ".join(
+        f"{name} {run['code_sparsity']:.3f} and kNN {run['knn_accuracy']:.3f}"
+        for name, run in (("with", with_), ("without", without))
+    )
+    return judged(with_["code_sparsity"] > without["code_sparsity"] + 0.1 and with_["knn_accuracy"] > 0.8, ours)
+
+
+def first_form(runs: Runs) -> Finding:
+    """Its bound."""
+    why = "Which heads die is settled early, and the published run did not start as the published code does: see the README."
+    return beside(numbers(runs["vae_first"], "negative_elbo"), VAE["first"]["negative_elbo"], ".1f", why)
+
+
+def log_var_first(runs: Runs) -> Finding:
+    """Share of exact zeros on the test set."""
+    zeros = numbers(runs["vae_first"], "log_var_zero_fraction")
+    return judged(min(zeros) == 1.0, f"{mean_sd(zeros, '.2f')}", "All three heads of log_var have to die; see the README.")
+
+
+def log_var_fixed(runs: Runs) -> Finding:
+    """Its means on the test set."""
+    means = np.array([sorted(run.results["log_var_mean"]) for run in runs["vae_fixed"]])
+    ours = f"{signed(means.mean(axis=0))} (n = {len(means)})"
+    return judged(bool(np.abs(means.mean(axis=0) - sorted(LOG_VAR_OF_2016)).max() < 0.5), ours)
+
+
+def reconstruction_dominates(runs: Runs) -> Finding:
+    """Reconstruction by KL for three weights of the KL."""
+    ratios = {
+        weight: float(np.mean([run.results["reconstruction"] / run.results["kl"] for run in runs[name]]))
+        for weight, name in (("0.1", "vae_kl_weight_0.1"), ("1", "vae_fixed"), ("10", "vae_kl_weight_10"))
+    }
+    ours = ", ".join(f"{ratio:.1f} at weight {weight}" for weight, ratio in ratios.items())
+    return judged(min(ratios.values()) > 5, ours)
+
+
+def kl_not_negative(runs: Runs) -> Finding:
+    """The smallest KL of an image in any batch that was logged."""
+    smallest, count = np.inf, 0
+    for run in [*runs["vae_first"], *runs["vae_fixed"]]:
+        for buckets in summaries.logged(run.path, "KL_Divergence").values():
+            filled = buckets[buckets[:, 2] > 0]
+            smallest, count = min(smallest, float(filled[0, 0])), count + int(filled[:, 2].sum())
+    if not count:
+        return Finding("–", CANNOT, "the runs' event files are gone")
+    return judged(smallest >= 0, f"at least {smallest:.2g} nats, over {count:,} images logged")
+
+
+def vae_is_faster(runs: Runs) -> Finding:
+    """Time of an iteration."""
+    autoencoder, vae = (
+        float(np.median([run.seconds_per_iteration for run in runs[name]])) for name in ("autoencoder", "vae_fixed")
+    )
+    why = (
+        "An iteration of the VAE is the same sums, a second head and the draw of z; ours run at whatever speed the machine had."
+    )
+    return judged(vae < 0.8 * autoencoder, f"the VAE takes {vae / autoencoder:.2f} times the autoencoder's time", why)
+
+
+def gan_course(runs: Runs) -> Finding:
+    """The discriminator's loss, early and late."""
+    run = runs["gan"][0]
+    discriminator, generator = (summaries.scalars_logged(run.path, tag) for tag in ("Discriminator_loss", "Generator_loss"))
+    if not (discriminator and generator):
+        return Finding("–", CANNOT, "the run's event files are gone")
+
+    def mean(course: dict[int, float], start: int, stop: int) -> float:
+        return float(np.mean([loss for iteration, loss in course.items() if start <= iteration < stop]))
+
+    end = max(discriminator) + 1
+    early, late = mean(discriminator, 0, 5_000), mean(discriminator, end - 1_000, end)
+    rise = mean(generator, 0, 5_000), mean(generator, end - 1_000, end)
+    ours = f"D {early:.2f} in the first 5,000, {late:.2f} at the end; G {rise[0]:.1f}, {rise[1]:.1f} (n = 1)"
+    return judged(late < early and rise[1] > rise[0], ours, "28×28 digits here, 64×64 faces there: the direction is compared.")
+
+
+CLAIMS = (
+    Claim(
+        "The autoencoder's code separates the digits",
+        f"{AE['knn_accuracy']:.3f} (runs 3 and 4: .809)",
+        "as 2016's (chance is .1, PCA .503)",
+        "kNN accuracy of the test codes",
+        ("autoencoder",),
+        lambda runs: beside(numbers(runs["autoencoder"], "knn_accuracy"), AE["knn_accuracy"]),
+    ),
+    Claim(
+        "It reconstructs as well as it did",
+        f"{AE['test_l2']:.3f} (run 4: 4.505)",
+        "as 2016's",
+        "L2 of the test set, l2_loss / 784 of 256 images",
+        ("autoencoder",),
+        lambda runs: beside(numbers(runs["autoencoder"], "test_l2"), AE["test_l2"]),
+    ),
+    Claim(
+        "Longer training separates them better",
+        ", ".join(f"{accuracy:.3f}" for accuracy in KNN_BY_ITERATION.values()),
+        "it rises up to 10,000 and is no worse at 20,000",
+        "kNN accuracy of the dumps at 0, 1,000, 10,000, 20,000",
+        ("autoencoder",),
+        longer_is_better,
+    ),
+    Claim(
+        "It beats PCA with 3 components", ".0347, PCA .0516", "below PCA's", "MSE of the test set", ("autoencoder",), beats_pca
+    ),
+    Claim(
+        "An autoencoder is similar to PCA",
+        "said; .0516 is PCA's",
+        "a linear one has PCA's error, and its subspace",
+        "MSE of the test set; angle between the subspaces",
+        ("autoencoder_linear",),
+        linear_is_pca,
+    ),
+    Claim(
+        "Run 2's losses, by its own settings",
+        ", ".join(f"{loss:.2f}" for loss in RUN2_LOSS.values()),
+        f"both within {CLOSE:.0%} of 2016's",
+        "Encoder_loss and Loss, means of those logged from iteration 10,000 to 12,000; its event file tells its weight of the "
+        "regularization, 0.01, and its start",
+        ("autoencoder_run2",),
+        run_2,
+    ),
+    Claim(
+        "Codes can be clustered",
+        f"{CLUSTERS_OF_2016:.3f}",
+        "as 2016's",
+        "normalised mutual information of k-means' ten clusters and the digits",
+        ("autoencoder",),
+        clusters,
+    ),
+    Claim(
+        "A sparse autoencoder's code is sparse and useful",
+        "named, not tried",
+        "sparsity is higher by .1 or more, and kNN above .8",
+        "Hoyer's sparsity of a 32-D code and its kNN accuracy, with and without a penalty of 0.01",
+        ("autoencoder_sparse", "autoencoder_wide"),
+        sparse,
+    ),
+    Claim(
+        "The first VAE (relu on mu and log_var)",
+        f"{VAE['first']['negative_elbo']:.2f}",
+        "as 2016's",
+        "−ELBO of the test set, nats an image, 20 draws",
+        ("vae_first",),
+        first_form,
+    ),
+    Claim(
+        "In the first VAE log_var goes to zero",
+        "1.00: exactly zero for every test image",
+        "it is 1",
+        "share of zeros in log_var",
+        ("vae_first",),
+        log_var_first,
+    ),
+    Claim(
+        "The fixed VAE",
+        f"{VAE['fixed']['negative_elbo']:.2f}",
+        "as 2016's",
+        "−ELBO of the test set, nats an image, 20 draws",
+        ("vae_fixed",),
+        lambda runs: beside(numbers(runs["vae_fixed"], "negative_elbo"), VAE["fixed"]["negative_elbo"], ".2f"),
+    ),
+    Claim(
+        "Its means separate the digits",
+        f"{VAE['fixed']['knn_accuracy']:.3f}",
+        "as 2016's",
+        "kNN accuracy of mu",
+        ("vae_fixed",),
+        lambda runs: beside(numbers(runs["vae_fixed"], "knn_accuracy"), VAE["fixed"]["knn_accuracy"]),
+    ),
+    Claim(
+        "In the fixed VAE log_var goes away from zero",
+        signed(LOG_VAR_OF_2016),
+        "each within 0.5 of 2016's",
+        "mean of log_var over the test set, for each dimension in order of size",
+        ("vae_fixed",),
+        log_var_fixed,
+    ),
+    Claim(
+        "The reconstruction dominates the KL",
+        f"{VAE['fixed']['reconstruction'] / VAE['fixed']['kl']:.1f} at weight 1",
+        "at least 5 times as large, for each weight of the KL",
+        "reconstruction / KL of the test set",
+        ("vae_kl_weight_0.1", "vae_fixed", "vae_kl_weight_10"),
+        reconstruction_dominates,
+    ),
+    Claim(
+        "The KL must not be negative",
+        "asked how to enforce it",
+        "never below 0",
+        "histograms KL_Divergence of the event files",
+        ("vae_first", "vae_fixed"),
+        kl_not_negative,
+    ),
+    Claim(
+        "The VAE is significantly faster than the autoencoder",
+        "said",
+        "at most 0.8 of its time for an iteration",
+        "training_seconds / iterations, median over seeds",
+        ("autoencoder", "vae_fixed"),
+        vae_is_faster,
+    ),
+    Claim(
+        "The GAN's losses: D starts near equilibrium and falls, G rises",
+        "D 1.4 until 5,000, then .2 to .5; G 5, then 7.5 (plots of the faces, 16,800 iterations)",
+        "D lower and G higher at the end",
+        "mean of Discriminator_loss and Generator_loss, first 5,000 and last 1,000 iterations",
+        ("gan",),
+        gan_course,
+    ),
+)

@@ -1,0 +1,335 @@
+"""The original and ours, side by side: `python -m unsupervised_learning.compare [--logs_dir logs] [--original_logs DIR]`.
+
+Finds the finished runs below --logs_dir, judges every claim of `claims.CLAIMS` by them, and writes to --out one HTML page that
+needs nothing else, its tables as Markdown, and the figures as PNG. The author's numbers are in the package; pictures, dumps and
+event files of 2016 come from --original_logs: a clone of the author's repository, or a folder with the same files.
+"""
+
+import html
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.util import tensor_util
+
+from unsupervised_learning import claims, command_line, curves, data, original, outputs, page, plots, summaries
+from unsupervised_learning.claims import Run, Runs
+from unsupervised_learning.command_line import RunError
+from unsupervised_learning.page import Exhibit, Pane
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+FLAGS = flags.FLAGS
+TITLE = "A preliminary on generative modeling: 2016 and today"
+AUTHORS_LOGS = "https://github.com/shekkizh/neuralnetworks.thought-experiments, folder “Generative Models”"
+
+
+# The author's files
+
+
+class Originals:
+    """What is there of the author's files, found by their names wherever they lie below a folder."""
+
+    def __init__(self, folder: Path | None):
+        if folder is not None and not folder.is_dir():
+            raise RunError(f"--original_logs must be a folder. Received: {folder}")
+        self.files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+
+    def find(self, *parts: str) -> list[Path]:
+        """The files whose path has all these parts in it."""
+        return [path for path in self.files if all(part in str(path) for part in parts)]
+
+    def pane(self, caption: str, *parts: str, of: Callable[[Path], bytes] = Path.read_bytes) -> Pane:
+        """The first such file as a picture."""
+        found = self.find(*parts)
+        if not found:
+            return Pane(caption, None, "give --original_logs" if not self.files else f"no {parts[-1]} in --original_logs")
+        return Pane(caption, of(found[0]))
+
+
+def scalars(path: Path, tag: str) -> dict[int, float]:
+    """Iteration → value of a scalar in an event file of 2016."""
+    return {
+        event.step: float(tensor_util.make_ndarray(value.tensor))
+        for event in EventFileLoader(str(path)).Load()
+        for value in event.summary.value
+        if value.tag == tag
+    }
+
+
+def scatter_of(title: str) -> Callable[[Path], bytes]:
+    """A latent dump → the scatter that we draw of ours."""
+    return lambda path: outputs.figure_png(plots.latent_scatter(*original.read_dump(path), title))
+
+
+def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
+    """Z sampled from the author's fixed VAE, replayed on the test set: no dump of it was published."""
+    caption = "2016: z sampled from its checkpoint"
+    found = originals.find("model.ckpt-100000")
+    if not (found and data_dir):
+        return Pane(caption, None, "its checkpoint is replayed with --original_logs and --data_dir")
+    dataset = data.load("mnist", data_dir)
+    for path in found:
+        checkpoint = original.read_checkpoint(path)
+        bounds = original.negative_elbos(checkpoint, dataset)
+        if bounds[False] < bounds[True]:
+            model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
+            checkpoint.restore(model)
+            mu, log_var = (np.asarray(head) for head in model.encoder(data.to_unit_interval(dataset.test.images)))
+            latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
+            title = "VAE, fixed form, 2016: sampled z of the test set"
+            return Pane(caption, outputs.figure_png(plots.latent_scatter(latents, dataset.test.labels, title)))
+    return Pane(caption, None, "no checkpoint of the fixed form in --original_logs")
+
+
+# Figures
+
+
+def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable[Exhibit]:
+    """The post's figures beside ours, in the post's order; of several seeds the first."""
+    autoencoder, first, fixed, gan = (
+        runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan")
+    )
+    for iteration, when in ((0, "before training"), (20_000, "after 20,000 iterations")):
+        title = f"Autoencoder {when}: codes of the test set"
+        yield Exhibit(
+            f"autoencoder_scatter_{iteration}",
+            f"The autoencoder's codes {when}",
+            "Test images as points, coloured by digit; 2016's are drawn from the published dump, in the same form.",
+            [
+                originals.pane("2016, run 3", f"checkpoint{iteration}.txt", of=scatter_of(f"2016: {title}")),
+                ours(autoencoder, lambda run, i=iteration, t=title: scatter_of(f"ours: {t}")(run.path / f"checkpoint{i}.txt")),
+                originals.pane("2016, as published", "AutoEncoder_20k.png" if iteration else "AutoEncoder_0.png"),
+            ],
+        )
+    run_2 = runs["autoencoder_run2"][0] if runs["autoencoder_run2"] else None
+    yield Exhibit(
+        "autoencoder_loss",
+        "The autoencoder's loss in training",
+        "Run 2 is the one whose event file has the losses that are trained today; with a hundred times the published code's "
+        "regularization, it ended before iteration 12,000. Run 1 logged one loss only, averaged over the batch too.",
+        [overlaid(originals, run_2, tag, label) for tag, label in (("Loss", "loss"), ("Encoder_loss", "reconstruction loss"))],
+    )
+    yield Exhibit(
+        "vae_first_scatter",
+        "The first VAE's latents",
+        "relu on mu and log_var: no latent mean is below zero, and with log_var at 0 each image is as wide as the prior.",
+        [
+            originals.pane("2016", "z_vae_output.csv", of=scatter_of("VAE, first form, 2016: sampled z of the test set")),
+            ours(
+                first, lambda run: scatter_of("VAE, first form, ours: sampled z of the test set")(run.path / "z_vae_output.csv")
+            ),
+        ],
+    )
+    yield Exhibit(
+        "vae_fixed_scatter",
+        "The fixed VAE's latents",
+        "Without the relu: the digits part, and log_var says how exactly each is known.",
+        [
+            scatter_of_fixed(originals, data_dir),
+            ours(
+                fixed, lambda run: scatter_of("VAE, fixed form, ours: sampled z of the test set")(run.path / "z_vae_output.csv")
+            ),
+        ],
+    )
+    for name, form, run, published in (
+        ("first", "first", first, "mu_var_gradient.png"),
+        ("fixed", "fixed", fixed, "mu_logvar-gradient2.png"),
+    ):
+        yield Exhibit(
+            f"vae_{name}_distributions",
+            f"What mu and log_var say while the {form} VAE trains",
+            "TensorBoard's distributions view: bands between quantiles, the middle line the median.",
+            [originals.pane("2016, TensorBoard", published), ours(run, lambda run, form=form: distributions(run, form))],
+        )
+    yield Exhibit(
+        "generated_digits",
+        "Digits that the VAEs generate",
+        "Decoded from z ~ N(0, 1).",
+        [
+            *(
+                originals.pane(f"2016, {form} form", f"generated_{i}.png")
+                for i, form in enumerate(["first"] * 2 + ["fixed"] * 2, 1)
+            ),
+            ours(first, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, first form"),
+            ours(fixed, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, fixed form"),
+        ],
+    )
+    yield Exhibit(
+        "gan_losses",
+        "The GAN's losses",
+        "2016's are of faces at 64×64, ours of digits at 28×28: what can be compared is their course, not their size.",
+        [
+            originals.pane("2016, discriminator", "discriminatorLoss.png"),
+            originals.pane("2016, on real images", "discriminatorRealLoss.png"),
+            originals.pane("2016, on generated images", "discriminatorFakeLoss.png"),
+            originals.pane("2016, generator", "GeneratorLoss.png"),
+            ours(gan, gan_losses),
+        ],
+    )
+    yield Exhibit(
+        "gan_samples",
+        "What the GANs generate",
+        "2016's flowers and faces at 64×64; ours are digits, which its first attempt did not manage.",
+        [
+            *(originals.pane("2016, flowers", "samples_flowers", f"sample{i}.png") for i in (1, 10, 20)),
+            *(originals.pane("2016, faces", "samples_faces", f"epoch15_sample{i}.png") for i in (1, 2, 3)),
+            ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
+        ],
+    )
+
+
+def ours(run: Run | None, draw: Callable[[Run], bytes | None], caption: str = "ours") -> Pane:
+    """A picture of a run of ours, if there is the run, and its files."""
+    if run is None:
+        return Pane(caption, None, "no such run in --logs_dir")
+    try:
+        png = draw(run)
+    except OSError as error:
+        return Pane(caption, None, f"{Path(error.filename or run.path).name} is missing in {run.path}")
+    return Pane(f"{caption}, seed {run.seed}", png, "" if png else f"no event files in {run.path}")
+
+
+def distributions(run: Run, form: str) -> bytes | None:
+    """How mu and log_var change in training."""
+    tags = {tag: summaries.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
+    return outputs.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
+
+
+def gan_losses(run: Run) -> bytes | None:
+    """The courses of its losses."""
+    courses = {name: summaries.scalars_logged(run.path, tag) for name, tag in summaries.GAN_LOSSES.items()}
+    return outputs.figure_png(curves.gan_losses(courses, "GAN, ours, on MNIST")) if all(courses.values()) else None
+
+
+def overlaid(originals: Originals, run: Run | None, tag: str, label: str) -> Pane:
+    """A loss of the autoencoder in 2016's event file and in ours, both by run 2's settings."""
+    courses = {}
+    for path in originals.find("tfevents"):
+        if scalars(path, "Encoder_loss"):  # run 1 has one loss only
+            courses[f"2016, {path.parent.name}"] = scalars(path, tag)
+    if run and (course := summaries.scalars_logged(run.path, tag)):
+        courses[f"ours, run 2's settings, seed {run.seed}"] = course
+    if not courses:
+        return Pane("2016 and ours", None, "no event files in --original_logs, and no such run in --logs_dir")
+    figure = curves.losses_overlaid(courses, f"Autoencoder: {label}", tag)
+    return Pane(" and ".join(courses), outputs.figure_png(figure))
+
+
+# Tables
+
+CLAIMS_HEAD = ("claim", "2016", "ours", "verdict", "how it is measured", "command")
+RUNS_HEAD = ("experiment", "seed", "iterations", "trained in, s", "folder")
+
+
+def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
+    """The claims table, without its head."""
+    rows = []
+    for claim in claims.CLAIMS:
+        finding = claim.find(runs)
+        commands = "; ".join(
+            claims.EXPERIMENTS[name].command(name)
+            + (f" (and seeds to {n - 1})" if (n := claims.EXPERIMENTS[name].seeds) > 1 else "")
+            for name in claim.experiments
+        )
+        said = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
+        measured = f"{claim.how}; reproduced if {claim.expected}"
+        rows.append((claim.text, claim.original, finding.ours, said, measured, commands))
+    return rows
+
+
+def run_rows(runs: Runs) -> list[tuple[str, ...]]:
+    """The runs that were used."""
+    return [
+        (name, str(run.seed), f"{run.results['iterations']:,}", f"{run.results['training_seconds']:,.0f}", str(run.path))
+        for name, of in runs.items()
+        for run in of
+    ]
+
+
+def verdicts(rows: list[tuple[str, ...]]) -> str:
+    """How many claims came out how."""
+    counts = Counter(row[3].partition(":")[0] for row in rows)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in (claims.REPRODUCED, claims.DIFFERS, claims.CANNOT))
+
+
+def markdown(rows: list[tuple[str, ...]], runs: Runs, left_out: dict[str, str]) -> str:
+    """The tables as Markdown."""
+    parts = [
+        f"# {TITLE}",
+        f"{verdicts(rows)}. Means ± standard deviations over n seeds. {RULE}",
+        page.markdown_table(CLAIMS_HEAD, rows),
+        "## Runs",
+        page.markdown_table(RUNS_HEAD, run_rows(runs)),
+    ]
+    if left_out:
+        parts += ["Left out:", "\n".join(f"- `{name}`: {why}" for name, why in left_out.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+RULE = (
+    "“As 2016's” means: 2016's one number lies within two standard deviations of our mean, or the mean within "
+    f"{claims.CLOSE:.0%} of it."
+)
+
+
+def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs, left_out: dict[str, str]) -> str:
+    """The report's HTML."""
+    without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in left_out.items())
+    return "".join(
+        [
+            "<p>Sarath Shekkizhar's post of 2016 and its code in TensorFlow 0.x, beside the same experiments in Keras 3. ",
+            f"Of {len(rows)} claims: {verdicts(rows)}.</p>",
+            f"<h2>Claims</h2><p class=muted>Means ± standard deviations over n seeds. {html.escape(RULE)}</p>",
+            page.html_table(CLAIMS_HEAD, rows),
+            "<h2>Figures</h2>",
+            *map(page.html_exhibit, shown),
+            "<h2>Runs</h2>",
+            page.html_table(RUNS_HEAD, run_rows(runs)),
+            f"<p>Left out:</p><ul>{without}</ul>" if without else "",
+            "<p class=muted>2016's numbers were measured on the author's checkpoints, dumps and event files ",
+            f"({html.escape(AUTHORS_LOGS)}). Its pictures are the author's.</p>",
+        ]
+    )
+
+
+# Command
+
+
+def main() -> int:
+    """Write the report; returns the exit status."""
+    logs_dir, out = Path(FLAGS.logs_dir).expanduser(), Path(FLAGS.out).expanduser()
+    if not logs_dir.is_dir():
+        raise RunError(f"--logs_dir must be a folder. Received: {logs_dir}")
+    if out.exists() and not out.is_dir():
+        raise RunError(f"--out must be a folder, or where one can be made. Received: {out}")
+    originals = Originals(Path(FLAGS.original_logs).expanduser() if FLAGS.original_logs else None)
+    runs, left_out = claims.find_runs(logs_dir)
+    rows = claim_rows(runs)
+    shown = list(exhibits(runs, originals, FLAGS.data_dir))
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    for exhibit in shown:
+        if png := page.composite(exhibit):
+            outputs.write_atomically(out / "figures" / f"{exhibit.name}.png", png)
+    outputs.write_atomically(out / "report.md", markdown(rows, runs, left_out))
+    outputs.write_atomically(out / "index.html", page.document(TITLE, body(rows, shown, runs, left_out)))
+    print(f"{sum(map(len, runs.values()))} runs, {len(left_out)} left out; of {len(rows)} claims {verdicts(rows)}")
+    for name, why in left_out.items():
+        print(f"left out: {name}: {why}")
+    print(f"The report is {out / 'index.html'}")
+    return 0
+
+
+def define_flags() -> None:
+    """Define the flags."""
+    flags.DEFINE_string("logs_dir", "logs", "Folder with our runs, at any depth.")
+    flags.DEFINE_string("original_logs", None, "Folder with the author's files of 2016, at any depth.")
+    flags.DEFINE_string("data_dir", None, "Folder with MNIST's four files, to replay the author's fixed VAE for one figure.")
+    flags.DEFINE_string("out", "report", "Folder for index.html, report.md and figures/.")
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.launch(main)

@@ -1,0 +1,144 @@
+"""What changes in training, drawn: losses, and the distributions of activations. NumPy in, matplotlib figures out."""
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+SMOOTHING = 0.9  # our choice, of losses: an average over about ten values logged
+QUANTILES = (0.0, 0.0668, 0.1587, 0.3085, 0.5, 0.6915, 0.8413, 0.9332, 1.0)  # TensorBoard's: a normal's at every half sd
+
+
+def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
+    """Draw the courses of a GAN's losses: the discriminator's with its two parts above, the generator's below.
+
+    Each is drawn as it was logged, thin, and smoothed, see `smoothed`. Values that are not finite leave gaps.
+
+    Args:
+        courses: `discriminator_loss`, `discriminator_loss_real`, `discriminator_loss_fake` and `generator_loss`, each as
+            iteration → nats, with at least one iteration.
+        title: written above the panels.
+
+    Returns:
+        A figure with two axes.
+    """
+    figure = Figure(figsize=(9, 7), dpi=100, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    lines = [
+        (above, "discriminator_loss_real", "#2f62f0", "on real images"),
+        (above, "discriminator_loss_fake", "#2fbf4f", "on generated images"),
+        (above, "discriminator_loss", "#e3202c", "their sum"),
+        (below, "generator_loss", "#ff7f0e", "generator's loss"),
+    ]
+    for axes, name, color, label in lines:
+        iterations, values = np.array(list(courses[name])), np.array(list(courses[name].values()))
+        axes.plot(iterations, values, color=color, linewidth=0.6, alpha=0.35)
+        axes.plot(iterations, smoothed(values), color=color, linewidth=1.8, label=label)
+    equilibrium = 2 * math.log(2)
+    label = f"equilibrium of the sum, 2 ln 2 = {equilibrium:.3f}"
+    above.axhline(equilibrium, color="black", linewidth=1, linestyle="--", label=label)
+    above.set_ylabel("discriminator's loss, nats", fontsize=11)
+    below.set_ylabel("generator's loss, nats", fontsize=11)
+    below.set_xlabel("iteration", fontsize=11)
+    below.xaxis.set_major_formatter("{x:,.0f}")
+    for axes in (above, below):
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        thin = Line2D([], [], color="0.5", linewidth=0.6, alpha=0.7, label="as logged")
+        thick = Line2D([], [], color="0.5", linewidth=1.8, label=f"smoothed as in TensorBoard, {SMOOTHING}")
+        drawn = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+        where = {"loc": "lower left", "bbox_to_anchor": (0, 1)}  # above the axes, where it covers no line
+        axes.legend(handles=[*drawn, thin, thick], frameon=False, fontsize=9, ncols=3, **where)
+    figure.suptitle(title, fontsize=14)
+    return figure
+
+
+def losses_overlaid(courses: dict[str, dict[int, float]], title: str, label: str) -> Figure:
+    """Draw one loss of several runs over each other, as logged and smoothed, on a logarithmic scale.
+
+    Args:
+        courses: a run's name → iteration → loss, above 0, with at least one iteration.
+        title: written above.
+        label: of the loss.
+
+    Returns:
+        A figure with one axes.
+    """
+    figure = Figure(figsize=(7, 4.2), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for number, (name, course) in enumerate(courses.items()):
+        iterations, values = np.array(list(course)), np.array(list(course.values()))
+        axes.plot(iterations, values, color=f"C{number}", linewidth=0.6, alpha=0.35)
+        axes.plot(iterations, smoothed(values, 0.6), color=f"C{number}", linewidth=1.6, label=name)  # 0.9 lags at the start
+    axes.set_yscale("log")
+    _dress(axes, label)
+    axes.legend(frameon=False, fontsize=9)
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def distributions(histograms: dict[str, dict[int, np.ndarray]], title: str) -> Figure:
+    """Draw how distributions change, as TensorBoard's distributions view does: bands between quantiles, a panel for each tag.
+
+    Args:
+        histograms: tag → iteration → [buckets, 3]: left edge, right edge, count; with at least one iteration.
+        title: written above the panels.
+
+    Returns:
+        A figure with an axes for each tag, side by side.
+    """
+    figure = Figure(figsize=(4.8 * len(histograms), 3.6), dpi=110, layout="constrained")
+    for axes, (tag, course) in zip(np.atleast_1d(figure.subplots(1, len(histograms))), histograms.items(), strict=True):
+        iterations = np.array(list(course))
+        bands = np.array([quantiles(buckets) for buckets in course.values()])  # [iterations, quantiles]
+        for low in range(len(QUANTILES) // 2):
+            axes.fill_between(iterations, bands[:, low], bands[:, -1 - low], color="#ff7043", alpha=0.22, linewidth=0)
+        axes.plot(iterations, bands[:, len(QUANTILES) // 2], color="#d84315", linewidth=1.2)
+        axes.set_title(tag, fontsize=10)
+        _dress(axes, "")
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def quantiles(buckets: np.ndarray) -> np.ndarray:
+    """The `QUANTILES` of what was counted in buckets [n, 3], a left edge, a right edge and a count each; linear within one."""
+    buckets = buckets[buckets[:, 2] > 0]
+    if not len(buckets):
+        return np.full(len(QUANTILES), np.nan)
+    ends = np.cumsum(buckets[:, 2]) / buckets[:, 2].sum()
+    # Each bucket's two edges and the shares below them, so that gaps between buckets are jumps.
+    shares = np.column_stack([np.concatenate([[0.0], ends[:-1]]), ends]).ravel()
+    return np.interp(QUANTILES, shares, buckets[:, :2].ravel())
+
+
+def _dress(axes: Axes, label: str) -> None:
+    axes.set_xlabel("iteration", fontsize=10)
+    axes.set_ylabel(label, fontsize=10)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(color="0.92")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
+    """TensorBoard's smoothing of a scalar: an exponential moving average that does not start from zero.
+
+    Args:
+        values: [n] floats. Those that are not finite are passed over, and stay as they are.
+        weight: of the average so far, in [0, 1).
+
+    Returns:
+        [n] floats.
+    """
+    result = np.array(values, np.float64)
+    average = total = 0.0
+    for i in np.flatnonzero(np.isfinite(result)):
+        average = weight * average + (1 - weight) * result[i]
+        total = weight * total + (1 - weight)
+        result[i] = average / total
+    return result
