@@ -66,7 +66,7 @@ def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85)):
     for iteration, share in zip(claims.KNN_BY_ITERATION, accuracies, strict=True):
         seen = np.where(random.uniform(size=1000) < share, labels, random.integers(0, 10, 1000))
         codes = np.stack([np.cos(seen), np.sin(seen), seen / 10], axis=1) + random.normal(0, 0.01, (1000, 3))
-        np.savetxt(folder / f"checkpoint{iteration}.txt", np.column_stack([codes, labels]))
+        np.savetxt(folder / f"checkpoint{iteration}.txt", np.column_stack([codes.astype(np.float32), labels]))
 
 
 def finding(part, runs):

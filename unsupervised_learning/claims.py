@@ -58,9 +58,14 @@ class Run:
         """Of training, summaries and checkpoints included."""
         return self.results["training_seconds"] / self.results["iterations"]
 
+    def file(self, name: str) -> Path:
+        """A file of the run; the compressed one if that is what there is."""
+        packed = self.path / f"{name}.gz"
+        return packed if packed.exists() else self.path / name
+
     def dump(self, iteration: int) -> tuple[np.ndarray, np.ndarray] | None:
         """An autoencoder's codes and labels of the test set before that iteration; None if the file is not there."""
-        path = self.path / f"checkpoint{iteration}.txt"
+        path = self.file(f"checkpoint{iteration}.txt")
         return original.read_dump(path) if path.exists() else None
 
 

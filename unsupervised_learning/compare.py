@@ -100,7 +100,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
             "Test images as points, coloured by digit; 2016's are drawn from the published dump, in the same form.",
             [
                 originals.pane("2016, run 3", f"checkpoint{iteration}.txt", of=scatter_of(f"2016: {title}")),
-                ours(autoencoder, lambda run, i=iteration, t=title: scatter_of(f"ours: {t}")(run.path / f"checkpoint{i}.txt")),
+                ours(autoencoder, lambda run, i=iteration, t=title: scatter_of(f"ours: {t}")(run.file(f"checkpoint{i}.txt"))),
                 originals.pane("2016, as published", "AutoEncoder_20k.png" if iteration else "AutoEncoder_0.png"),
             ],
         )
@@ -119,7 +119,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
         [
             originals.pane("2016", "z_vae_output.csv", of=scatter_of("VAE, first form, 2016: sampled z of the test set")),
             ours(
-                first, lambda run: scatter_of("VAE, first form, ours: sampled z of the test set")(run.path / "z_vae_output.csv")
+                first, lambda run: scatter_of("VAE, first form, ours: sampled z of the test set")(run.file("z_vae_output.csv"))
             ),
         ],
     )
@@ -130,7 +130,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
         [
             scatter_of_fixed(originals, data_dir),
             ours(
-                fixed, lambda run: scatter_of("VAE, fixed form, ours: sampled z of the test set")(run.path / "z_vae_output.csv")
+                fixed, lambda run: scatter_of("VAE, fixed form, ours: sampled z of the test set")(run.file("z_vae_output.csv"))
             ),
         ],
     )

@@ -9,9 +9,11 @@ would have saved it. `import-logs` puts 2016's event files beside our runs, in T
 """
 
 import dataclasses
+import gzip
 import math
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -178,16 +180,16 @@ def write_checkpoint(model: Model, path: Path) -> None:
 
 
 def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """2016's `checkpoint<step>.txt` or `z_vae_output.csv`: latents [n, z_dim] and labels [n].
+    """2016's `checkpoint<step>.txt` or `z_vae_output.csv`, also as .gz: latents [n, z_dim] and labels [n].
 
     Raises:
         RunError: if it is neither.
     """
     path = Path(path).expanduser()
     try:
-        text = path.read_text()
+        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
         table = np.loadtxt(text.splitlines(), delimiter="," if "," in text[:1000] else None, ndmin=2)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise RunError(f"{path} is no latent dump: {reason}; expected lines of latents and a label") from None
     labels = table[:, -1] if table.size else np.zeros(0)

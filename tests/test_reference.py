@@ -1,0 +1,78 @@
+"""The small copies that logs/reference holds, and how they are made."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import REPOSITORY
+from test_claims import write_dumps, write_events, write_run
+from test_train_scripts import assert_refused
+
+from unsupervised_learning import claims, summaries
+
+REFERENCE = "unsupervised_learning/reference.py"
+KEPT = REPOSITORY / "logs" / "reference"
+
+
+def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
+    folder = write_run(tmp_path / "logs", "autoencoder")
+    write_dumps(folder)
+    (folder / "figures").mkdir()
+    (folder / "figures" / "samples.png").write_bytes(tf.io.encode_png(np.zeros((50, 60, 3), np.uint8)).numpy())
+    scalars = {"Loss": dict.fromkeys(range(0, 20001, 100), 1.0)}
+    write_events(folder, scalars, {"W_fc1": {step: [1.0, 2.0] for step in range(0, 20_001, 1000)}})
+    run = run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept")
+    assert run.status == 0, run.err
+    [copy], [original] = (claims.find_runs(tmp_path / name)[0]["autoencoder"] for name in ("kept", "logs"))
+    assert copy.results == original.results
+    assert copy.config["settings"] == original.config["settings"]
+    assert str(tmp_path) not in (copy.path / "config.json").read_text()  # whose machine it was is nobody's business
+    for claim in claims.CLAIMS:
+        if claim.experiments == ("autoencoder",):
+            assert claim.find({"autoencoder": [copy]}) == claim.find({"autoencoder": [original]})
+    assert len(summaries.scalars_logged(copy.path, "Loss")) == 201
+    assert list(summaries.logged(copy.path, "W_fc1")) == [0, 4000, 8000, 12_000, 16_000, 20_000]
+    assert tf.io.decode_png((copy.path / "figures" / "samples.png").read_bytes()).shape == (50, 60, 3)
+    codes, packed = original.dump(0), copy.dump(0)
+    assert codes
+    assert packed
+    np.testing.assert_array_equal(codes[0].astype(np.float32), packed[0].astype(np.float32))
+
+    before = {path: path.read_bytes() for path in copy.path.rglob("*") if path.is_file()}
+    assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    assert {path: path.read_bytes() for path in copy.path.rglob("*") if path.is_file()} == before
+
+
+def test_of_other_seeds_less_is_kept(tmp_path, run_script):
+    folder = write_run(tmp_path / "logs", "vae_fixed", seed=1)
+    steps = range(0, 100_001, 500)
+    scalars = {tag: dict.fromkeys(steps, 1.0) for tag in ("total_loss", "encoder/mu/sparsity")}
+    write_events(folder, scalars, {tag: {step: [1.0] for step in steps} for tag in ("KL_Divergence", "encoder/b_fc1")})
+    assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    copy = tmp_path / "kept" / "vae_fixed_seed1"
+    counts = {tag: len(summaries.logged(copy, tag)) for tag in (*scalars, "KL_Divergence", "encoder/b_fc1")}
+    assert counts == {"total_loss": 201, "encoder/mu/sparsity": 101, "KL_Divergence": 201, "encoder/b_fc1": 0}
+    assert not (copy / "figures").exists()
+
+
+def test_what_is_no_reference_run(tmp_path, run_script):
+    assert_refused(run_script(REFERENCE), "finished runs")
+    assert_refused(run_script(REFERENCE, str(tmp_path)), "config.json")
+    folder = write_run(tmp_path, "gan", settings={"learning_rate": 0.5})
+    assert_refused(run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept"), "learning_rate=0.5")
+    assert not (tmp_path / "kept").exists()
+    folder = write_run(tmp_path, "autoencoder")
+    assert_refused(run_script(REFERENCE, str(folder), f"--out={tmp_path}"), "is itself a copy")
+    assert (folder / "results.json").exists()
+
+
+# What is kept in the repository
+
+
+@pytest.mark.skipif(not KEPT.exists(), reason="no logs/reference here")
+def test_the_reference_runs_are_all_there_with_todays_defaults():
+    runs, left_out = claims.find_runs(KEPT)
+    assert left_out == {}  # their settings are the scripts' defaults but for what the experiment says
+    assert {name: [run.seed for run in of] for name, of in runs.items()} == {
+        name: list(range(experiment.seeds)) for name, experiment in claims.EXPERIMENTS.items()
+    }
+    assert sum(path.stat().st_size for path in KEPT.rglob("*") if path.is_file()) < 15 * 2**20

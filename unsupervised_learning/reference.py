@@ -1,0 +1,114 @@
+"""What logs/reference keeps of our reference runs: enough for TensorBoard and `compare`, small enough for git.
+
+    python -m unsupervised_learning.reference RUN [RUN …] [--out=logs/reference]
+
+Settings, results, losses, the autoencoder's dumps and what the report draws are kept of every run. The first of each published
+model also keeps its figures, and histograms and images of six moments. Dumps are compressed, with the digits that float32 has.
+"""
+
+import gzip
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+
+from unsupervised_learning import claims, command_line, original, outputs, summaries
+from unsupervised_learning.claims import Run
+from unsupervised_learning.command_line import RunError
+
+FLAGS = flags.FLAGS
+DRAWN = {"encoder/mu/activation", "encoder/log_var/activation", "KL_Divergence"}  # by `compare`, over all of training
+WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models
+TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
+EVENTS = "events.out.tfevents.0.reference.v2"
+
+
+def keep(run: Run, target: Path) -> None:
+    """Write the small copy of a run to a folder that is not there, or holds an earlier copy."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    experiment = claims.experiment_of(run)
+    whole = run.seed == 0 and experiment in WHOLE
+    # The folders of the machine that it ran on say nothing to others.
+    described = {**run.config["data"], "source": "idx files in DIR"}
+    command = claims.EXPERIMENTS[experiment].command(experiment, run.seed)
+    outputs.write_json(target / "config.json", {**run.config, "data": described, "command": command})
+    outputs.write_json(target / "results.json", run.results)
+    keep_events(run, target / EVENTS, whole)
+    if experiment == "autoencoder":
+        for iteration in claims.KNN_BY_ITERATION:
+            keep_dump(run.path / f"checkpoint{iteration}.txt", target)
+    if not whole:
+        return
+    keep_dump(run.path / "z_vae_output.csv", target)
+    (target / "figures").mkdir()
+    for path in sorted((run.path / "figures").glob("*.png")):
+        outputs.write_atomically(target / "figures" / path.name, fewer_colors(path))
+
+
+def keep_events(run: Run, path: Path, whole: bool) -> None:
+    """Copy what is kept of the event files into one."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(Event(file_version="brain.Event:2").SerializeToString())
+        for source in sorted(run.path.glob("events.out.tfevents.*.v2")):
+            for record in summaries.whole_records(source):
+                event = Event.FromString(record)
+                values = [value for value in event.summary.value if is_kept(run, value, event.step, whole)]
+                if values:
+                    kept = Event(wall_time=event.wall_time, step=event.step, summary=Summary(value=values))
+                    writer.write(kept.SerializeToString())
+
+
+def is_kept(run: Run, value: Summary.Value, step: int, whole: bool) -> bool:
+    """Whether a value is copied."""
+    plugin, iterations = value.metadata.plugin_data.plugin_name, run.results["iterations"] - 1
+    if plugin == "scalars":
+        return "/" not in value.tag or step % (iterations // OFTEN) == 0
+    if plugin in ("histograms", "images"):
+        return value.tag in DRAWN or (whole and step % (iterations // TIMES) == 0)
+    return True
+
+
+def keep_dump(path: Path, target: Path) -> None:
+    """Copy a latent dump, compressed."""
+    if not path.exists():
+        return
+    latents, labels = original.read_dump(path)
+    text = io.StringIO()
+    np.savetxt(text, np.column_stack([latents, labels]), fmt=["%.9g"] * latents.shape[1] + ["%d"])
+    packed = gzip.compress(text.getvalue().encode(), mtime=0)  # the same bytes whenever it is done
+    outputs.write_atomically(target / f"{path.name}.gz", packed)
+
+
+def fewer_colors(path: Path) -> bytes:
+    """A figure with 128 colours, at a third of its size."""
+    png = io.BytesIO()
+    Image.open(path).convert("RGB").quantize(128).save(png, format="PNG", optimize=True)
+    return png.getvalue()
+
+
+def main(folders: list[str]) -> int:
+    """Keep the given runs; returns the exit status."""
+    if not folders:
+        raise RunError("takes the folders of finished runs. Received: nothing")
+    runs = [claims.read_run(Path(folder).expanduser()) for folder in folders]
+    names = [f"{claims.experiment_of(run)}_seed{run.seed}" for run in runs]
+    for run, name in zip(runs, names, strict=True):
+        target = Path(FLAGS.out).expanduser() / name
+        if target.resolve() == run.path.resolve():
+            raise RunError(f"{run.path} is itself a copy")
+        keep(run, target)
+        size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+        print(f"{target}: {size / 2**20:.2f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("out", "logs/reference", "Folder for the small copies.")
+    command_line.launch(main, positional=True)
