@@ -225,6 +225,7 @@ def old_event_file(path):
         for step in (0, 100):
             event = Event(wall_time=1.46e9 + step / 8, step=step)
             event.summary.value.add(tag="Loss", simple_value=5.0 - step / 100)
+            event.summary.value.add(tag="Encoder_loss", simple_value=3.0)
             value = event.summary.value.add(tag="fc3/b_fc2:0")
             value.histo.min, value.histo.max, value.histo.num = histogram["min"], histogram["max"], histogram["num"]
             value.histo.bucket_limit.extend(histogram["bucket_limit"])
@@ -249,6 +250,7 @@ def test_imported_events_have_our_tags_and_keep_their_times(tmp_path, run_script
     values = {value.tag: value for value in events[1].summary.value}
     assert {tag: value.metadata.plugin_data.plugin_name for tag, value in values.items()} == {
         "Loss": "scalars",
+        "Encoder_loss": "scalars",
         "b_fc3": "histograms",
         "Input": "images",
     }
@@ -262,8 +264,16 @@ def test_import_of_what_is_none(tmp_path, run_script):
     assert_refused(run_script(ORIGINAL, "import-logs", str(tmp_path)), "event files", str(tmp_path))
     (tmp_path / "events.out.tfevents.1").write_bytes(b"not an event file, but long enough to be one")
     run = run_script(ORIGINAL, "import-logs", str(tmp_path), f"--logs_dir={tmp_path}/logs")
-    assert_refused(run, "is no event file")
+    assert run.status == 2
+    assert "left out: " in run.err
+    assert "is no event file" in run.err
+    assert "none of the event files" in run.err
     assert not list((tmp_path / "logs").rglob("*event*"))
+    old_event_file(tmp_path / "events.out.tfevents.2")
+    run = run_script(ORIGINAL, "import-logs", str(tmp_path), f"--logs_dir={tmp_path}/logs")
+    assert run.status == 0, run.err
+    assert run.err.count("left out: ") == 1
+    assert [path.name for path in (tmp_path / "logs").rglob("*event*")] == ["events.out.tfevents.2"]
 
 
 # Commands

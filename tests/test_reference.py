@@ -61,8 +61,13 @@ def test_what_is_no_reference_run(tmp_path, run_script):
     assert_refused(run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept"), "learning_rate=0.5")
     assert not (tmp_path / "kept").exists()
     folder = write_run(tmp_path, "autoencoder")
-    assert_refused(run_script(REFERENCE, str(folder), f"--out={tmp_path}"), "is itself a copy")
+    assert_refused(run_script(REFERENCE, str(folder), f"--out={tmp_path}"), "is there already and is no small copy")
     assert (folder / "results.json").exists()
+    assert_refused(run_script(REFERENCE, str(folder), str(folder), f"--out={tmp_path}/kept"), "different experiments or seeds")
+    assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    copy = tmp_path / "kept" / "autoencoder_seed0"
+    assert_refused(run_script(REFERENCE, str(copy), f"--out={tmp_path}/kept"), "is itself a copy")
+    assert (copy / "results.json").exists()
 
 
 # What is kept in the repository

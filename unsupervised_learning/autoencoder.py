@@ -111,7 +111,11 @@ class AutoEncoder(keras.Model):
         count = tf.cast(tf.shape(images)[0], tf.float32)
         reconstruction = objective["reconstruction"] * (EVALUATION_BATCH / count)
         regularization = objective["regularization"]
-        values = (reconstruction + self.regularization * regularization, reconstruction, regularization)
+        loss = reconstruction + self.regularization * regularization
+        if self.sparsity:
+            penalty = objective["loss"] - objective["reconstruction"] - self.regularization * regularization
+            loss += penalty * (EVALUATION_BATCH / count)
+        values = (loss, reconstruction, regularization)
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value, sample_weight=count)
         return {tracker.name: tracker.result() for tracker in self.trackers}

@@ -2,18 +2,17 @@
 
 Finds the finished runs below --logs_dir, judges every claim of `claims.CLAIMS` by them, and writes to --out one HTML page that
 needs nothing else, its tables as Markdown, and the figures as PNG. The author's numbers are in the package; pictures, dumps and
-event files of 2016 come from --original_logs: a clone of the author's repository, or a folder with the same files.
+event files of 2016 come from --original_logs: clones of the author's repositories, or a folder with their files.
 """
 
 import html
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 from absl import flags
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.util import tensor_util
 
 from unsupervised_learning import claims, command_line, curves, data, original, outputs, page, plots, summaries
 from unsupervised_learning.claims import Run, Runs
@@ -23,40 +22,47 @@ from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
 TITLE = "A preliminary on generative modeling: 2016 and today"
-AUTHORS_LOGS = "https://github.com/shekkizh/neuralnetworks.thought-experiments, folder “Generative Models”"
+RUN_3 = ("MNIST_AutoEncoder_logs", "ae_run3")  # the author's folder, and that of a collection of his files
+CHECKPOINT_OF_FIXED = ("MNIST_VAE_logs_2/model.ckpt-100000", "vae/model.ckpt-100000")
+AUTHORS_LOGS = (
+    "https://github.com/shekkizh/neuralnetworks.thought-experiments, folder “Generative Models”, and "
+    "https://github.com/shekkizh/TensorflowProjects, folder “logs/MNIST_logs”"
+)
 
 
 # The author's files
 
 
 class Originals:
-    """What is there of the author's files, found by their names wherever they lie below a folder."""
+    """What is there of the author's files: below a clone of one or both of his repositories, or a folder with the same files.
+
+    A file is named by the end of its path, where the folders have different names by both.
+    """
 
     def __init__(self, folder: Path | None):
         if folder is not None and not folder.is_dir():
             raise RunError(f"--original_logs must be a folder. Received: {folder}")
-        self.files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+        found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+        self.files = {f"/{path.relative_to(folder).as_posix()}": path for path in found if folder}
 
-    def find(self, *parts: str) -> list[Path]:
-        """The files whose path has all these parts in it."""
-        return [path for path in self.files if all(part in str(path) for part in parts)]
+    def find(self, *ends: str) -> Path | None:
+        """The first file whose path ends in one of these."""
+        found = (path for end in ends for name, path in self.files.items() if name.endswith(f"/{end}"))
+        return next(found, None)
 
-    def pane(self, caption: str, *parts: str, of: Callable[[Path], bytes] = Path.read_bytes) -> Pane:
-        """The first such file as a picture."""
-        found = self.find(*parts)
-        if not found:
-            return Pane(caption, None, "give --original_logs" if not self.files else f"no {parts[-1]} in --original_logs")
-        return Pane(caption, of(found[0]))
+    def pane(self, caption: str, *ends: str, of: Callable[[Path], bytes] = Path.read_bytes) -> Pane:
+        """That file as a picture."""
+        path = self.find(*ends)
+        if path is None:
+            return Pane(caption, None, f"no {ends[-1]} in --original_logs" if self.files else "give --original_logs")
+        return page.checked(caption, lambda: of(path))
 
-
-def scalars(path: Path, tag: str) -> dict[int, float]:
-    """Iteration → value of a scalar in an event file of 2016."""
-    return {
-        event.step: float(tensor_util.make_ndarray(value.tensor))
-        for event in EventFileLoader(str(path)).Load()
-        for value in event.summary.value
-        if value.tag == tag
-    }
+    def event_files(self) -> dict[str, Path]:
+        """The autoencoder's event files by the name of their run."""
+        runs = {
+            re.search(r"/(?:ae_|MNIST_logs/)(run\d)/events\.out\.tfevents", name): path for name, path in self.files.items()
+        }
+        return {match[1]: path for match, path in runs.items() if match}
 
 
 def scatter_of(title: str) -> Callable[[Path], bytes]:
@@ -66,22 +72,23 @@ def scatter_of(title: str) -> Callable[[Path], bytes]:
 
 def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
     """Z sampled from the author's fixed VAE, replayed on the test set: no dump of it was published."""
-    caption = "2016: z sampled from its checkpoint"
-    found = originals.find("model.ckpt-100000")
-    if not (found and data_dir):
+    caption, path = "2016: z sampled from its checkpoint", originals.find(*CHECKPOINT_OF_FIXED)
+    if not (path and data_dir):
         return Pane(caption, None, "its checkpoint is replayed with --original_logs and --data_dir")
     dataset = data.load("mnist", data_dir)
-    for path in found:
+    if not dataset.comparable:
+        return Pane(caption, None, f"{dataset.source}: {dataset.note}")
+
+    def draw() -> bytes:
         checkpoint = original.read_checkpoint(path)
-        bounds = original.negative_elbos(checkpoint, dataset)
-        if bounds[False] < bounds[True]:
-            model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
-            checkpoint.restore(model)
-            mu, log_var = (np.asarray(head) for head in model.encoder(data.to_unit_interval(dataset.test.images)))
-            latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
-            title = "VAE, fixed form, 2016: sampled z of the test set"
-            return Pane(caption, outputs.figure_png(plots.latent_scatter(latents, dataset.test.labels, title)))
-    return Pane(caption, None, "no checkpoint of the fixed form in --original_logs")
+        model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
+        checkpoint.restore(model)
+        mu, log_var = (np.asarray(head) for head in model.encoder(data.to_unit_interval(dataset.test.images)))
+        latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
+        title = "VAE, fixed form, 2016: sampled z of the test set"
+        return outputs.figure_png(plots.latent_scatter(latents, dataset.test.labels, title))
+
+    return page.checked(caption, draw)
 
 
 # Figures
@@ -92,32 +99,38 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     autoencoder, first, fixed, gan = (
         runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan")
     )
-    for iteration, when in ((0, "before training"), (20_000, "after 20,000 iterations")):
+    for iteration, name, when in ((0, "0", "before training"), (20_000, "20k", "after 20,000 iterations")):
         title = f"Autoencoder {when}: codes of the test set"
         yield Exhibit(
             f"autoencoder_scatter_{iteration}",
             f"The autoencoder's codes {when}",
             "Test images as points, coloured by digit; 2016's are drawn from the published dump, in the same form.",
             [
-                originals.pane("2016, run 3", f"checkpoint{iteration}.txt", of=scatter_of(f"2016: {title}")),
+                originals.pane(
+                    "2016, run 3", *(f"{run_3}/checkpoint{iteration}.txt" for run_3 in RUN_3), of=scatter_of(f"2016: {title}")
+                ),
                 ours(autoencoder, lambda run, i=iteration, t=title: scatter_of(f"ours: {t}")(run.file(f"checkpoint{i}.txt"))),
-                originals.pane("2016, as published", "AutoEncoder_20k.png" if iteration else "AutoEncoder_0.png"),
+                originals.pane("2016, as published", *(f"{run_3}/AutoEncoder_{name}.png" for run_3 in RUN_3)),
             ],
         )
     run_2 = runs["autoencoder_run2"][0] if runs["autoencoder_run2"] else None
     yield Exhibit(
         "autoencoder_loss",
         "The autoencoder's loss in training",
-        "Run 2 is the one whose event file has the losses that are trained today; with a hundred times the published code's "
-        "regularization, it ended before iteration 12,000. Run 1 logged one loss only, averaged over the batch too.",
-        [overlaid(originals, run_2, tag, label) for tag, label in (("Loss", "loss"), ("Encoder_loss", "reconstruction loss"))],
+        "2016's from its event files. Run 2 was trained with a hundred times the published code's regularization, and ended "
+        "before iteration 12,000; ours beside it has its settings. Run 1 averaged its loss otherwise and is left out.",
+        [overlaid(originals, {"ours": autoencoder, "ours, run 2's settings": run_2}, tag) for tag in ("Loss", "Encoder_loss")],
     )
     yield Exhibit(
         "vae_first_scatter",
         "The first VAE's latents",
         "relu on mu and log_var: no latent mean is below zero, and with log_var at 0 each image is as wide as the prior.",
         [
-            originals.pane("2016", "z_vae_output.csv", of=scatter_of("VAE, first form, 2016: sampled z of the test set")),
+            originals.pane(
+                "2016",
+                *(f"{folder}/z_vae_output.csv" for folder in ("MNIST_VAE_logs_1", "vae_relu_heads")),
+                of=scatter_of("VAE, first form, 2016: sampled z of the test set"),
+            ),
             ours(
                 first, lambda run: scatter_of("VAE, first form, ours: sampled z of the test set")(run.file("z_vae_output.csv"))
             ),
@@ -174,8 +187,11 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
         "What the GANs generate",
         "2016's flowers and faces at 64×64; ours are digits, which its first attempt did not manage.",
         [
-            *(originals.pane("2016, flowers", "samples_flowers", f"sample{i}.png") for i in (1, 10, 20)),
-            *(originals.pane("2016, faces", "samples_faces", f"epoch15_sample{i}.png") for i in (1, 2, 3)),
+            *(
+                originals.pane("2016, flowers", f"GAN_Flowers/sample{i}.png", f"samples_flowers/sample{i}.png")
+                for i in (1, 10, 20)
+            ),
+            *(originals.pane("2016, faces", f"epoch15_sample{i}.png") for i in (1, 2, 3)),
             ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
         ],
     )
@@ -185,11 +201,7 @@ def ours(run: Run | None, draw: Callable[[Run], bytes | None], caption: str = "o
     """A picture of a run of ours, if there is the run, and its files."""
     if run is None:
         return Pane(caption, None, "no such run in --logs_dir")
-    try:
-        png = draw(run)
-    except OSError as error:
-        return Pane(caption, None, f"{Path(error.filename or run.path).name} is missing in {run.path}")
-    return Pane(f"{caption}, seed {run.seed}", png, "" if png else f"no event files in {run.path}")
+    return page.checked(f"{caption}, seed {run.seed}", lambda: draw(run), f"no event files in {run.path}")
 
 
 def distributions(run: Run, form: str) -> bytes | None:
@@ -204,18 +216,18 @@ def gan_losses(run: Run) -> bytes | None:
     return outputs.figure_png(curves.gan_losses(courses, "GAN, ours, on MNIST")) if all(courses.values()) else None
 
 
-def overlaid(originals: Originals, run: Run | None, tag: str, label: str) -> Pane:
-    """A loss of the autoencoder in 2016's event file and in ours, both by run 2's settings."""
+def overlaid(originals: Originals, ours: dict[str, Run | None], tag: str) -> Pane:
+    """A loss of the autoencoder in 2016's event files that have it, and in ours."""
     courses = {}
-    for path in originals.find("tfevents"):
-        if scalars(path, "Encoder_loss"):  # run 1 has one loss only
-            courses[f"2016, {path.parent.name}"] = scalars(path, tag)
-    if run and (course := summaries.scalars_logged(run.path, tag)):
-        courses[f"ours, run 2's settings, seed {run.seed}"] = course
+    for name, path in originals.event_files().items():
+        if original.scalars(path, "Encoder_loss"):  # run 1 has one loss only, another
+            courses[f"2016, {name}"] = original.scalars(path, tag)
+    for name, run in ours.items():
+        if run and (course := summaries.scalars_logged(run.path, tag)):
+            courses[f"{name}, seed {run.seed}"] = course
     if not courses:
         return Pane("2016 and ours", None, "no event files in --original_logs, and no such run in --logs_dir")
-    figure = curves.losses_overlaid(courses, f"Autoencoder: {label}", tag)
-    return Pane(" and ".join(courses), outputs.figure_png(figure))
+    return Pane(tag, outputs.figure_png(curves.losses_overlaid(courses, f"Autoencoder: {tag}", tag)))
 
 
 # Tables
@@ -229,11 +241,9 @@ def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
     rows = []
     for claim in claims.CLAIMS:
         finding = claim.find(runs)
-        commands = "; ".join(
-            claims.EXPERIMENTS[name].command(name)
-            + (f" (and seeds to {n - 1})" if (n := claims.EXPERIMENTS[name].seeds) > 1 else "")
-            for name in claim.experiments
-        )
+        commands = "; ".join(claims.EXPERIMENTS[name].command(name) for name in claim.experiments)
+        if (seeds := max(claims.EXPERIMENTS[name].seeds for name in claim.experiments)) > 1:
+            commands += f"; and with the seeds to {seeds - 1}"
         said = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
         measured = f"{claim.how}; reproduced if {claim.expected}"
         rows.append((claim.text, claim.original, finding.ours, said, measured, commands))
@@ -305,6 +315,8 @@ def main() -> int:
         raise RunError(f"--logs_dir must be a folder. Received: {logs_dir}")
     if out.exists() and not out.is_dir():
         raise RunError(f"--out must be a folder, or where one can be made. Received: {out}")
+    if FLAGS.data_dir:
+        data.existing_folder(FLAGS.data_dir, "data_dir")
     originals = Originals(Path(FLAGS.original_logs).expanduser() if FLAGS.original_logs else None)
     runs, left_out = claims.find_runs(logs_dir)
     rows = claim_rows(runs)

@@ -13,6 +13,7 @@ import gzip
 import math
 import os
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -34,7 +35,7 @@ FLAGS = flags.FLAGS
 Model = AutoEncoder | VariationalAutoEncoder
 BETA1, BETA2 = 0.9, 0.999  # 2016's Adam
 ENDS = {AutoEncoder: 20_000, VariationalAutoEncoder: 100_000}  # iterations of the published runs
-TERMS = 320  # of a product that 2016's build added up at a time: of all sizes from 128 to 784 this comes nearest to its dumps
+TERMS = 320  # of a product that 2016's build added up at a time: of the sizes tried, 80 to 784, this comes nearest to its dump
 DRAWS = 20  # of z for each image, our choice: the bound's standard error is then below 0.01 nats
 
 
@@ -267,6 +268,20 @@ def values_today(summary: Summary) -> Iterable[Summary.Value]:
     yield from images.values()
 
 
+def scalars(path: Path, tag: str) -> dict[int, float]:
+    """Iteration → value of a scalar in an event file of 2016.
+
+    Raises:
+        RunError: if it is not an event file.
+    """
+    try:
+        events = list(EventFileLoader(str(path)).Load())
+    except Exception as error:  # whatever TensorBoard and protobuf throw at a damaged file
+        raise RunError(f"{path} is no event file: {type(error).__name__}: {error}") from None
+    values = [(event.step, value) for event in events for value in event.summary.value if value.tag == tag]
+    return {step: float(tensor_util.make_ndarray(value.tensor)) for step, value in values}
+
+
 # Commands
 
 
@@ -283,7 +298,9 @@ def go_on_from(path: str, model: Model) -> None:
             f"--max_iterations must be above the {int(model.iterations):,} of {path}. Received: {FLAGS.max_iterations:,}"
         )
     if isinstance(model, VariationalAutoEncoder):
-        bounds = negative_elbos(checkpoint, data.load("digits"))  # near enough to MNIST to tell, and always there
+        bounds = negative_elbos(
+            checkpoint, model.activation, data.load("digits")
+        )  # near enough to MNIST to tell, and always there
         if bounds[not model.relu_heads] < bounds[model.relu_heads] - 1:  # nats; before training there is no difference
             raise RunError(f"{path} is of the other form; type --relu_heads={str(not model.relu_heads).lower()}")
 
@@ -297,7 +314,7 @@ def replay(path: str) -> int:
         check_dump(FLAGS.dump, *dump, checkpoint.z_dim, dataset)
     settings = {"activation": FLAGS.activation} if FLAGS.activation else {}
     if checkpoint.model is VariationalAutoEncoder:
-        bounds = negative_elbos(checkpoint, dataset)
+        bounds = negative_elbos(checkpoint, FLAGS.activation or "relu", dataset)
         settings["relu_heads"] = bounds[True] < bounds[False] if FLAGS.relu_heads is None else FLAGS.relu_heads
     model = checkpoint.model(z_dim=checkpoint.z_dim, **settings)
     checkpoint.restore(model)
@@ -317,7 +334,7 @@ def replay(path: str) -> int:
     return 0
 
 
-def negative_elbos(checkpoint: Checkpoint, dataset: data.Dataset) -> dict[bool, float]:
+def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: data.Dataset) -> dict[bool, float]:
     """A VAE's bound on a thousand test images with a relu on mu and log_var (True) and without (False), nats per image.
 
     Names and shapes are the same in both forms; this tells them apart. A network trained with that relu has learnt nothing of
@@ -326,7 +343,7 @@ def negative_elbos(checkpoint: Checkpoint, dataset: data.Dataset) -> dict[bool, 
     images = data.to_unit_interval(dataset.test.images[:1000])
     bounds = {}
     for relu_heads in (True, False):
-        model = VariationalAutoEncoder(z_dim=checkpoint.z_dim, relu_heads=relu_heads)
+        model = VariationalAutoEncoder(checkpoint.z_dim, activation, relu_heads)
         checkpoint.restore(model)
         noise = np.random.default_rng(0).standard_normal((len(images), checkpoint.z_dim))
         objective = model.objective(tf.constant(images), tf.constant(noise, tf.float32))
@@ -397,8 +414,11 @@ def export(logs_dir: str, file: str) -> int:
     builds = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
     if config["model"] not in builds:
         raise RunError(f"only {' and '.join(builds)} have 2016 names for all they hold. Received: {folder}, {config['model']}")
-    model = training.rebuilt(builds[config["model"]], config["settings"])
-    model.compile(optimizer=layers.adam(config["settings"]["learning_rate"]))
+    try:
+        model = training.rebuilt(builds[config["model"]], config["settings"])
+        model.compile(optimizer=layers.adam(float(config["settings"]["learning_rate"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder}/config.json has settings that no run has: {type(error).__name__}: {error}") from None
     model.optimizer.build(model.trainable_variables)
     newest = tf.train.latest_checkpoint(str(folder))
     if newest is None:
@@ -419,11 +439,18 @@ def import_logs(given: str) -> int:
     files = [path for path in sorted(folder.rglob("*tfevents*")) if path.is_file()]
     if not files:
         raise RunError(f"DIR must be a folder with event files, below it or in it. Received: {folder}, without any")
+    imported = 0
     for file in files:
         target = Path(FLAGS.logs_dir).expanduser() / "original_2016" / file.relative_to(folder)
         if target.resolve() == file.resolve():
             raise RunError(f"{file} lies where it would be written to; choose another --logs_dir")
-        print(f"{target.parent}: {import_events(file, target):,} events")
+        try:
+            print(f"{target.parent}: {import_events(file, target):,} events")
+            imported += 1
+        except RunError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    if not imported:
+        raise RunError(f"none of the event files below {folder} could be read")
     print(f"To see them beside yours: tensorboard --logdir {FLAGS.logs_dir}")
     return 0
 

@@ -3,9 +3,12 @@
 import base64
 import html
 import io
+from collections.abc import Callable
 from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+
+from unsupervised_learning.command_line import RunError
 
 HEIGHT = 420  # pixels of the panes of a picture
 SMALL = 128  # pixels: what is no larger is enlarged without blur
@@ -59,6 +62,19 @@ class Exhibit(NamedTuple):
     panes: list[Pane]
 
 
+def checked(caption: str, picture: Callable[[], bytes | None], missing: str = "") -> Pane:
+    """A pane of what `picture` gives; where that fails for a file that is missing or damaged, one that says so."""
+    try:
+        png = picture()
+        if png:
+            Image.open(io.BytesIO(png)).verify()
+    except UnidentifiedImageError:
+        return Pane(caption, None, "the file is not a picture")
+    except (OSError, SyntaxError, RunError) as error:  # SyntaxError: Pillow's word for a damaged PNG
+        return Pane(caption, None, str(error))
+    return Pane(caption, png, "" if png else missing)
+
+
 def composite(exhibit: Exhibit) -> bytes | None:
     """The panes that there are, side by side, with their captions above; small pictures enlarged without blur."""
     shown = [(pane.caption, Image.open(io.BytesIO(pane.png)).convert("RGB")) for pane in exhibit.panes if pane.png]
@@ -101,12 +117,16 @@ def html_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
                 verdict, _, why = text.partition(": ")
                 text = f'<span class="{verdict.split()[0]}">{verdict}</span>' + (f"<br>{why}" if why else "")
             elif name == "command":
-                words = ("".join(f"<span>{word}</span> " for word in command.split()) for command in text.split("; "))
-                text = "<br>".join(f"<code>{command}</code>" for command in words)
+                text = "<br>".join(code(part) if part.startswith("python ") else part for part in text.split("; "))
             cells.append(f'<td data-head="{html.escape(name)}">{text}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def code(command: str) -> str:
+    """A command as code that breaks between words only."""
+    return f"<code>{' '.join(f'<span>{word}</span>' for word in command.split())}</code>"
 
 
 def html_pane(pane: Pane) -> str:

@@ -99,8 +99,13 @@ def main(folders: list[str]) -> int:
         raise RunError("takes the folders of finished runs. Received: nothing")
     runs = [claims.read_run(Path(folder).expanduser()) for folder in folders]
     names = [f"{claims.experiment_of(run)}_seed{run.seed}" for run in runs]
-    for run, name in zip(runs, names, strict=True):
-        target = Path(FLAGS.out).expanduser() / name
+    if len(set(names)) < len(names):
+        raise RunError(f"takes runs of different experiments or seeds. Received: {', '.join(names)}")
+    targets = [Path(FLAGS.out).expanduser() / name for name in names]
+    for target in targets:
+        if target.exists() and (not (target / EVENTS).exists() or list(target.glob("model.ckpt-*"))):
+            raise RunError(f"{target} is there already and is no small copy; choose another --out")
+    for run, target in zip(runs, targets, strict=True):
         if target.resolve() == run.path.resolve():
             raise RunError(f"{run.path} is itself a copy")
         keep(run, target)

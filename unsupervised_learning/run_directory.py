@@ -1,6 +1,7 @@
 """The directory of a run: whether it can be one, which run it holds, and that one process at a time works in it."""
 
 import fcntl
+import inspect
 import json
 import platform
 import tempfile
@@ -52,6 +53,12 @@ def settings_of(model: keras.Model) -> dict[str, Any]:
     return {**own, **of_training}
 
 
+def default_settings(build: type[keras.Model]) -> dict[str, Any]:
+    """The model's own settings, at the defaults of its constructor."""
+    parameters = inspect.signature(build).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
+
+
 def configuration(model: keras.Model, dataset: data.Dataset) -> dict[str, Any]:
     """What config.json holds."""
     return {
@@ -99,7 +106,8 @@ def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
             )
         return None
     config = recorded(logs_dir)
-    name, settings = config["model"], config["settings"]
+    name = config["model"]
+    settings = {**default_settings(type(model)), **config["settings"]}  # those that came later were at their defaults
     if name != type(model).__name__:
         raise RunError(f"{logs_dir} holds a run of {name}, this is {type(model).__name__}; choose another --logs_dir")
     here = settings_of(model)

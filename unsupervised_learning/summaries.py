@@ -333,7 +333,7 @@ def whole_records(path: Path) -> Iterable[bytes]:
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             yield bytes(record)
-    except tf.errors.DataLossError:
+    except tf.errors.OpError:  # DataLossError; or a file that cannot be read
         return
 
 

@@ -25,7 +25,7 @@ class VariationalAutoEncoder(keras.Model):
 
     Args:
         z_dim: number of latent dimensions.
-        activation: of the hidden layers: relu, elu, lrelu, tanh, sigmoid.
+        activation: of the hidden layers: relu, elu, lrelu, tanh, sigmoid, or linear.
         relu_heads: also put a relu on mu and log_var, as the first published run of 2016 did by mistake. A relu that is zero
             for every image has no gradient: log_var dies at 0, a variance of 1, and so may dimensions of mu.
         kl_weight: weight of the KL in the loss; 1 is the ELBO, other values the post's weighted sum.
