@@ -193,7 +193,7 @@ def test_claims_of_the_autoencoder(tmp_path):
     assert finding("similar to PCA", runs) == ("–", CANNOT, "results.json or a dump is not what it should be (KeyError: 'pca')")
     runs["autoencoder_linear"][0].results.update({"pca": {"test_mse": 0.0516}, "pca_subspace_cosine": 0.5})
     assert finding("similar to PCA", runs).verdict == DIFFERS
-    (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").write_text("1 2")
+    (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").write_text("1 x")
     assert "is no latent dump" in finding("clustered", runs).why
     (tmp_path / "autoencoder_seed1" / "checkpoint1000.txt").unlink()
     assert finding("Longer training", runs).verdict == CANNOT
