@@ -146,7 +146,7 @@ def test_the_scripts_make_the_runs_that_the_claims_ask_for(name, tmp_path, run_s
 def test_commands_make_the_runs_that_are_asked_for():
     command = claims.EXPERIMENTS["autoencoder_sparse"].command("autoencoder_sparse", 1)
     assert command == (
-        "python train_ae.py --data_dir=DIR --seed=1 --z_dim=32 --sparsity=0.01 --logs_dir=logs/autoencoder_sparse_seed1"
+        "python train_ae.py --data_dir=DIR --seed=1 --z_dim=32 --sparsity=0.001 --logs_dir=logs/autoencoder_sparse_seed1"
     )
     assert "--relu_heads --logs_dir" in claims.EXPERIMENTS["vae_first"].command("vae_first")
 

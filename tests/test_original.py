@@ -288,7 +288,8 @@ def test_export_of_what_is_none(tmp_path, run_script):
     assert_refused(run_script(ORIGINAL, "export", str(tmp_path), str(tmp_path / "out")), "without config.json")
 
 
-@pytest.mark.parametrize("script", [pytest.param("train_ae.py", marks=pytest.mark.slow), "train_vae.py"])
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["train_ae.py", "train_vae.py"])
 def test_going_on_from_an_exported_checkpoint_equals_going_on(script, idx_dir, tmp_path, run_script):
     """What 2016's names and format hold is all there is to a run: the same end, bit for bit."""
     own, restored = tmp_path / "own", tmp_path / "restored"

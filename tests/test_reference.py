@@ -1,7 +1,6 @@
 """The small copies that logs/reference holds, and how they are made."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 from conftest import REPOSITORY
 from test_claims import write_dumps, write_events, write_run
@@ -73,7 +72,6 @@ def test_what_is_no_reference_run(tmp_path, run_script):
 # What is kept in the repository
 
 
-@pytest.mark.skipif(not KEPT.exists(), reason="no logs/reference here")
 def test_the_reference_runs_are_all_there_with_todays_defaults():
     runs, left_out = claims.find_runs(KEPT)
     assert left_out == {}  # their settings are the scripts' defaults but for what the experiment says

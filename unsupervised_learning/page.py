@@ -25,7 +25,7 @@ th, td { text-align: left; vertical-align: top; padding: .45rem .5rem; border-bo
 td { overflow-wrap: anywhere; }
 th { background: #f6f6f6; }
 code { font-size: .78rem; }
-code span { display: inline-block; max-width: 100%; }
+code span { white-space: nowrap; }
 td:nth-child(1) { font-weight: 600; }
 .reproduced { color: #1b6e35; font-weight: 600; }
 .differs { color: #a8321a; font-weight: 600; }

@@ -97,8 +97,13 @@ def main(folders: list[str]) -> int:
     """Keep the given runs; returns the exit status."""
     if not folders:
         raise RunError("takes the folders of finished runs. Received: nothing")
-    runs = [claims.read_run(Path(folder).expanduser()) for folder in folders]
-    names = [f"{claims.experiment_of(run)}_seed{run.seed}" for run in runs]
+    runs, names = [], []
+    for folder in folders:
+        try:
+            runs.append(claims.read_run(Path(folder).expanduser()))
+            names.append(f"{claims.experiment_of(runs[-1])}_seed{runs[-1].seed}")
+        except RunError as error:
+            raise RunError(f"{folder}: {error}") from None
     if len(set(names)) < len(names):
         raise RunError(f"takes runs of different experiments or seeds. Received: {', '.join(names)}")
     targets = [Path(FLAGS.out).expanduser() / name for name in names]
