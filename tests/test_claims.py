@@ -1,15 +1,15 @@
-"""Which runs the claims take, and what they make of them; from folders that hold only a run's records."""
+"""What the claims make of runs, from folders that hold only their records."""
 
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import write_idx
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from unsupervised_learning import claims, summaries
-from unsupervised_learning.claims import CANNOT, DIFFERS, REPRODUCED, Run
+from unsupervised_learning import claims, experiments, summaries
+from unsupervised_learning.claims import CANNOT, DIFFERS, REPRODUCED
+from unsupervised_learning.experiments import Runs
 
 LOG_VAR = "encoder/log_var/activation"
 RESULTS = {
@@ -34,7 +34,7 @@ RESULTS = {
 
 def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **results):
     """A finished run's records; returns its folder."""
-    of = claims.EXPERIMENTS[experiment]
+    of = experiments.EXPERIMENTS[experiment]
     folder = logs_dir / f"{experiment}_seed{seed}"
     folder.mkdir(parents=True)
     described = {"name": "mnist", "source": "idx files", "checksum": "0"}
@@ -76,89 +76,12 @@ def finding(part, runs):
     return claim.find(runs)
 
 
-# Which runs
-
-
-def test_runs_are_found_at_any_depth_by_their_settings(tmp_path):
-    for seed in (2, 0):
-        write_run(tmp_path / "reference", "vae_fixed", seed)
-    write_run(tmp_path / "a" / "b", "vae_first")
-    runs, left_out = claims.find_runs(tmp_path)
-    assert {name: [run.seed for run in of] for name, of in runs.items() if of} == {"vae_fixed": [0, 2], "vae_first": [0]}
-    assert list(runs) == list(claims.EXPERIMENTS)
-    assert left_out == {}
-
-
-def test_runs_that_are_left_out_are_named_with_the_reason(tmp_path):
-    write_run(tmp_path / "1", "autoencoder")
-    write_run(tmp_path / "2", "autoencoder")
-    write_run(tmp_path / "3", "autoencoder", seed=1, comparable_with_2016=False)
-    write_run(tmp_path / "4", "autoencoder", seed=1, iterations=500)
-    write_run(tmp_path / "5", "autoencoder", seed=1, settings={"learning_rate": 0.01})
-    (write_run(tmp_path / "6", "autoencoder", seed=1) / "results.json").unlink()
-    (write_run(tmp_path / "7", "autoencoder", seed=1) / "results.json").write_text("[1")
-    (write_run(tmp_path / "8", "autoencoder", seed=1) / "results.json").write_text("{}")
-    (write_run(tmp_path / "9", "autoencoder", seed=1) / "config.json").write_text("{}")
-    write_run(tmp_path / "a", "autoencoder", settings={"seed": [1]})
-    runs, left_out = claims.find_runs(tmp_path)
-    assert [run.path.parent.name for run in runs["autoencoder"]] == ["1"]
-    reasons = {name[0]: why for name, why in left_out.items()}
-    assert reasons.pop("2") == "autoencoder, seed 0, is taken from 1/autoencoder_seed0"
-    assert reasons.pop("3") == "on mnist, which is not MNIST, or not all of it"
-    assert reasons.pop("4") == "autoencoder: 500 iterations, where the claims ask for 20,001"
-    assert reasons.pop("5") == "no claim asks for these settings: learning_rate=0.01"
-    assert reasons.pop("6") == "not finished: no results.json"
-    assert all("results.json is not a run's" in reasons.pop(name) for name in "78")
-    assert "not a run's config.json" in reasons.pop("9")
-    assert reasons.pop("a") == "config.json has no whole number for a seed: [1]"
-    assert not reasons
-
-
-def test_ones_own_runs_go_before_the_small_copies(tmp_path):
-    write_run(tmp_path / "reference", "vae_fixed")
-    write_run(tmp_path / "z", "vae_fixed")
-    runs, left_out = claims.find_runs(tmp_path)
-    assert [run.path.parent.name for run in runs["vae_fixed"]] == ["z"]
-    assert left_out == {"reference/vae_fixed_seed0": "vae_fixed, seed 0, is taken from z/vae_fixed_seed0"}
-
-
-def test_settings_that_came_later_are_at_their_defaults(tmp_path):
-    folder = write_run(tmp_path, "autoencoder")
-    config = json.loads((folder / "config.json").read_text())
-    del config["settings"]["sparsity"]
-    (folder / "config.json").write_text(json.dumps(config))
-    assert claims.find_runs(tmp_path)[0]["autoencoder"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", claims.EXPERIMENTS)
-def test_the_scripts_make_the_runs_that_the_claims_ask_for(name, tmp_path, run_script):
-    """Each experiment's own command, but for where, on what and how long: its settings are the experiment's."""
-    _, script, *given = claims.EXPERIMENTS[name].command(name).split()
-    of_ours = ("--data_dir", "--logs_dir", "--max_iterations")
-    given = [flag for flag in given if not flag.startswith(of_ours)]
-    write_idx(tmp_path / "idx", 300, 100)
-    run = run_script(script, *given, f"--data_dir={tmp_path}/idx", f"--logs_dir={tmp_path}/run", "--max_iterations=1")
-    assert run.status == 0, run.err
-    assert claims.EXPERIMENTS[name].difference(json.loads((tmp_path / "run" / "config.json").read_text())) == ""
-
-
-def test_commands_make_the_runs_that_are_asked_for():
-    command = claims.EXPERIMENTS["autoencoder_sparse"].command("autoencoder_sparse", 1)
-    assert command == (
-        "python train_ae.py --data_dir=DIR --seed=1 --z_dim=32 --sparsity=0.001 --logs_dir=logs/autoencoder_sparse_seed1"
-    )
-    assert "--relu_heads --logs_dir" in claims.EXPERIMENTS["vae_first"].command("vae_first")
-
-
-# What is made of them
-
-
 def test_no_run_is_no_verdict():
     for claim in claims.CLAIMS:
-        found = claim.find({})
+        found = claim.find(Runs({}))
         assert (found.verdict, found.ours) == (CANNOT, "–")
         assert all(name in found.why for name in claim.experiments)
+        assert claim.command
 
 
 def test_beside_2016():
@@ -174,8 +97,8 @@ def test_claims_of_the_autoencoder(tmp_path):
     write_run(tmp_path, "autoencoder_linear", test_mse=0.0519, pca_subspace_cosine=0.9999)
     write_run(tmp_path, "autoencoder_wide")
     write_run(tmp_path, "autoencoder_sparse", code_sparsity=0.6)
-    runs, left_out = claims.find_runs(tmp_path)
-    assert not left_out
+    runs = experiments.find_runs(tmp_path)
+    assert not runs.left_out
     assert finding("reconstructs as well", runs).ours == "4.475 ± 0.035 (n = 2)"
     longer = finding("Longer training", runs)
     assert longer.verdict == REPRODUCED
@@ -201,7 +124,7 @@ def test_claims_of_the_autoencoder(tmp_path):
 
 def test_run_2(tmp_path):
     folder = write_run(tmp_path, "autoencoder_run2")
-    runs, _ = claims.find_runs(tmp_path)
+    runs = experiments.find_runs(tmp_path)
     assert finding("Run 2", runs) == ("–", CANNOT, "the run's event files are gone")
     courses = {tag: {0: 99.0, 10_000: loss - 0.05, 11_000: loss + 0.05, 12_000: 1.0} for tag, loss in claims.RUN2_LOSS.items()}
     write_events(folder, courses)
@@ -218,10 +141,8 @@ def test_claims_of_the_vae(tmp_path):
     write_events(folder, histograms={LOG_VAR: {step: [float(step == 0)] * 3 for step in claims.LOG_VAR_AT}})
     for weight, kl in (("0.1", 20.0), ("10", 2.0)):
         write_run(tmp_path, f"vae_kl_weight_{weight}", kl=kl)
-    for seed in range(2):
-        write_run(tmp_path, "autoencoder", seed, training_seconds=10.0)
-    runs, left_out = claims.find_runs(tmp_path)
-    assert not left_out
+    runs = experiments.find_runs(tmp_path)
+    assert not runs.left_out
     assert finding("The fixed VAE", runs).verdict == REPRODUCED
     first = finding("The first VAE (relu", runs)
     assert first.verdict == DIFFERS
@@ -234,12 +155,29 @@ def test_claims_of_the_vae(tmp_path):
     assert fixed.ours.startswith("−6.1, −5.6, −5.4 (n = 2); median ")
     assert fixed.ours.endswith(" at 0, 1,000, 10,000, 100,000, seed 0")
     assert finding("dominates", runs).ours == "6.3 at weight 0.1, 14.8 at weight 1, 62.7 at weight 10"
-    # 100 s for 100,001 iterations against 10 s for 20,001
-    assert finding("faster", runs).ours == "the VAE took 2.00 times the autoencoder's time"
 
     for path in folder.glob("events.*"):
         path.unlink()
     assert "has no event files" in finding("log_var goes to zero", runs).why
+
+
+def test_the_vaes_speed_comes_from_the_benchmark(tmp_path):
+    assert finding("faster", Runs({})).why == "no speed.json, which the benchmark writes"
+    for folder, vae in (("reference", [2.0, 4.0, 6.0]), ("own", [1.0, 1.4, 2.1])):
+        (tmp_path / folder).mkdir()
+        seconds = {"autoencoder": {"ours": [2.0, 2.0, 2.0]}, "vae": {"ours": vae}}
+        (tmp_path / folder / "speed.json").write_text(json.dumps({"seconds_per_iteration": seconds}))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "speed.json").write_text("[1")
+    runs = experiments.find_runs(tmp_path)
+    assert list(runs.left_out) == ["a/speed.json"]
+    found = finding("faster", runs)
+    assert found.verdict == REPRODUCED
+    assert found.ours == "0.70 of its time (0.50 to 1.05 in 3 rounds)"
+    (tmp_path / "own" / "speed.json").unlink()
+    assert finding("faster", experiments.find_runs(tmp_path)).verdict == DIFFERS
+    (tmp_path / "reference" / "speed.json").write_text('{"seconds_per_iteration": {"vae": {}}}')
+    assert finding("faster", experiments.find_runs(tmp_path)).verdict == CANNOT
 
 
 @pytest.mark.parametrize(("smallest", "verdict"), [(0.25, REPRODUCED), (0.0, REPRODUCED), (-0.5, DIFFERS)])
@@ -247,7 +185,7 @@ def test_kl_not_negative(smallest, verdict, tmp_path):
     for name in ("vae_first", "vae_fixed"):
         folder = write_run(tmp_path, name)
         write_events(folder, histograms={"KL_Divergence": {0: [1.0, 2.0], 500: [smallest, 3.0]}})
-    runs, _ = claims.find_runs(tmp_path)
+    runs = experiments.find_runs(tmp_path)
     assert finding("negative", runs).verdict == verdict
     assert finding("negative", runs).ours == f"at least {smallest:.2g} nats, over 8 images logged"
 
@@ -256,16 +194,7 @@ def test_the_gans_course(tmp_path):
     folder = write_run(tmp_path, "gan")
     course = {step: 1.4 - step / 15_000 for step in range(0, 15_001, 500)}
     write_events(folder, {"Discriminator_loss": course, "Generator_loss": {step: 5 + step / 4_000 for step in course}})
-    runs, _ = claims.find_runs(tmp_path)
+    runs = experiments.find_runs(tmp_path)
     found = finding("D's loss falls", runs)
     assert found.verdict == REPRODUCED
     assert found.ours == "D 1.25 in the first 5,000, 0.42 at the end; G 5.6, 8.7 (n = 1)"
-
-
-def test_a_run_knows_its_dumps(tmp_path):
-    folder = write_run(tmp_path, "autoencoder")
-    run = Run(folder, {}, {})
-    assert run.dump(0) is None
-    write_dumps(folder)
-    codes, labels = run.dump(10_000) or ((), ())
-    assert (np.shape(codes), np.shape(labels)) == ((1000, 3), (1000,))

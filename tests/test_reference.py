@@ -6,7 +6,8 @@ from conftest import REPOSITORY
 from test_claims import write_dumps, write_events, write_run
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import claims, summaries
+from unsupervised_learning import claims, experiments, summaries
+from unsupervised_learning.experiments import Runs
 
 REFERENCE = "unsupervised_learning/reference.py"
 KEPT = REPOSITORY / "logs" / "reference"
@@ -21,13 +22,13 @@ def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
     write_events(folder, scalars, {"W_fc1": {step: [1.0, 2.0] for step in range(0, 20_001, 1000)}})
     run = run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept")
     assert run.status == 0, run.err
-    [copy], [original] = (claims.find_runs(tmp_path / name)[0]["autoencoder"] for name in ("kept", "logs"))
+    [copy], [original] = (experiments.find_runs(tmp_path / name)["autoencoder"] for name in ("kept", "logs"))
     assert copy.results == original.results
     assert copy.config["settings"] == original.config["settings"]
     assert str(tmp_path) not in (copy.path / "config.json").read_text()  # whose machine it was is nobody's business
     for claim in claims.CLAIMS:
         if claim.experiments == ("autoencoder",):
-            assert claim.find({"autoencoder": [copy]}) == claim.find({"autoencoder": [original]})
+            assert claim.find(Runs({"autoencoder": [copy]})) == claim.find(Runs({"autoencoder": [original]}))
     assert len(summaries.scalars_logged(copy.path, "Loss")) == 201
     assert list(summaries.logged(copy.path, "W_fc1")) == [0, 4000, 8000, 12_000, 16_000, 20_000]
     assert tf.io.decode_png((copy.path / "figures" / "samples.png").read_bytes()).shape == (50, 60, 3)
@@ -73,9 +74,9 @@ def test_what_is_no_reference_run(tmp_path, run_script):
 
 
 def test_the_reference_runs_are_all_there_with_todays_defaults():
-    runs, left_out = claims.find_runs(KEPT)
-    assert left_out == {}  # their settings are the scripts' defaults but for what the experiment says
+    runs = experiments.find_runs(KEPT)
+    assert runs.left_out == {}  # their settings are the scripts' defaults but for what the experiment says
     assert {name: [run.seed for run in of] for name, of in runs.items()} == {
-        name: list(range(experiment.seeds)) for name, experiment in claims.EXPERIMENTS.items()
+        name: list(range(experiment.seeds)) for name, experiment in experiments.EXPERIMENTS.items()
     }
     assert sum(path.stat().st_size for path in KEPT.rglob("*") if path.is_file()) < 15 * 2**20

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from unsupervised_learning import claims, command_line, curves, data, original, outputs, page, plots, summaries
-from unsupervised_learning.claims import Run, Runs
+from unsupervised_learning import claims, command_line, curves, data, experiments, original, outputs, page, plots, summaries
 from unsupervised_learning.command_line import RunError
+from unsupervised_learning.experiments import Run, Runs
 from unsupervised_learning.page import Exhibit, Pane
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -241,12 +241,9 @@ def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
     rows = []
     for claim in claims.CLAIMS:
         finding = claim.find(runs)
-        commands = "; ".join(claims.EXPERIMENTS[name].command(name) for name in claim.experiments)
-        if (seeds := max(claims.EXPERIMENTS[name].seeds for name in claim.experiments)) > 1:
-            commands += f"; and with the seeds to {seeds - 1}"
         said = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
         measured = f"{claim.how}; reproduced if {claim.expected}"
-        rows.append((claim.text, claim.original, finding.ours, said, measured, commands))
+        rows.append((claim.text, claim.original, finding.ours, said, measured, claim.command))
     return rows
 
 
@@ -265,7 +262,7 @@ def verdicts(rows: list[tuple[str, ...]]) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in (claims.REPRODUCED, claims.DIFFERS, claims.CANNOT))
 
 
-def markdown(rows: list[tuple[str, ...]], runs: Runs, left_out: dict[str, str]) -> str:
+def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
     """The tables as Markdown."""
     parts = [
         f"# {TITLE}",
@@ -274,8 +271,8 @@ def markdown(rows: list[tuple[str, ...]], runs: Runs, left_out: dict[str, str]) 
         "## Runs",
         page.markdown_table(RUNS_HEAD, run_rows(runs)),
     ]
-    if left_out:
-        parts += ["Left out:", "\n".join(f"- `{name}`: {why}" for name, why in left_out.items())]
+    if runs.left_out:
+        parts += ["Left out:", "\n".join(f"- `{name}`: {why}" for name, why in runs.left_out.items())]
     return "\n\n".join(parts) + "\n"
 
 
@@ -285,9 +282,9 @@ RULE = (
 )
 
 
-def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs, left_out: dict[str, str]) -> str:
+def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs) -> str:
     """The report's HTML."""
-    without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in left_out.items())
+    without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in runs.left_out.items())
     return "".join(
         [
             "<p>Sarath Shekkizhar's post of 2016 and its code in TensorFlow 0.x, beside the same experiments in Keras 3. ",
@@ -318,17 +315,17 @@ def main() -> int:
     if FLAGS.data_dir:
         data.existing_folder(FLAGS.data_dir, "data_dir")
     originals = Originals(Path(FLAGS.original_logs).expanduser() if FLAGS.original_logs else None)
-    runs, left_out = claims.find_runs(logs_dir)
+    runs = experiments.find_runs(logs_dir)
     rows = claim_rows(runs)
     shown = list(exhibits(runs, originals, FLAGS.data_dir))
     (out / "figures").mkdir(parents=True, exist_ok=True)
     for exhibit in shown:
         if png := page.composite(exhibit):
             outputs.write_atomically(out / "figures" / f"{exhibit.name}.png", png)
-    outputs.write_atomically(out / "report.md", markdown(rows, runs, left_out))
-    outputs.write_atomically(out / "index.html", page.document(TITLE, body(rows, shown, runs, left_out)))
-    print(f"{sum(map(len, runs.values()))} runs, {len(left_out)} left out; of {len(rows)} claims {verdicts(rows)}")
-    for name, why in left_out.items():
+    outputs.write_atomically(out / "report.md", markdown(rows, runs))
+    outputs.write_atomically(out / "index.html", page.document(TITLE, body(rows, shown, runs)))
+    print(f"{sum(map(len, runs.values()))} runs, {len(runs.left_out)} left out; of {len(rows)} claims {verdicts(rows)}")
+    for name, why in runs.left_out.items():
         print(f"left out: {name}: {why}")
     print(f"The report is {out / 'index.html'}")
     return 0

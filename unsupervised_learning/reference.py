@@ -18,9 +18,9 @@ from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from unsupervised_learning import claims, command_line, original, outputs, summaries
-from unsupervised_learning.claims import Run
+from unsupervised_learning import claims, command_line, experiments, original, outputs, summaries
 from unsupervised_learning.command_line import RunError
+from unsupervised_learning.experiments import Run
 
 FLAGS = flags.FLAGS
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation", "KL_Divergence"}  # by `compare`, over all of training
@@ -33,11 +33,11 @@ def keep(run: Run, target: Path) -> None:
     """Write the small copy of a run to a folder that is not there, or holds an earlier copy."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    experiment = claims.experiment_of(run)
+    experiment = experiments.experiment_of(run)
     whole = run.seed == 0 and experiment in WHOLE
     # The folders of the machine that it ran on say nothing to others.
     described = {**run.config["data"], "source": "idx files in DIR"}
-    command = claims.EXPERIMENTS[experiment].command(experiment, run.seed)
+    command = experiments.EXPERIMENTS[experiment].command(experiment, run.seed)
     outputs.write_json(target / "config.json", {**run.config, "data": described, "command": command})
     outputs.write_json(target / "results.json", run.results)
     keep_events(run, target / EVENTS, whole)
@@ -100,8 +100,8 @@ def main(folders: list[str]) -> int:
     runs, names = [], []
     for folder in folders:
         try:
-            runs.append(claims.read_run(Path(folder).expanduser()))
-            names.append(f"{claims.experiment_of(runs[-1])}_seed{runs[-1].seed}")
+            runs.append(experiments.read_run(Path(folder).expanduser()))
+            names.append(f"{experiments.experiment_of(runs[-1])}_seed{runs[-1].seed}")
         except RunError as error:
             raise RunError(f"{folder}: {error}") from None
     if len(set(names)) < len(names):

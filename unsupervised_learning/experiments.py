@@ -1,0 +1,190 @@
+"""The runs that the claims ask for: what each is made with, by which command, and which there are below a folder."""
+
+import dataclasses
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unsupervised_learning import original, run_directory
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.command_line import RunError
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+MODELS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder, DCGAN)}
+TRAINING = {  # 2016's, and the scripts' defaults
+    "AutoEncoder": {"batch_size": 256, "learning_rate": 1e-3},
+    "VariationalAutoEncoder": {"batch_size": 256, "learning_rate": 1e-3},
+    "DCGAN": {"batch_size": 64, "learning_rate": 2e-4, "beta1": 0.5},
+}
+ITERATIONS = {"AutoEncoder": 20_001, "VariationalAutoEncoder": 100_001, "DCGAN": 15_001}  # the scripts' defaults
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run of ours: its folder, config.json and results.json."""
+
+    path: Path
+    config: dict[str, Any]
+    results: dict[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """Of the weights, batches and noise."""
+        return self.config["settings"]["seed"]
+
+    def file(self, name: str) -> Path:
+        """A file of the run; the compressed one if that is what there is."""
+        packed = self.path / f"{name}.gz"
+        return packed if packed.exists() else self.path / name
+
+    def dump(self, iteration: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """An autoencoder's codes and labels of the test set before that iteration; None if the file is not there."""
+        path = self.file(f"checkpoint{iteration}.txt")
+        return original.read_dump(path) if path.exists() else None
+
+
+class Experiment(NamedTuple):
+    """A kind of run: a script's defaults, but for some settings.
+
+    Attributes:
+        script: that makes it.
+        model: its class's name.
+        iterations: as many, not more.
+        seeds: how many runs the claims ask for.
+        settings: that differ from the defaults, beside the seed.
+    """
+
+    script: str
+    model: str
+    iterations: int
+    seeds: int
+    settings: dict[str, Any]
+
+    def command(self, name: str, seed: int = 0) -> str:
+        """What to type for one of its runs; DIR is the folder with MNIST's four files."""
+        flags = [f"--{key}={str(value).lower()}" if value is not True else f"--{key}" for key, value in self.settings.items()]
+        if self.iterations != ITERATIONS[self.model]:
+            flags.append(f"--max_iterations={self.iterations}")
+        return " ".join(
+            ["python", self.script, "--data_dir=DIR", f"--seed={seed}", *flags, f"--logs_dir=logs/{name}_seed{seed}"]
+        )
+
+    def defaults(self) -> dict[str, Any]:
+        """The settings that config.json has of such a run, but for the seed."""
+        own = run_directory.default_settings(MODELS[self.model])
+        expected = {**own, **TRAINING[self.model], **self.settings}
+        expected.pop("seed")
+        return expected
+
+    def difference(self, config: dict[str, Any]) -> str:
+        """What keeps a run from being one of these; empty if nothing does."""
+        if config["model"] != self.model:
+            return f"a run of {config['model']}"
+        expected = self.defaults()
+        settings = {**run_directory.default_settings(MODELS[self.model]), **config["settings"]}
+        settings.pop("seed")
+        names = [name for name in {**expected, **settings} if settings.get(name) != expected.get(name)]
+        return ", ".join(f"{name}={settings.get(name)}" for name in names)
+
+
+EXPERIMENTS = {
+    "autoencoder": Experiment("train_ae.py", "AutoEncoder", 20_001, 3, {}),
+    "autoencoder_run2": Experiment(
+        "train_ae.py", "AutoEncoder", 20_001, 1, {"regularization": 0.01, "init_stddev": 0.1, "init_bias": 0.1}
+    ),
+    "autoencoder_linear": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"activation": "linear"}),
+    "autoencoder_wide": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"z_dim": 32}),
+    "autoencoder_sparse": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"z_dim": 32, "sparsity": 0.001}),
+    "vae_first": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 3, {"relu_heads": True}),
+    "vae_first_bias": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 1, {"relu_heads": True, "init_bias": 0.1}),
+    "vae_fixed": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 3, {}),
+    "vae_kl_weight_0.1": Experiment("train_vae.py", "VariationalAutoEncoder", 20_001, 1, {"kl_weight": 0.1}),
+    "vae_kl_weight_10": Experiment("train_vae.py", "VariationalAutoEncoder", 20_001, 1, {"kl_weight": 10.0}),
+    "gan": Experiment("train_gan.py", "DCGAN", 15_001, 1, {}),
+}
+
+
+class Runs(dict[str, list[Run]]):
+    """What there is to judge the claims by: the finished runs of each experiment, in order of the seeds.
+
+    Attributes:
+        left_out: why other runs are not among them, by path.
+        speed: what `benchmarks.training` measured, its speed.json; None where there is none.
+    """
+
+    def __init__(self, found: dict[str, list[Run]], left_out: dict[str, str] | None = None, speed: dict | None = None):
+        super().__init__(found)
+        self.left_out, self.speed = left_out or {}, speed
+
+
+def find_runs(logs_dir: Path) -> Runs:
+    """The runs below a folder that the claims ask for."""
+    found: dict[str, dict[int, Run]] = defaultdict(dict)
+    left_out = {}
+    for path in below(logs_dir, "config.json"):
+        folder, name = path.parent, str(path.parent.relative_to(logs_dir))
+        try:
+            run = read_run(folder)
+            experiment = experiment_of(run)
+        except RunError as error:
+            left_out[name] = str(error)
+            continue
+        before = found[experiment].setdefault(run.seed, run)
+        if before is not run:
+            left_out[name] = f"{experiment}, seed {run.seed}, is taken from {before.path.relative_to(logs_dir)}"
+    speed = None
+    for path in below(logs_dir, "speed.json"):
+        try:
+            speed = speed or json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            left_out[str(path.relative_to(logs_dir))] = f"not a benchmark's ({type(error).__name__}: {error})"
+    return Runs({name: [found[name][seed] for seed in sorted(found[name])] for name in EXPERIMENTS}, left_out, speed)
+
+
+def below(logs_dir: Path, name: str) -> list[Path]:
+    """The files of that name; the user's own first, then the small copies."""
+    return sorted(logs_dir.rglob(name), key=lambda path: ("reference" in path.parts, path))
+
+
+def read_run(folder: Path) -> Run:
+    """Read what a run says of itself.
+
+    Raises:
+        RunError: if it is not finished, or not on MNIST, or its files are damaged.
+    """
+    config = run_directory.recorded(folder)
+    path = folder / "results.json"
+    if not path.exists():
+        raise RunError("not finished: no results.json")
+    try:
+        results = dict(json.loads(path.read_text()))
+        results = {**results, "iterations": int(results["iterations"]), "training_seconds": float(results["training_seconds"])}
+        comparable = bool(results["comparable_with_2016"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"results.json is not a run's ({type(error).__name__}: {error})") from None
+    if not isinstance(config["settings"].get("seed"), int):
+        raise RunError(f"config.json has no whole number for a seed: {config['settings'].get('seed')}")
+    if not comparable:
+        raise RunError(f"on {config['data']['name']}, which is not MNIST, or not all of it")
+    return Run(folder, config, results)
+
+
+def experiment_of(run: Run) -> str:
+    """The name of the experiment that a run belongs to.
+
+    Raises:
+        RunError: if no claim asks for such a run.
+    """
+    differences = {name: experiment.difference(run.config) for name, experiment in EXPERIMENTS.items()}
+    for name, difference in differences.items():
+        if not difference:
+            if run.results["iterations"] != EXPERIMENTS[name].iterations:
+                wanted = f"{EXPERIMENTS[name].iterations:,}"
+                raise RunError(f"{name}: {run.results['iterations']:,} iterations, where the claims ask for {wanted}")
+            return name
+    said = min((d for d in differences.values() if not d.startswith("a run of")), key=len, default="another model")
+    raise RunError(f"no claim asks for these settings: {said}")
