@@ -1,4 +1,4 @@
-"""The DCGAN of `unsupervised_learning.gan` as one writes it in eager PyTorch; the other side of `gan_against_pytorch`.
+"""The DCGAN of `unsupervised_learning.gan` as one writes it in PyTorch.
 
 Same layers, shapes, numbers of weights, losses and updates. Convolutions are padded by (2, 2) here and by (1, 2) in
 TensorFlow, transposed ones cut off accordingly: other numbers at the rim, the same cost.
@@ -10,8 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-WIDTHS = {64: (512, 256, 128, 64), 28: (256, 128, 64)}  # channels at 4×4, then after each doubling
-Z_DIM = 100
+from benchmarks.shapes import WIDTHS, Z_DIM
 
 
 class Generator(nn.Module):
@@ -63,36 +62,30 @@ def cross_entropy(logit, label: float):
     return functional.binary_cross_entropy_with_logits(logit, torch.full_like(logit, label))
 
 
-class Training:
-    """The networks, their optimizers, and the images, a uint8 array [n, side, side, channels].
+class DCGAN:
+    """The networks, their optimizers, and the images, a uint8 tensor [n, side, side, channels].
 
-    `tuned` leaves out what our implementation leaves out and the idiom does not (a generator's forward pass, one for the real
-    images' features, the gradients of the discriminator's weights in the generator's updates), and puts channels last.
+    The variant `tuned` leaves out what our implementation leaves out and the idiom does not (a generator's forward pass, one
+    for the real images' features, the gradients of the discriminator's weights in the generator's updates), and puts channels
+    last. `compiled` has torch.compile compile both networks.
     """
 
-    def __init__(self, images, tuned: bool, threads: int):
-        torch.set_num_threads(threads)
-        torch.manual_seed(0)
+    def __init__(self, images, variant: str):
         side, channels = images.shape[2:]
-        layout = torch.channels_last if tuned else torch.contiguous_format
-        self.images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
-        self.tuned, self.pixels = tuned, side**2
+        self.tuned, self.pixels = variant == "tuned", side**2
+        layout = torch.channels_last if self.tuned else torch.contiguous_format
+        self.images = images.permute(0, 3, 1, 2).contiguous(memory_format=layout)
         networks = [kind(side, channels).apply(start).to(memory_format=layout) for kind in (Generator, Discriminator)]
-        self.generator, self.discriminator = networks
         self.of_generator, self.of_discriminator = (
             torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999), eps=1e-8) for network in networks
         )
-        self.parameters = [sum(weights.numel() for weights in network.parameters()) for network in networks]
+        self.parameters = sum(weights.numel() for network in networks for weights in network.parameters())
+        self.generator, self.discriminator = map(torch.compile, networks) if variant == "compiled" else networks
 
-    def iterate(self, count: int, batch_size: int) -> float:
-        """Do `count` iterations; returns the generator's newest loss."""
-        for _ in range(count):
-            images = self.images[torch.randint(len(self.images), (batch_size,))].float() / 127.5 - 1
-            loss = self.update(images, torch.rand(batch_size, Z_DIM) * 2 - 1)
-        return loss
-
-    def update(self, real, z) -> float:
+    def update(self, batch_size: int) -> float:
         """One iteration: the discriminator's update, then two of the generator's, all with the same z."""
+        real = self.images[torch.randint(len(self.images), (batch_size,))].float() / 127.5 - 1
+        z = torch.rand(batch_size, Z_DIM) * 2 - 1
         fake = self.generator(z)
         self.of_discriminator.zero_grad()
         loss = cross_entropy(self.discriminator(real)[0], 1.0) + cross_entropy(self.discriminator(fake.detach())[0], 0.0)

@@ -24,6 +24,7 @@ class AutoEncoder(keras.Model):
             autoencoder is a sparse one, which the post names and does not try.
         init_stddev, init_bias: of the weights' start, and the biases'; see `layers.start_values`.
         seed: of the weights' start.
+        width: units of each hidden layer; 50 is 2016's.
 
     Raises:
         ValueError: for an unknown activation.
@@ -38,17 +39,18 @@ class AutoEncoder(keras.Model):
         init_stddev: float = 0.02,
         init_bias: float = 0.0,
         seed: int = 0,
+        width: int = 50,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.z_dim, self.activation, self.regularization, self.sparsity = z_dim, activation, regularization, sparsity
-        self.init_stddev, self.init_bias, self.seed = init_stddev, init_bias, seed
+        self.init_stddev, self.init_bias, self.seed, self.width = init_stddev, init_bias, seed, width
         function, start = layers.activation_named(activation), layers.start_values(seed, init_stddev, init_bias)
         self.encoder = keras.Sequential(
             [
                 keras.Input((PIXELS,)),
-                layers.dense(50, function, start, name="fc1"),
-                layers.dense(50, function, start, name="fc2"),
+                layers.dense(width, function, start, name="fc1"),
+                layers.dense(width, function, start, name="fc2"),
                 layers.dense(z_dim, function, start, name="fc3"),  # the code, in (-1, 1) with tanh
             ],
             name="encoder",
@@ -56,8 +58,8 @@ class AutoEncoder(keras.Model):
         self.decoder = keras.Sequential(
             [
                 keras.Input((z_dim,)),
-                layers.dense(50, function, start, name="fc4"),
-                layers.dense(50, function, start, name="fc5"),
+                layers.dense(width, function, start, name="fc4"),
+                layers.dense(width, function, start, name="fc5"),
                 layers.dense(PIXELS, None, start, name="fc6"),
             ],
             name="decoder",
@@ -139,5 +141,5 @@ class AutoEncoder(keras.Model):
 
     def get_config(self):
         """The arguments that make this model again."""
-        names = ("z_dim", "activation", "regularization", "sparsity", "init_stddev", "init_bias", "seed")
+        names = ("z_dim", "activation", "regularization", "sparsity", "init_stddev", "init_bias", "seed", "width")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -32,6 +32,7 @@ class VariationalAutoEncoder(keras.Model):
         regularization: weight of the L2 term over all weights and biases.
         init_stddev, init_bias: of the weights' start, and the biases'; see `layers.start_values`.
         seed: of the weights' start and of the noise.
+        width: units of each hidden layer; 50 is 2016's.
 
     Raises:
         ValueError: for an unknown activation.
@@ -47,18 +48,19 @@ class VariationalAutoEncoder(keras.Model):
         init_stddev: float = 0.02,
         init_bias: float = 0.0,
         seed: int = 0,
+        width: int = 50,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.z_dim, self.activation, self.relu_heads = z_dim, activation, relu_heads
         self.kl_weight, self.regularization = kl_weight, regularization
-        self.init_stddev, self.init_bias, self.seed = init_stddev, init_bias, seed
+        self.init_stddev, self.init_bias, self.seed, self.width = init_stddev, init_bias, seed, width
         function, start = layers.activation_named(activation), layers.start_values(seed, init_stddev, init_bias)
         head = tf.nn.relu if relu_heads else None
 
         images = keras.Input((PIXELS,))
-        hidden = layers.dense(50, function, start, name="hfc_1")(images)
-        hidden = layers.dense(50, function, start, name="hfc_2")(hidden)
+        hidden = layers.dense(width, function, start, name="hfc_1")(images)
+        hidden = layers.dense(width, function, start, name="hfc_2")(hidden)
         mu = layers.dense(z_dim, head, start, name="mu")(hidden)
         log_var = layers.dense(z_dim, head, start, name="log_var")(hidden)
         self.encoder = keras.Model(images, [mu, log_var], name="encoder")
@@ -66,8 +68,8 @@ class VariationalAutoEncoder(keras.Model):
         self.decoder = keras.Sequential(
             [
                 keras.Input((z_dim,)),
-                layers.dense(50, function, start, name="hdfc_1"),
-                layers.dense(50, function, start, name="hdfc_2"),
+                layers.dense(width, function, start, name="hdfc_1"),
+                layers.dense(width, function, start, name="hdfc_2"),
                 layers.dense(PIXELS, None, start, name="logits"),
             ],
             name="decoder",
@@ -162,5 +164,15 @@ class VariationalAutoEncoder(keras.Model):
 
     def get_config(self):
         """The arguments that make this model again."""
-        names = ("z_dim", "activation", "relu_heads", "kl_weight", "regularization", "init_stddev", "init_bias", "seed")
+        names = (
+            "z_dim",
+            "activation",
+            "relu_heads",
+            "kl_weight",
+            "regularization",
+            "init_stddev",
+            "init_bias",
+            "seed",
+            "width",
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

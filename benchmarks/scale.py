@@ -1,0 +1,152 @@
+"""How the VAE's cost grows with batch, code, width and data, and whether memory stays flat. See README.md beside this file."""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.shapes import REPOSITORY, random_bytes, write_data
+from benchmarks.training import rate, setting
+from unsupervised_learning import data, layers, training
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+STANDARD = {"batch_size": 256, "z_dim": 3, "width": 50, "images": 55_000}
+GROWING: dict[str, tuple[int, ...]] = {
+    "batch_size": (64, 128, 256, 512, 1024, 2048, 4096, 8192),
+    "z_dim": (2, 3, 8, 32, 128),
+    "width": (25, 50, 100, 200, 400, 800),
+    "images": (5_000, 55_000, 200_000, 500_000),
+}
+LABELS = {"batch_size": "images in a batch", "z_dim": "latent dimensions", "width": "units in a layer", "images": "images"}
+SECONDS, ROUNDS = 2.0, 3  # of a round; rounds
+LONG = 100_000  # iterations of the long run
+Growth = dict[str, dict[int, list[float]]]  # what grows → how large → seconds an iteration in each round
+
+
+def rounds(share: float, batch_size: int, z_dim: int, width: int, images: int) -> list[float]:
+    """Seconds an iteration in each round of training the VAE without callbacks."""
+    model = VariationalAutoEncoder(z_dim, width=width)
+    model.compile(optimizer=layers.adam())
+    model.optimizer.build(model.trainable_variables)
+    length = max(1, 500 * 256 * 50 // max(256 * 50, batch_size * width))  # of a call: less where an iteration takes longer
+    uncalled: Any = dict.fromkeys(("record", "extras", "write_outputs"))
+    experiment = training.Experiment("VAE", data.as_vectors, record_every=length, **uncalled)
+    pixels = random_bytes((images, 28, 28))
+    loop, order = training.IterationLoop(model, pixels, experiment), data.BatchOrder(images, batch_size, seed=0)
+    loop.make_train_function()
+    batches = iter(training.pipeline(pixels, order, experiment, 0, 10**6))
+
+    def call() -> float:
+        began = time.perf_counter()
+        loop.train_function(batches)
+        return (time.perf_counter() - began) / length
+
+    call()  # compiles
+    count = max(1, round(SECONDS * share / (call() * length)))
+    return [statistics.mean(call() for _ in range(count)) for _ in range(ROUNDS)]
+
+
+def grown(share: float, largest: float) -> Growth:
+    """The rounds for each size, up to that share of the largest; the standard one is measured once."""
+    standard, found = rounds(share, **STANDARD), {}
+    for name, sizes in GROWING.items():
+        found[name] = {}
+        for size in sizes:
+            if size > largest * sizes[-1] and size != STANDARD[name]:
+                continue
+            print(f"\r{f'{LABELS[name]}: {size:,}':60}", end="", file=sys.stderr, flush=True)
+            found[name][size] = standard if size == STANDARD[name] else rounds(share, **{**STANDARD, name: size})
+    return found
+
+
+def memory(iterations: int) -> list[tuple[float, float]]:
+    """Resident memory of train_vae.py in training, as (share of the run's time, MiB); empty where there is no /proc."""
+    seen = []
+    with tempfile.TemporaryDirectory() as folder:
+        write_data(Path(folder), pictures=False)
+        flags = [
+            f"--data_dir={folder}/idx",
+            "--dataset=fashion_mnist",
+            f"--logs_dir={folder}/run",
+            f"--max_iterations={iterations}",
+        ]
+        command = [sys.executable, str(REPOSITORY / "train_vae.py"), *flags]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        statistics_file = Path(f"/proc/{process.pid}/statm")
+        while process.poll() is None and not (Path(folder) / "run" / f"model.ckpt-{iterations}.index").exists():
+            if statistics_file.exists() and (pages := statistics_file.read_text().split()):
+                seen.append(int(pages[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20)
+            print(f"\r{f'memory of {iterations:,} iterations: {seen[-1] if seen else 0:,.0f} MiB':60}", end="", file=sys.stderr)
+            time.sleep(0.5)
+        process.wait()
+        if process.returncode:
+            raise ChildProcessError("train_vae.py failed; what it said is above")
+    return [(number / len(seen), size) for number, size in enumerate(seen)]
+
+
+def figure(found: Growth, sizes: list[tuple[float, float]], iterations: int) -> Figure:
+    """Milliseconds an iteration against each size, on logarithmic axes, and memory through a run."""
+    whole = Figure(figsize=(13, 7.5), layout="constrained")
+    panes = list(whole.subplots(2, 3).flat)
+    for axes, (name, times) in zip(panes, found.items(), strict=False):
+        milliseconds = {size: 1e3 * statistics.median(seconds) for size, seconds in times.items()}
+        axes.plot(list(milliseconds), list(milliseconds.values()), "o-", color="C0")
+        axes.axvline(STANDARD[name], color="0.6", linewidth=1, linestyle=":")
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel(LABELS[name])
+        axes.set_ylabel("ms an iteration")
+        axes.grid(alpha=0.3)
+    for axes in panes[len(found) + bool(sizes) :]:
+        axes.remove()
+    if sizes:
+        axes = panes[len(found)]
+        axes.plot(*zip(*sizes, strict=True), color="C1")
+        axes.set_ylim(0)
+        axes.set_xlabel(f"share of the time of a run of {iterations:,} iterations")
+        axes.set_ylabel("resident memory, MiB")
+        axes.grid(alpha=0.3)
+    whole.suptitle("VAE: how cost grows (dotted: as trained)")
+    return whole
+
+
+def main() -> int:
+    """Measure, write scale.json and scale.png."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the usual time and iterations: 0.1 for a quick look")
+    parser.add_argument("--out", type=Path, default=Path("logs/speed"), help="folder for scale.json and scale.png")
+    parser.add_argument("--largest", type=float, default=1.0, help="share of the largest sizes beyond which none is tried")
+    options = parser.parse_args()
+    if not (options.share > 0 and options.largest > 0):
+        parser.error(f"--share and --largest must be above 0. Received: {options.share}, {options.largest}")
+    where, iterations = {**setting(), "share": options.share}, max(1, round(LONG * options.share))
+    found, sizes = grown(options.share, options.largest), memory(iterations)
+    print(f"\r{'':60}", file=sys.stderr)
+    options.out.mkdir(parents=True, exist_ok=True)
+    record = {"setting": where, "seconds_per_iteration": found, "memory": sizes}
+    (options.out / "scale.json").write_text(json.dumps(record, indent=2) + "\n")
+    figure(found, sizes, iterations).savefig(options.out / "scale.png", dpi=110)
+    for name, times in found.items():
+        rates = ", ".join(f"{size:,}: {rate(1 / statistics.median(seconds))}" for size, seconds in times.items())
+        print(f"iterations/s by {LABELS[name]}: {rates}")
+    half = [size for share, size in sizes if share >= 0.5]
+    if half:
+        print(f"memory in the second half of the run: {min(half):,.0f} to {max(half):,.0f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ChildProcessError as error:
+        sys.exit(f"\n{error}")

@@ -1,0 +1,273 @@
+"""Times training: ours, as a user runs it, against the same networks in other libraries. See README.md beside this file."""
+
+import argparse
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from importlib import metadata
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.shapes import BATCH_SIZE, PARAMETERS, write_data
+
+# The contestants' libraries are imported in their own processes only: Linux counts the memory of a process that starts another
+# into the other's peak, so that this one has to stay small.
+
+
+class Contestant(NamedTuple):
+    """A module of this folder with a function `train(model, variant, turns, folder)`, what it needs, and what it can do."""
+
+    module: str
+    variant: str = ""
+    needs: tuple[str, ...] = ()
+    compiler: bool = False
+    models: tuple[str, ...] = tuple(BATCH_SIZE)
+    length: int = 1  # of its round, in those of the others
+
+
+CONTESTANTS = {
+    "ours": Contestant("ours", length=5),
+    "ours, no callbacks": Contestant("ours", "bare", length=5),
+    "Keras fit, tf.data": Contestant("keras_fit", "tf.data"),
+    "Keras fit, arrays": Contestant("keras_fit", "arrays"),
+    "JAX scan": Contestant("jax_scan", needs=("jax", "optax")),
+    "PyTorch": Contestant("pytorch", "eager", ("torch",)),
+    "torch.compile": Contestant("pytorch", "compiled", ("torch",), compiler=True),
+    "PyTorch, tuned": Contestant("pytorch", "tuned", ("torch",), models=("gan28", "gan64")),
+    "matrix products": Contestant("matrix_products"),
+}
+# Each group's contestants take turns, all of a round before the next; memory does not hold all groups at once.
+GROUPS = (("autoencoder", "vae"), ("gan28",), ("gan64",))
+ITERATIONS = {"autoencoder": 1_000, "vae": 1_000, "gan28": 20, "gan64": 4}  # of a contestant's round
+
+
+# In a contestant's process
+
+
+class Turns:
+    """A contestant's side: it says how many numbers it trains and what it has done, and waits where its turn ends."""
+
+    parameters: int | None = None  # for the contestant to set, before its first iteration
+
+    def __init__(self, connection: Connection, iterations: int, spawned: float):
+        self.connection, self.iterations, self.count = connection, iterations, 0
+        self.spawned, self.start_seconds = spawned, 0.0
+        self.began = time.perf_counter()
+
+    def done(self, count: int) -> None:
+        """So many more iterations are done, their results at hand."""
+        self.start_seconds = self.start_seconds or time.time() - self.spawned
+        self.count += count
+        if self.count < self.iterations:
+            return
+        seconds = (time.perf_counter() - self.began) / self.count
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        measured = {"seconds": seconds, "start_seconds": self.start_seconds, "peak_bytes": peak}
+        self.connection.send({**measured, "parameters": self.parameters})
+        self.connection.recv()
+        self.count, self.began = 0, time.perf_counter()
+
+
+def take_part(name: str, model: str, folder: str, iterations: int, connection: Connection, spawned: float) -> None:
+    """A contestant's process, until it is killed."""
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{folder}/inductor-{model}"  # empty at first: compiling counts
+    contestant = CONTESTANTS[name]
+    turns = Turns(connection, iterations, spawned)
+    importlib.import_module(f"benchmarks.{contestant.module}").train(model, contestant.variant, turns, Path(folder))
+
+
+# In the first process
+
+
+@dataclasses.dataclass
+class Contest:
+    """A contestant at work on a model, and what has been measured of it."""
+
+    name: str
+    model: str
+    process: SpawnProcess
+    connection: Connection
+    start_seconds: float = 0.0
+    peak_bytes: int = 0
+    seconds: list[float] = dataclasses.field(default_factory=list)
+
+    def measure(self, first: bool) -> None:
+        """Wait for the end of its turn.
+
+        Raises:
+            ChildProcessError: if it fails, or trains something else than the others.
+        """
+        try:
+            measured = self.connection.recv()
+        except (EOFError, ConnectionError):
+            raise ChildProcessError("it failed; what it said is above") from None
+        if measured["parameters"] != PARAMETERS[self.model] and self.name != "matrix products":
+            raise ChildProcessError(f"it trains {measured['parameters']} numbers, not {PARAMETERS[self.model]}")
+        self.start_seconds, self.peak_bytes = measured["start_seconds"], measured["peak_bytes"]
+        if not first:
+            self.seconds.append(measured["seconds"])
+
+
+def start(name: str, model: str, share: float, folder: str) -> Contest:
+    """Start a contestant's process."""
+    spawn = get_context("spawn")
+    iterations = max(1, round(ITERATIONS[model] * CONTESTANTS[name].length * share))
+    connection, theirs = spawn.Pipe()
+    process = spawn.Process(target=take_part, args=(name, model, folder, iterations, theirs, time.time()), daemon=True)
+    process.start()
+    theirs.close()
+    return Contest(name, model, process, connection)
+
+
+def compete(pairs: list[tuple[str, str]], rounds: int, share: float, folder: str, left_out: dict[str, str]) -> list[Contest]:
+    """All rounds of a group of (model, contestant), in turn; those that fail are left out from there on, and named."""
+    contests: dict[tuple[str, str], Contest] = {}
+    try:
+        for number in range(rounds + 1):
+            for model, name in pairs:
+                said = f"{model}, {f'round {number} of {rounds}' if number else 'start'}, {name}"
+                print(f"\r{said:60}", end="", file=sys.stderr, flush=True)
+                if number == 0:
+                    contests[model, name] = start(name, model, share, folder)
+                elif (model, name) in contests:
+                    contests[model, name].connection.send(None)
+                else:
+                    continue
+                try:
+                    contests[model, name].measure(first=number == 0)
+                except ChildProcessError as error:
+                    contests.pop((model, name)).process.kill()
+                    left_out[f"{model}, {name}"] = str(error)
+                    print(f"\n{model}, {name}, is left out: {error}", file=sys.stderr)
+    finally:
+        for contest in contests.values():
+            contest.process.kill()
+        for contest in contests.values():
+            contest.process.join()
+    return list(contests.values())
+
+
+def missing(name: str) -> str:
+    """What a contestant lacks here, and how to get it; empty if nothing."""
+    contestant = CONTESTANTS[name]
+    if lacking := [module for module in contestant.needs if not importlib.util.find_spec(module)]:
+        return f"{', '.join(lacking)} not installed (pip install -r benchmarks/requirements.txt)"
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    return f"no C++ compiler {compiler}" if contestant.compiler and not shutil.which(compiler) else ""
+
+
+def table(contests: list[Contest]) -> str:
+    """The measurements in Markdown, a table for each model."""
+    parts = []
+    heads = ("", "iterations/s", "min–max", "time / ours", "start, s", "peak, MiB")
+    for model in dict.fromkeys(contest.model for contest in contests):
+        rows = [f"### {model}, batch {BATCH_SIZE[model]}\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        of_model = [contest for contest in contests if contest.model == model]
+        ours = next((contest.seconds for contest in of_model if contest.name == "ours"), None)
+        for contest in of_model:
+            ratios = [theirs / own for theirs, own in zip(contest.seconds, ours or contest.seconds, strict=True)]
+            rates = [1 / seconds for seconds in contest.seconds]
+            row = (
+                contest.name,
+                rate(statistics.median(rates)),
+                f"{rate(min(rates))}–{rate(max(rates))}",
+                f"{statistics.median(ratios):.2f}" if ours else "–",
+                f"{contest.start_seconds:.1f}",
+                f"{contest.peak_bytes / 2**20:,.0f}",
+            )
+            rows.append(f"| {' | '.join(row)} |")
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def rate(value: float) -> str:
+    """With three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def setting() -> dict[str, Any]:
+    """What a reader has to know of where it was measured."""
+    names = ("tensorflow", "keras", "numpy", "jax", "optax", "torch")
+    return {
+        "cores": os.cpu_count() or 1,
+        "load before": round(os.getloadavg()[0], 2),
+        "on": platform.platform(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in names if importlib.util.find_spec(name)},
+    }
+
+
+def record(contests: list[Contest], where: dict[str, Any], left_out: dict[str, str]) -> dict[str, Any]:
+    """Measurement → model → contestant, for speed.json."""
+    measured: dict[str, Any] = {"setting": where, "left_out": left_out}
+    for key, of in (
+        ("seconds_per_iteration", "seconds"),
+        ("start_seconds", "start_seconds"),
+        ("peak_bytes", "peak_bytes"),
+    ):
+        measured[key] = {
+            model: {contest.name: getattr(contest, of) for contest in contests if contest.model == model}
+            for model in dict.fromkeys(contest.model for contest in contests)
+        }
+    return measured
+
+
+def main() -> int:
+    """Run all rounds, write the measurements and the tables after each group, print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=list(BATCH_SIZE), default=list(BATCH_SIZE))
+    parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS))
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each, after one to start")
+    parser.add_argument("--share", type=float, default=1.0, help="of the usual length of a round: 0.1 for a quick look")
+    parser.add_argument("--out", type=Path, default=Path("logs/speed"), help="folder for speed.json and speed.md")
+    options = parser.parse_args()
+    if options.rounds < 1 or not options.share > 0:
+        parser.error(f"--rounds must be at least 1 and --share above 0. Received: {options.rounds}, {options.share}")
+    left_out = {name: lacking for name in options.contestants if (lacking := missing(name))}
+    for name, lacking in left_out.items():
+        print(f"{name} is left out: {lacking}", file=sys.stderr)
+    where = {**setting(), "rounds": options.rounds, "share": options.share}
+    contests: list[Contest] = []
+    with tempfile.TemporaryDirectory() as folder:
+        writer = get_context("spawn").Process(target=write_data, args=(Path(folder), "gan64" in options.models))
+        writer.start()
+        writer.join()
+        if writer.exitcode:
+            raise ChildProcessError(f"cannot write the images to {folder}")
+        for group in GROUPS:
+            pairs = [
+                (model, name)
+                for model in group
+                for name in options.contestants
+                if model in options.models and model in CONTESTANTS[name].models and name not in left_out
+            ]
+            contests += compete(pairs, options.rounds, options.share, folder, left_out)
+            text = f"{table(contests)}\n\n{', '.join(f'{what}: {value}' for what, value in where.items())}\n"
+            options.out.mkdir(parents=True, exist_ok=True)
+            content = json.dumps(record(contests, where, left_out), indent=2) + "\n"
+            (options.out / "speed.json").write_text(content)
+            (options.out / "speed.md").write_text(text)
+    print(f"\r{'':60}", file=sys.stderr)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ChildProcessError as error:
+        sys.exit(f"\n{error}")

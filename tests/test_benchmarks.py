@@ -1,0 +1,55 @@
+"""The benchmark: that it runs, with rounds too short to mean anything, and that the claims can read what it writes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import REPOSITORY
+
+from unsupervised_learning import claims, experiments
+
+
+def benchmark(*arguments):
+    command = [sys.executable, "-m", "benchmarks.training", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.mark.slow
+def test_a_short_race(tmp_path):
+    contestants = ("ours", "ours, no callbacks", "Keras fit, arrays", "matrix products")
+    run = benchmark(
+        *("--models", "autoencoder", "vae", "--contestants", *contestants),
+        *("--rounds", "2", "--share", "0.01", "--out", str(tmp_path / "speed")),
+    )
+    assert run.returncode == 0, run.stderr
+    speed = json.loads((tmp_path / "speed" / "speed.json").read_text())
+    for model in ("autoencoder", "vae"):
+        assert {name: len(times) for name, times in speed["seconds_per_iteration"][model].items()} == dict.fromkeys(
+            contestants, 2
+        )
+        assert all(0 < seconds < 300 for seconds in speed["start_seconds"][model].values())
+        assert all(10e6 < size < 20e9 for size in speed["peak_bytes"][model].values())
+        assert f"### {model}, batch 256" in run.stdout
+    [claim] = [claim for claim in claims.CLAIMS if claim.measurement]
+    assert claim.find(experiments.find_runs(tmp_path)).verdict == claims.CANNOT  # too short to mean anything
+    assert experiments.find_runs(tmp_path).left_out == {"speed/speed.json": "its rounds had 0.01 of their length"}
+    speed["setting"]["share"] = 1.0
+    (tmp_path / "speed" / "speed.json").write_text(json.dumps(speed))
+    assert claim.find(experiments.find_runs(tmp_path)).verdict in (claims.REPRODUCED, claims.DIFFERS)
+
+
+@pytest.mark.slow
+def test_growth(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.scale", "--share", "0.001", "--largest", "0.01", "--out", str(tmp_path)]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "iterations/s by images in a batch" in run.stdout
+    assert (tmp_path / "scale.png").stat().st_size > 10_000
+
+
+def test_what_cannot_be_run_is_said(tmp_path):
+    run = benchmark("--rounds", "0", "--out", str(tmp_path / "speed"))
+    assert run.returncode == 2
+    assert "--rounds must be at least 1" in run.stderr
+    assert not (tmp_path / "speed").exists()
