@@ -37,7 +37,7 @@ def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **re
     of = experiments.EXPERIMENTS[experiment]
     folder = logs_dir / f"{experiment}_seed{seed}"
     folder.mkdir(parents=True)
-    described = {"name": "mnist", "source": "idx files", "checksum": "0"}
+    described = {"name": of.dataset, "source": "files", "checksum": "0", "sizes": {"train": 3_670}}
     config = {"model": of.model, "settings": {**of.defaults(), "seed": seed, **(settings or {})}, "data": described}
     (folder / "config.json").write_text(json.dumps(config))
     found = {"iterations": iterations or of.iterations, "training_seconds": 100.0, "comparable_with_2016": True}
@@ -113,7 +113,7 @@ def test_claims_of_the_autoencoder(tmp_path):
     runs["autoencoder_sparse"][0].results["code_sparsity"] = None  # all codes zero
     assert finding("sparse", runs).verdict == CANNOT
     del runs["autoencoder_linear"][0].results["pca"]
-    assert finding("similar to PCA", runs) == ("–", CANNOT, "results.json or a dump is not what it should be (KeyError: 'pca')")
+    assert finding("similar to PCA", runs) == ("–", CANNOT, "a record is not what it should be (KeyError: 'pca')")
     runs["autoencoder_linear"][0].results.update({"pca": {"test_mse": 0.0516}, "pca_subspace_cosine": 0.5})
     assert finding("similar to PCA", runs).verdict == DIFFERS
     (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").write_text("1 x")
@@ -161,22 +161,33 @@ def test_claims_of_the_vae(tmp_path):
     assert "has no event files" in finding("log_var goes to zero", runs).why
 
 
+def write_speed(folder, vae, share=1.0):
+    """A benchmark's record: the autoencoder takes 2 s an iteration, the VAE as told without callbacks, 1 s more with them."""
+    folder.mkdir(exist_ok=True)
+    seconds = {
+        "autoencoder": {"ours": [2.0] * len(vae), "ours, no callbacks": [2.0] * len(vae)},
+        "vae": {"ours": [one + 1 for one in vae], "ours, no callbacks": vae},
+    }
+    (folder / "speed.json").write_text(json.dumps({"setting": {"share": share}, "seconds_per_iteration": seconds}))
+
+
 def test_the_vaes_speed_comes_from_the_benchmark(tmp_path):
     assert finding("faster", Runs({})).why == "no speed.json, which the benchmark writes"
-    for folder, vae in (("reference", [2.0, 4.0, 6.0]), ("own", [1.0, 1.4, 2.1])):
-        (tmp_path / folder).mkdir()
-        seconds = {"autoencoder": {"ours": [2.0, 2.0, 2.0]}, "vae": {"ours": vae}}
-        (tmp_path / folder / "speed.json").write_text(json.dumps({"seconds_per_iteration": seconds}))
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "speed.json").write_text("[1")
+    write_speed(tmp_path / "reference", [2.0, 4.0, 6.0])
+    write_speed(tmp_path / "own", [1.0, 1.4, 2.2])
+    write_speed(tmp_path / "a", [1.0], share=0.5)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "speed.json").write_text('{"setting": {"share": 1}, "seconds_per_iteration": {"vae": {}}}')
     runs = experiments.find_runs(tmp_path)
-    assert list(runs.left_out) == ["a/speed.json"]
+    assert runs.left_out.pop("a/speed.json") == "its rounds had 0.5 of their length"
+    assert "not a benchmark of the autoencoder and the VAE" in runs.left_out.pop("b/speed.json")
+    assert runs.left_out == {"reference/speed.json": "the speed is taken from another"}
     found = finding("faster", runs)
     assert found.verdict == REPRODUCED
-    assert found.ours == "0.70 of its time (0.50 to 1.05 in 3 rounds)"
+    assert found.ours == "0.70 of its time (0.50 to 1.10 in 3 rounds); 1.20 with summaries, checkpoints and dumps"
     (tmp_path / "own" / "speed.json").unlink()
     assert finding("faster", experiments.find_runs(tmp_path)).verdict == DIFFERS
-    (tmp_path / "reference" / "speed.json").write_text('{"seconds_per_iteration": {"vae": {}}}')
+    write_speed(tmp_path / "reference", [])
     assert finding("faster", experiments.find_runs(tmp_path)).verdict == CANNOT
 
 
@@ -198,3 +209,19 @@ def test_the_gans_course(tmp_path):
     found = finding("D's loss falls", runs)
     assert found.verdict == REPRODUCED
     assert found.ours == "D 1.25 in the first 5,000, 0.42 at the end; G 5.6, 8.7 (n = 1)"
+
+
+@pytest.mark.parametrize(
+    ("spike", "early", "late", "verdict"),
+    [(7.0, 1.5, 1.3, REPRODUCED), (7.0, 1.6, 0.9, DIFFERS), (2.0, 1.3, 1.3, DIFFERS)],
+)
+def test_the_gans_start(spike, early, late, verdict, tmp_path):
+    folder = write_run(tmp_path, "gan_flowers")
+    steps = range(0, 2001, 50)
+    course = {step: spike if step < 100 else early if step < 1000 else late for step in steps}
+    runs = experiments.find_runs(tmp_path)
+    assert finding("begin with a spike", runs) == ("–", CANNOT, "the run's event files are gone")
+    write_events(folder, {"Discriminator_loss": course, "Generator_loss": dict.fromkeys(steps, 5.5)})
+    found = finding("begin with a spike", runs)
+    assert found.verdict == verdict
+    assert found.ours == f"D up to {spike:.1f}, then {early:.2f} and {late:.2f}; G 5.5 and 5.5 (n = 1)"

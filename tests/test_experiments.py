@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import write_idx
 from test_claims import write_dumps, write_run
+from test_train_gan import write_pictures
 
 from unsupervised_learning import experiments
 from unsupervised_learning.experiments import Run
@@ -46,6 +47,21 @@ def test_runs_that_are_left_out_are_named_with_the_reason(tmp_path):
     assert not reasons
 
 
+def test_the_flowers_are_their_own_experiment(tmp_path):
+    folder = write_run(tmp_path, "gan_flowers", comparable_with_2016=False)
+    assert [run.path for run in experiments.find_runs(tmp_path)["gan_flowers"]] == [folder]
+    config = json.loads((folder / "config.json").read_text())
+    for change, why in (
+        ({"name": "celeb_a"}, "on celeb_a, which is not MNIST, or not all of it"),
+        ({"sizes": {"train": 70}}, "on 70 pictures, where tf_flowers has 3,670"),
+    ):
+        (folder / "config.json").write_text(json.dumps({**config, "data": {**config["data"], **change}}))
+        assert experiments.find_runs(tmp_path).left_out == {"gan_flowers_seed0": why}
+    assert experiments.EXPERIMENTS["gan_flowers"].command("gan_flowers") == (
+        "python train_gan.py --dataset=tf_flowers --seed=0 --max_iterations=2001 --logs_dir=logs/gan_flowers_seed0"
+    )
+
+
 def test_ones_own_runs_go_before_the_small_copies(tmp_path):
     write_run(tmp_path / "reference", "vae_fixed")
     write_run(tmp_path / "z", "vae_fixed")
@@ -69,8 +85,11 @@ def test_the_scripts_make_the_runs_that_the_claims_ask_for(name, tmp_path, run_s
     _, script, *given = experiments.EXPERIMENTS[name].command(name).split()
     of_ours = ("--data_dir", "--logs_dir", "--max_iterations")
     given = [flag for flag in given if not flag.startswith(of_ours)]
-    write_idx(tmp_path / "idx", 300, 100)
-    run = run_script(script, *given, f"--data_dir={tmp_path}/idx", f"--logs_dir={tmp_path}/run", "--max_iterations=1")
+    if experiments.EXPERIMENTS[name].dataset == "mnist":
+        given.append(f"--data_dir={write_idx(tmp_path / 'idx', 300, 100)}")
+    else:
+        given += [f"--image_dir={write_pictures(tmp_path / 'pictures', 70)}", f"--cache_dir={tmp_path}/cache"]
+    run = run_script(script, *given, f"--logs_dir={tmp_path}/run", "--max_iterations=1")
     assert run.status == 0, run.err
     assert experiments.EXPERIMENTS[name].difference(json.loads((tmp_path / "run" / "config.json").read_text())) == ""
 

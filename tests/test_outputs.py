@@ -15,7 +15,7 @@ from unsupervised_learning.gan import DCGAN
 
 PICTURES = {f"{number}pred_image.png" for number in range(20)}
 FIGURES = {"samples.png", "interpolation.png", "walk_25.png", "walk_50.png", "walk_75.png"}
-FROM_EVENTS = {"losses.png", "training.gif"}
+FROM_EVENTS = {"losses.png", "training.gif", "training.png"}
 ITERATIONS = range(0, 2500, 10)  # 250 logged
 
 
@@ -96,6 +96,26 @@ def test_gif_shows_the_fixed_grid_in_order_of_iteration(written, events):
     assert shown[0][0].shape == (448 + 36, 448)
     captions = {pixels[:36].tobytes() for pixels, _ in shown}
     assert len(captions) == 100
+
+
+@pytest.mark.parametrize(("side", "channels"), [(28, 1), (64, 3)])
+def test_fixed_images_through_training(side, channels, monkeypatch):
+    asked = []
+    monkeypatch.setattr(plots, "image_rows", lambda *given: asked.append(given))
+    grids = np.random.default_rng(0).integers(0, 256, (33, 16, 8, side, side, channels), np.uint8)  # rows, columns, …
+    pngs = {}
+    for number, grid in enumerate(grids[:, :, :, :, :, 0] if channels == 1 else grids):
+        picture = grid.swapaxes(1, 2).reshape(16 * side, 8 * side, *grid.shape[4:])
+        encoded = io.BytesIO()
+        Image.fromarray(picture).save(encoded, "PNG")
+        pngs[number * 100] = encoded.getvalue()
+    outputs.through_training(pngs, side)
+    [(images, _, names, columns, _)] = asked
+    assert names == [f"iteration {number:,}" for number in (0, 200, 400, 800, 1600, 2400, 3200)]
+    assert columns == list("01234567")
+    np.testing.assert_array_equal(images, grids[[0, 2, 4, 8, 16, 24, 32], 0].reshape(7, 8, *images.shape[2:]))
+    outputs.through_training({0: pngs[0], 100: pngs[100]}, side)
+    assert asked[1][2] == ["iteration 0", "iteration 100"]
 
 
 def test_results(written, model):

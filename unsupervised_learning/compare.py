@@ -96,8 +96,8 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
 
 def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable[Exhibit]:
     """The post's figures beside ours, in the post's order; of several seeds the first."""
-    autoencoder, first, fixed, gan = (
-        runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan")
+    autoencoder, first, fixed, gan, flowers = (
+        runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan", "gan_flowers")
     )
     for iteration, name, when in ((0, "0", "before training"), (20_000, "20k", "after 20,000 iterations")):
         title = f"Autoencoder {when}: codes of the test set"
@@ -173,26 +173,39 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     yield Exhibit(
         "gan_losses",
         "The GAN's losses",
-        "2016's are of faces at 64×64, ours of digits at 28×28: what can be compared is their course, not their size.",
+        "2016's are of faces at 64×64 over 16,800 iterations, ours of flowers at 64×64 over 2,000 and of digits at 28×28 over "
+        "15,000: what can be compared is their course, not their size.",
         [
             originals.pane("2016, discriminator", "discriminatorLoss.png"),
             originals.pane("2016, on real images", "discriminatorRealLoss.png"),
             originals.pane("2016, on generated images", "discriminatorFakeLoss.png"),
             originals.pane("2016, generator", "GeneratorLoss.png"),
-            ours(gan, gan_losses),
+            ours(flowers, lambda run: gan_losses(run, "flowers"), "ours, flowers"),
+            ours(gan, lambda run: gan_losses(run, "MNIST"), "ours, digits"),
         ],
     )
     yield Exhibit(
         "gan_samples",
         "What the GANs generate",
-        "2016's flowers and faces at 64×64; ours are digits, which its first attempt did not manage.",
+        "2016's flowers and faces at 64×64, as the author chose them; ours are of fixed z: flowers after 2,000 iterations, and "
+        "digits, which its first attempt did not manage.",
         [
             *(
                 originals.pane("2016, flowers", f"GAN_Flowers/sample{i}.png", f"samples_flowers/sample{i}.png")
                 for i in (1, 10, 20)
             ),
             *(originals.pane("2016, faces", f"epoch15_sample{i}.png") for i in (1, 2, 3)),
-            ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
+            ours(flowers, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, flowers"),
+            ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, digits"),
+        ],
+    )
+    yield Exhibit(
+        "gan_training",
+        "What the GANs generate in the course of training",
+        "Each column is one z. 2016 published no such pictures.",
+        [
+            ours(flowers, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours, flowers"),
+            ours(gan, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours, digits"),
         ],
     )
 
@@ -210,10 +223,10 @@ def distributions(run: Run, form: str) -> bytes | None:
     return outputs.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
 
 
-def gan_losses(run: Run) -> bytes | None:
+def gan_losses(run: Run, images: str) -> bytes | None:
     """The courses of its losses."""
     courses = {name: summaries.scalars_logged(run.path, tag) for name, tag in summaries.GAN_LOSSES.items()}
-    return outputs.figure_png(curves.gan_losses(courses, "GAN, ours, on MNIST")) if all(courses.values()) else None
+    return outputs.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
 
 
 def overlaid(originals: Originals, ours: dict[str, Run | None], tag: str) -> Pane:

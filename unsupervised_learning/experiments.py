@@ -21,6 +21,9 @@ TRAINING = {  # 2016's, and the scripts' defaults
     "DCGAN": {"batch_size": 64, "learning_rate": 2e-4, "beta1": 0.5},
 }
 ITERATIONS = {"AutoEncoder": 20_001, "VariationalAutoEncoder": 100_001, "DCGAN": 15_001}  # the scripts' defaults
+FLOWERS = {"side": 64, "channels": 3}  # settings that come from the data
+PICTURES_OF_FLOWERS = 3_670
+CONTESTANTS = ("ours", "ours, no callbacks")  # of the benchmark
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +59,7 @@ class Experiment(NamedTuple):
         iterations: as many, not more.
         seeds: how many runs the claims ask for.
         settings: that differ from the defaults, beside the seed.
+        dataset: that it is trained on.
     """
 
     script: str
@@ -63,27 +67,25 @@ class Experiment(NamedTuple):
     iterations: int
     seeds: int
     settings: dict[str, Any]
+    dataset: str = "mnist"
 
     def command(self, name: str, seed: int = 0) -> str:
         """What to type for one of its runs; DIR is the folder with MNIST's four files."""
+        on = "--data_dir=DIR" if self.dataset == "mnist" else f"--dataset={self.dataset}"
         flags = [f"--{key}={str(value).lower()}" if value is not True else f"--{key}" for key, value in self.settings.items()]
         if self.iterations != ITERATIONS[self.model]:
             flags.append(f"--max_iterations={self.iterations}")
-        return " ".join(
-            ["python", self.script, "--data_dir=DIR", f"--seed={seed}", *flags, f"--logs_dir=logs/{name}_seed{seed}"]
-        )
+        return " ".join(["python", self.script, on, f"--seed={seed}", *flags, f"--logs_dir=logs/{name}_seed{seed}"])
 
     def defaults(self) -> dict[str, Any]:
         """The settings that config.json has of such a run, but for the seed."""
         own = run_directory.default_settings(MODELS[self.model])
-        expected = {**own, **TRAINING[self.model], **self.settings}
+        expected = {**own, **TRAINING[self.model], **self.settings, **(FLOWERS if self.dataset == "tf_flowers" else {})}
         expected.pop("seed")
         return expected
 
     def difference(self, config: dict[str, Any]) -> str:
-        """What keeps a run from being one of these; empty if nothing does."""
-        if config["model"] != self.model:
-            return f"a run of {config['model']}"
+        """The settings that keep a run of this model from being one of these; empty if none does."""
         expected = self.defaults()
         settings = {**run_directory.default_settings(MODELS[self.model]), **config["settings"]}
         settings.pop("seed")
@@ -105,6 +107,7 @@ EXPERIMENTS = {
     "vae_kl_weight_0.1": Experiment("train_vae.py", "VariationalAutoEncoder", 20_001, 1, {"kl_weight": 0.1}),
     "vae_kl_weight_10": Experiment("train_vae.py", "VariationalAutoEncoder", 20_001, 1, {"kl_weight": 10.0}),
     "gan": Experiment("train_gan.py", "DCGAN", 15_001, 1, {}),
+    "gan_flowers": Experiment("train_gan.py", "DCGAN", 2_001, 1, {}, "tf_flowers"),
 }
 
 
@@ -113,7 +116,7 @@ class Runs(dict[str, list[Run]]):
 
     Attributes:
         left_out: why other runs are not among them, by path.
-        speed: what `benchmarks.training` measured, its speed.json; None where there is none.
+        speed: seconds an iteration in each round of `benchmarks.training`, by model and contestant; None if not measured.
     """
 
     def __init__(self, found: dict[str, list[Run]], left_out: dict[str, str] | None = None, speed: dict | None = None):
@@ -139,9 +142,12 @@ def find_runs(logs_dir: Path) -> Runs:
     speed = None
     for path in below(logs_dir, "speed.json"):
         try:
-            speed = speed or json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            left_out[str(path.relative_to(logs_dir))] = f"not a benchmark's ({type(error).__name__}: {error})"
+            measured = read_speed(path)
+            if speed is not None:
+                raise RunError("the speed is taken from another")
+            speed = measured
+        except RunError as error:
+            left_out[str(path.relative_to(logs_dir))] = str(error)
     return Runs({name: [found[name][seed] for seed in sorted(found[name])] for name in EXPERIMENTS}, left_out, speed)
 
 
@@ -150,11 +156,33 @@ def below(logs_dir: Path, name: str) -> list[Path]:
     return sorted(logs_dir.rglob(name), key=lambda path: ("reference" in path.parts, path))
 
 
+def read_speed(path: Path) -> dict[str, Any]:
+    """What a benchmark of the autoencoder and the VAE measured: seconds an iteration by model and contestant.
+
+    Raises:
+        RunError: if it is of other models, or of rounds too short to mean anything, or damaged.
+    """
+    try:
+        measured = json.loads(path.read_text())
+        share, of = float(measured["setting"]["share"]), measured["seconds_per_iteration"]
+        times = {
+            model: {name: [float(one) for one in of[model][name]] for name in CONTESTANTS} for model in ("autoencoder", "vae")
+        }
+        lengths = {len(one) for by_name in times.values() for one in by_name.values()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"not a benchmark of the autoencoder and the VAE ({type(error).__name__}: {error})") from None
+    if share < 1:
+        raise RunError(f"its rounds had {share:g} of their length")
+    if len(lengths) != 1 or 0 in lengths:
+        raise RunError("its rounds are not all there")
+    return times
+
+
 def read_run(folder: Path) -> Run:
     """Read what a run says of itself.
 
     Raises:
-        RunError: if it is not finished, or not on MNIST, or its files are damaged.
+        RunError: if it is not finished, or not on MNIST or the flowers, or its files are damaged.
     """
     config = run_directory.recorded(folder)
     path = folder / "results.json"
@@ -168,7 +196,10 @@ def read_run(folder: Path) -> Run:
         raise RunError(f"results.json is not a run's ({type(error).__name__}: {error})") from None
     if not isinstance(config["settings"].get("seed"), int):
         raise RunError(f"config.json has no whole number for a seed: {config['settings'].get('seed')}")
-    if not comparable:
+    if config["data"]["name"] == "tf_flowers":
+        if (count := config["data"]["sizes"].get("train")) != PICTURES_OF_FLOWERS:
+            raise RunError(f"on {count} pictures, where tf_flowers has {PICTURES_OF_FLOWERS:,}")
+    elif not comparable:
         raise RunError(f"on {config['data']['name']}, which is not MNIST, or not all of it")
     return Run(folder, config, results)
 
@@ -179,12 +210,18 @@ def experiment_of(run: Run) -> str:
     Raises:
         RunError: if no claim asks for such a run.
     """
-    differences = {name: experiment.difference(run.config) for name, experiment in EXPERIMENTS.items()}
+    of = run.config["model"], run.config["data"]["name"]
+    differences = {
+        name: experiment.difference(run.config)
+        for name, experiment in EXPERIMENTS.items()
+        if (experiment.model, experiment.dataset) == of
+    }
+    if not differences:
+        raise RunError(f"no claim asks for a run of {of[0]} on {of[1]}")
     for name, difference in differences.items():
         if not difference:
             if run.results["iterations"] != EXPERIMENTS[name].iterations:
                 wanted = f"{EXPERIMENTS[name].iterations:,}"
                 raise RunError(f"{name}: {run.results['iterations']:,} iterations, where the claims ask for {wanted}")
             return name
-    said = min((d for d in differences.values() if not d.startswith("a run of")), key=len, default="another model")
-    raise RunError(f"no claim asks for these settings: {said}")
+    raise RunError(f"no claim asks for these settings: {min(differences.values(), key=len)}")

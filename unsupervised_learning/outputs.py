@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from unsupervised_learning import curves, data, evaluation, plots, summaries
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
@@ -128,8 +129,10 @@ def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None) -> Jso
     logged = all(courses.values())
     if logged:
         figures["losses"] = curves.gan_losses(courses, "GAN: losses in training")
-    write_figures(logs_dir, figures)
     pictures = summaries.pictures_logged(logs_dir, summaries.FIXED_GRID)
+    if pictures:
+        figures["training"] = through_training(pictures, model.side)
+    write_figures(logs_dir, figures)
     if pictures:
         write_atomically(logs_dir / "figures" / "training.gif", plots.training_gif(pictures))
     if model.compiled:  # not where images are only drawn: a finished run's model.keras has the optimizers too
@@ -139,6 +142,25 @@ def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None) -> Jso
         **{f"{name}_parameters": parameters(network) for name, network in networks.items()},
         **({name: float(np.mean(list(course.values())[-LAST:])) for name, course in courses.items()} if logged else {}),
     }
+
+
+def through_training(pictures: dict[int, bytes], side: int) -> Figure:
+    """The first row of a grid of images of that height and width, as it was at up to seven moments of training.
+
+    Args:
+        pictures: iteration → the grid as PNG; at least one.
+        side: of an image in the grid.
+    """
+    iterations = np.array(sorted(pictures))
+    wanted = np.array([0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1]) * iterations[-1]  # our choice: early changes are the larger
+    chosen = iterations[sorted({int(np.abs(iterations - moment).argmin()) for moment in wanted})]
+    grids = [
+        np.asarray(Image.open(io.BytesIO(pictures[iteration])))[:side] for iteration in chosen
+    ]  # [side, columns · side, channels]
+    rows = np.stack([grid.reshape(side, -1, side, *grid.shape[2:]).swapaxes(0, 1) for grid in grids])
+    names = [f"iteration {iteration:,}" for iteration in chosen]
+    columns = [str(number) for number in range(rows.shape[1])]
+    return plots.image_rows(rows, "Images of the same z through training", names, columns, "number of z")
 
 
 def walk(model: DCGAN, latents: np.ndarray, dimension: int) -> Figure:

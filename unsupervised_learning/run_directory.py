@@ -86,7 +86,8 @@ def recorded(logs_dir: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text())
         settings, described = dict(config["settings"]), dict(config["data"])
-        described = {key: str(described[key]) for key in ("name", "source", "checksum")}
+        sizes = dict(described.get("sizes", {}))
+        described = {**{key: str(described[key]) for key in ("name", "source", "checksum")}, "sizes": sizes}
         return {**config, "model": str(config["model"]), "settings": settings, "data": described}
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
