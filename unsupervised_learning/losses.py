@@ -21,11 +21,15 @@ def squared_error(images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         [batch], at least 0; no unit.
     """
     pixels = tf.cast(tf.shape(images)[-1], images.dtype)
-    return tf.reduce_sum(tf.square(outputs - images), axis=-1) / (2.0 * pixels)
+    return sum_of_columns(tf.square(outputs - images)) / (2.0 * pixels)
 
 
 def bernoulli_cross_entropy(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Minus log p(x|z) of a Bernoulli decoder (Kingma & Welling 2013, appendix C.1); 2016's `Entropy_loss`.
+
+    For a pixel x and a logit l it is −x log σ(l) − (1 − x) log(1 − σ(l)) = max(l, 0) − l·x + log(1 + exp(−|l|)), where nothing
+    can overflow. TensorFlow's own `sigmoid_cross_entropy_with_logits` is the same with log1p, which costs twice as much as all
+    the rest; log is off by 6e-8 nats a pixel at most, and has the same gradient.
 
     Args:
         images: [batch, pixels], in [0, 1].
@@ -34,7 +38,9 @@ def bernoulli_cross_entropy(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     Returns:
         [batch], nats, summed over pixels.
     """
-    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits), axis=-1)
+    positive = logits >= 0  # and not tf.maximum, tf.abs: their gradients are 0 at logits of 0, as of a network that is dead
+    larger, minus_size = tf.where(positive, logits, 0.0), tf.where(positive, -logits, logits)
+    return sum_of_columns(larger - logits * images + tf.math.log(1.0 + tf.exp(minus_size)))
 
 
 def gaussian_kl(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
@@ -94,4 +100,14 @@ def l2_regularization(variables: Iterable[tf.Variable]) -> tf.Tensor:
     Returns:
         A scalar, at least 0; no unit.
     """
-    return tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(variable)) for variable in variables])
+    return tf.add_n([half_sum_of_squares(tf.convert_to_tensor(variable)) for variable in variables])
+
+
+def half_sum_of_squares(values: tf.Tensor) -> tf.Tensor:
+    """`tf.nn.l2_loss` of values of rank 1 or 2, a scalar."""
+    return 0.5 * tf.reduce_sum(sum_of_columns(tf.square(values)) if values.shape.rank == 2 else tf.square(values))
+
+
+def sum_of_columns(values: tf.Tensor) -> tf.Tensor:
+    """[n, columns] → [n], a product with ones: XLA multiplies matrices many times as fast as it adds up on a CPU."""
+    return tf.linalg.matvec(values, tf.ones(tf.shape(values)[1:], values.dtype))
