@@ -24,6 +24,7 @@ EXPERIMENT = training.Experiment(
 
 def main() -> int:
     """Train as the flags say."""
+    layers.set_precision(FLAGS.mixed_precision)
     model = AutoEncoder(
         FLAGS.z_dim,
         FLAGS.activation,

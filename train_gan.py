@@ -27,6 +27,7 @@ def main() -> int:
     if FLAGS.visualize:
         return training.visualize(gan.DCGAN, outputs.write_gan)
 
+    layers.set_precision(FLAGS.mixed_precision)
     arguments = {name: getattr(FLAGS, name) for name in gan.ARGUMENTS if name in FLAGS}
     model = gan.DCGAN(side=64 if large else 28, channels=3 if large else 1, **arguments)
     model.compile(*(layers.adam(FLAGS.learning_rate, FLAGS.beta1) for _ in ("generator", "discriminator")))

@@ -23,6 +23,7 @@ EXPERIMENT = training.Experiment(
 
 def main() -> int:
     """Train as the flags say."""
+    layers.set_precision(FLAGS.mixed_precision)
     model = VariationalAutoEncoder(
         FLAGS.z_dim,
         FLAGS.activation,

@@ -16,7 +16,7 @@ from absl import app, flags
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
 
-import unsupervised_learning  # noqa: F401 (before any test imports TensorFlow: it sets what TensorFlow reads at import)
+from unsupervised_learning import layers  # before any test imports TensorFlow: the package sets what it reads at import
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = ["train_ae.py", "train_vae.py"]
@@ -66,6 +66,7 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
             for name in set(flags.FLAGS) - before:
                 delattr(flags.FLAGS, name)
             flags.FLAGS.unparse_flags()
+            layers.set_precision(mixed=False)
         out, err = capfd.readouterr()
         return Finished(int(exit_.value.code or 0), out, err)
 

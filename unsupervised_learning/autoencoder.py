@@ -51,7 +51,7 @@ class AutoEncoder(keras.Model):
                 keras.Input((PIXELS,)),
                 layers.dense(width, function, start, name="fc1"),
                 layers.dense(width, function, start, name="fc2"),
-                layers.dense(z_dim, function, start, name="fc3"),  # the code, in (-1, 1) with tanh
+                layers.dense(z_dim, function, start, name="fc3", dtype="float32"),  # the code, in (-1, 1) with tanh
             ],
             name="encoder",
         )
@@ -60,7 +60,7 @@ class AutoEncoder(keras.Model):
                 keras.Input((z_dim,)),
                 layers.dense(width, function, start, name="fc4"),
                 layers.dense(width, function, start, name="fc5"),
-                layers.dense(PIXELS, None, start, name="fc6"),
+                layers.dense(PIXELS, None, start, name="fc6", dtype="float32"),
             ],
             name="decoder",
         )

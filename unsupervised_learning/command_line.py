@@ -37,6 +37,8 @@ def define_flags(
     flags.DEFINE_string(
         "data_dir", None, "Folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
     )
+    flags.DEFINE_enum("jit", "auto", ["auto", "on", "off"], "Let XLA compile training; auto: where it is known to be faster.")
+    flags.DEFINE_bool("mixed_precision", False, "Compute in bfloat16, not as in 2016: faster on some machines, less exact.")
     require_number("learning_rate", above_zero=True)
     require_number("init_stddev")
     flags.register_validator("logs_dir", bool, "must be the path of a folder")

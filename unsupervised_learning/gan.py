@@ -162,7 +162,7 @@ class DCGAN(keras.Model):
             x = convolution(x)  # [batch, side, side, width]
             if side < self.side:
                 x = self.activated(x, f"gen_bn{number}" if normalized else None, "relu", f"h_{number}", random)
-        images = keras.layers.Activation("sigmoid" if self.first_attempt else "tanh", name="image")(x)
+        images = keras.layers.Activation("sigmoid" if self.first_attempt else "tanh", name="image", dtype="float32")(x)
         return keras.Model(latent, images, name="generator")
 
     def build_discriminator(self) -> keras.Model:
@@ -174,9 +174,12 @@ class DCGAN(keras.Model):
             kernel = self.normal(random, x.shape[-1], width)
             x = keras.layers.Conv2D(width, 5, 2, "same", kernel_initializer=kernel, name=f"conv{number}")(x)
             normalized = number > 0 or self.first_attempt
-            x = self.activated(x, f"disc_bn{number}" if normalized else None, "lrelu", f"h_{number}", random)
-        flat = keras.layers.Flatten()(x)
-        dense = keras.layers.Dense(1, name=f"fc_{len(CHANNELS[self.side])}", kernel_initializer=self.normal(random))
+            last = number == len(CHANNELS[self.side]) - 1
+            dtype = "float32" if last else None
+            x = self.activated(x, f"disc_bn{number}" if normalized else None, "lrelu", f"h_{number}", random, dtype)
+        flat = keras.layers.Flatten(dtype="float32")(x)
+        name = f"fc_{len(CHANNELS[self.side])}"
+        dense = keras.layers.Dense(1, name=name, kernel_initializer=self.normal(random), dtype="float32")
         return keras.Model(images, [dense(flat), x], name="discriminator")
 
     def normal(self, random: keras.random.SeedGenerator, *channels: int) -> keras.initializers.Initializer:
@@ -184,12 +187,12 @@ class DCGAN(keras.Model):
         stddev = layers.conv_stddev(self.initializer, self.init_stddev, *channels) if channels else self.init_stddev
         return keras.initializers.TruncatedNormal(stddev=stddev, seed=random)
 
-    def activated(self, x, normalization: str | None, activation: str, name: str, random: keras.random.SeedGenerator):
+    def activated(self, x, normalization: str | None, activation: str, name: str, random, dtype: str | None = None):
         """The batch normalization of that name, if there is to be one, and the activation."""
         if normalization:
             gamma = keras.initializers.RandomNormal(1.0, 0.02, seed=random)  # 2016
             x = layers.BatchNormalization(self.bn_decay, gamma_initializer=gamma, name=normalization)(x)
-        return keras.layers.Activation(layers.activation_named(activation), name=name)(x)
+        return keras.layers.Activation(layers.activation_named(activation), name=name, dtype=dtype)(x)
 
     # Images, in bytes and as the networks take and give them
 

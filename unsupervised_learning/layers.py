@@ -54,9 +54,23 @@ def start_values(seed: int, stddev: float = 0.02, bias: float = 0.0) -> dict[str
     }
 
 
-def dense(units: int, activation: Callable[[tf.Tensor], tf.Tensor] | None, start: dict, name: str) -> keras.layers.Dense:
-    """A fully connected layer [batch, n] → [batch, units] that starts from `start_values`."""
-    return keras.layers.Dense(units, activation, name=name, **start)
+def set_precision(mixed: bool) -> None:
+    """Have the models built from here on compute in float32, or in bfloat16.
+
+    Departs from 2016 if mixed: weights, their updates, losses and what the networks give stay float32, but all between is
+    rounded to 8 binary digits, because some machines multiply such numbers faster.
+    """
+    keras.mixed_precision.set_global_policy("mixed_bfloat16" if mixed else "float32")
+
+
+def dense(
+    units: int, activation: Callable[[tf.Tensor], tf.Tensor] | None, start: dict, name: str, dtype: str | None = None
+) -> keras.layers.Dense:
+    """A fully connected layer [batch, n] → [batch, units] that starts from `start_values`.
+
+    `dtype` is float32 where it is a network's last, whatever `set_precision` says.
+    """
+    return keras.layers.Dense(units, activation, name=name, dtype=dtype, **start)
 
 
 def conv_stddev(initializer: str, stddev: float, channels_in: int, channels_out: int) -> float:
@@ -91,11 +105,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Normalize by the batch's own mean and variance in training, by the moving ones otherwise."""
         if not training:
             return super().call(inputs, training=False)
+        inputs = tf.cast(inputs, tf.float32)
         mean, variance = tf.nn.moments(inputs, axes=(0, 1, 2))
         if self.update_statistics:
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1 - self.momentum))
-        return tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, self.epsilon)
+        normalized = tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, self.epsilon)
+        return tf.cast(normalized, self.compute_dtype)
 
 
 def adam(learning_rate: float = 1e-3, beta1: float = 0.9) -> keras.optimizers.Adam:

@@ -244,8 +244,9 @@ def baseline(dataset: data.Dataset, components: int) -> Json:
 
 
 def beside_2016(form: str, model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset) -> Json:
-    """The original's numbers, where the data and the size of the code make them comparable."""
-    return {"original_2016": RESULTS_OF_2016[form]} if dataset.comparable and model.z_dim == 3 else {}
+    """The original's numbers, where the data, the arithmetic and the size of the code make them comparable."""
+    comparable = dataset.comparable and model.compute_dtype == "float32" and model.z_dim == 3
+    return {"original_2016": RESULTS_OF_2016[form]} if comparable else {}
 
 
 def table(results: Json) -> str:

@@ -18,6 +18,7 @@ from unsupervised_learning.command_line import RunError, command
 
 FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
+OF_ARITHMETIC = ("jit", "mixed_precision")  # that decide how they round; recorded where they differ from their defaults
 
 
 def usable_logs_dir() -> Path:
@@ -50,7 +51,8 @@ def settings_of(model: keras.Model) -> dict[str, Any]:
     """What decides the numbers beside the data, by the names of the flags."""
     own = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
     of_training = {name: FLAGS[name].value for name in OF_TRAINING if name in FLAGS and FLAGS[name].value is not None}
-    return {**own, **of_training}
+    of_arithmetic = {name: FLAGS[name].value for name in OF_ARITHMETIC if FLAGS[name].value != FLAGS[name].default}
+    return {**own, **of_training, **of_arithmetic}
 
 
 def default_settings(build: type[keras.Model]) -> dict[str, Any]:

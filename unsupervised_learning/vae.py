@@ -61,8 +61,8 @@ class VariationalAutoEncoder(keras.Model):
         images = keras.Input((PIXELS,))
         hidden = layers.dense(width, function, start, name="hfc_1")(images)
         hidden = layers.dense(width, function, start, name="hfc_2")(hidden)
-        mu = layers.dense(z_dim, head, start, name="mu")(hidden)
-        log_var = layers.dense(z_dim, head, start, name="log_var")(hidden)
+        mu = layers.dense(z_dim, head, start, name="mu", dtype="float32")(hidden)
+        log_var = layers.dense(z_dim, head, start, name="log_var", dtype="float32")(hidden)
         self.encoder = keras.Model(images, [mu, log_var], name="encoder")
 
         self.decoder = keras.Sequential(
@@ -70,7 +70,7 @@ class VariationalAutoEncoder(keras.Model):
                 keras.Input((z_dim,)),
                 layers.dense(width, function, start, name="hdfc_1"),
                 layers.dense(width, function, start, name="hdfc_2"),
-                layers.dense(PIXELS, None, start, name="logits"),
+                layers.dense(PIXELS, None, start, name="logits", dtype="float32"),
             ],
             name="decoder",
         )
