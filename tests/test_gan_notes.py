@@ -262,13 +262,13 @@ def test_ctrl_c_lets_the_run_save(tmp_path, monkeypatch):
             if len(events) == 1:
                 raise KeyboardInterrupt
 
-        def send_signal(self, number):
-            events.append(number.name)
+        def terminate(self):
+            events.append("SIGTERM")
 
     monkeypatch.setattr(gan_notes.subprocess, "Popen", Process)
     with pytest.raises(KeyboardInterrupt):
         gan_notes.train([], tmp_path / "log.txt")
-    assert events == ["wait", "SIGINT", "wait"]
+    assert events == ["wait", "SIGTERM", "wait"]
 
 
 # The command

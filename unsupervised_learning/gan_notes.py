@@ -370,7 +370,7 @@ def train(arguments: list[str], log: Path) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # SIGTERM: what a shell starts in the background ignores SIGINT
             process.wait()
             raise
 
