@@ -22,7 +22,8 @@ p { max-width: 75ch; }
 .muted, figcaption { color: var(--muted); font-size: .9rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .5rem; border-bottom: 1px solid var(--line); }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; }
+td code { overflow-wrap: anywhere; }
 th { background: #f6f6f6; }
 code { font-size: .78rem; }
 code span { white-space: nowrap; }
