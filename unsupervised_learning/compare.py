@@ -191,7 +191,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
         "through training.",
         [
             *(
-                originals.pane("2016", f"GAN_Flowers/sample{i}.png", f"samples_flowers/sample{i}.png")
+                originals.pane("2016, flowers", f"GAN_Flowers/sample{i}.png", f"samples_flowers/sample{i}.png")
                 for i in (1, 2, 3, 4, 10, 11, 16, 20)
             ),
             ours(flowers, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
@@ -204,7 +204,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
         "2016's faces, as the author chose them; our digits, which 2016's first attempt did not manage, of fixed z and not "
         "chosen, and eight of them through training.",
         [
-            *(originals.pane("2016", f"epoch{epoch}_sample{i}.png") for epoch in (1, 3, 6, 15) for i in (1, 2)),
+            *(originals.pane("2016, faces", f"epoch{epoch}_sample{i}.png") for epoch in (1, 3, 6, 15) for i in (1, 2)),
             ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
             ours(gan, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours through training"),
         ],
