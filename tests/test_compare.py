@@ -101,7 +101,7 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
         "Loss",
     } <= captions
     assert "no mu_logvar-gradient2.png in --original_logs" in text
-    assert text.count("2016, flowers</figcaption>not here: ") == 2  # damaged, and none
+    assert text.count("2016, flowers</figcaption>not here: ") == 7  # damaged, a pointer, and five that are not there
     assert "no finished run of autoencoder_linear" in text
 
     tables = (out / "report.md").read_text()
