@@ -1,0 +1,70 @@
+"""What an iteration's time is spent on: the operations of the compiled loop, on one core. See README.md beside this file."""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.shapes import BATCH_SIZE, DIGITS, random_bytes
+
+CALL, CALLS = 100, 5  # iterations of the compiled loop in a call; calls that are measured
+
+
+def operations(model: str) -> tuple[Counter[str], float]:
+    """Microseconds an iteration in each operation of XLA's, by its name, and in all."""
+    from unsupervised_learning import data, layers, training  # before TensorFlow: it sets what TensorFlow reads
+    from unsupervised_learning.autoencoder import AutoEncoder
+    from unsupervised_learning.vae import VariationalAutoEncoder
+
+    import tensorflow as tf  # isort: skip
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2  # isort: skip
+
+    network = {"autoencoder": AutoEncoder, "vae": VariationalAutoEncoder}[model]()
+    network.compile(optimizer=layers.adam())
+    network.optimizer.build(network.trainable_variables)
+    uncalled = dict.fromkeys(("record", "extras", "write_outputs"))
+    experiment = training.Experiment(model, data.as_vectors, record_every=CALL, **uncalled)
+    images = random_bytes((DIGITS, 28, 28))
+    loop, order = training.IterationLoop(network, images, experiment), data.BatchOrder(len(images), BATCH_SIZE[model], 0)
+    loop.make_train_function()
+    batches = iter(training.pipeline(images, order, experiment, 0, 10**6))
+    loop.train_function(batches)  # compiles
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            for _ in range(CALLS):
+                loop.train_function(batches)
+        [path] = Path(folder).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(path.read_bytes())
+    spent: Counter[str] = Counter()
+    whole = 0.0
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                name, microseconds = plane.event_metadata[event.metadata_id].name, event.duration_ps / 1e6 / CALL / CALLS
+                if name == "CpuExecutable::ExecuteAsyncOnStream":
+                    whole += microseconds
+                elif any(plane.stat_metadata[stat.metadata_id].name == "hlo_op" for stat in event.stats):
+                    spent[name] += microseconds
+    return spent, whole
+
+
+def main() -> int:
+    """Print the operations that take longest."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("--model", choices=["autoencoder", "vae"], default="vae")
+    parser.add_argument("--shown", type=int, default=20, help="operations that are listed")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # with one core an operation's time is its cost
+    spent, whole = operations(options.model)
+    products = sum(microseconds for name, microseconds in spent.items() if name.startswith("MatMul"))
+    print(f"{options.model}: {whole:,.0f} µs an iteration on one core; matrix products {products / whole:.0%}")
+    print("| operation | µs | share |\n|---|---|---|")
+    for name, microseconds in spent.most_common(options.shown):
+        print(f"| {name} | {microseconds:.0f} | {microseconds / whole:.1%} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
