@@ -51,7 +51,7 @@ CONTESTANTS = {
 }
 # Each group's contestants take turns, all of a round before the next; memory does not hold all groups at once.
 GROUPS = (("autoencoder", "vae"), ("gan28",), ("gan64",))
-ITERATIONS = {"autoencoder": 1_000, "vae": 1_000, "gan28": 20, "gan64": 4}  # of a contestant's round
+ITERATIONS = {"autoencoder": 1_000, "vae": 1_000, "gan28": 10, "gan64": 2}  # of a contestant's round
 
 
 # In a contestant's process
