@@ -28,8 +28,8 @@ def bernoulli_cross_entropy(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Minus log p(x|z) of a Bernoulli decoder (Kingma & Welling 2013, appendix C.1); 2016's `Entropy_loss`.
 
     For a pixel x and a logit l it is −x log σ(l) − (1 − x) log(1 − σ(l)) = max(l, 0) − l·x + log(1 + exp(−|l|)), where nothing
-    can overflow. TensorFlow's own `sigmoid_cross_entropy_with_logits` is the same with log1p, which costs twice as much as all
-    the rest; log is off by 6e-8 nats a pixel at most, and has the same gradient.
+    can overflow. TensorFlow's own `sigmoid_cross_entropy_with_logits` is the same with log1p, with which loss and gradient take
+    a quarter more time under XLA; log is off by 6e-8 nats a pixel at most, and has the same gradient.
 
     Args:
         images: [batch, pixels], in [0, 1].
@@ -109,5 +109,5 @@ def half_sum_of_squares(values: tf.Tensor) -> tf.Tensor:
 
 
 def sum_of_columns(values: tf.Tensor) -> tf.Tensor:
-    """[n, columns] → [n], a product with ones: XLA multiplies matrices many times as fast as it adds up on a CPU."""
+    """[n, columns] → [n], a product with ones: on a CPU XLA multiplies so faster than it adds up, twice as fast for 784×50."""
     return tf.linalg.matvec(values, tf.ones(tf.shape(values)[1:], values.dtype))
