@@ -58,7 +58,7 @@ class Experiment:
         dump: logs_dir, model, dataset, iteration; called with every checkpoint, before the update.
         checkpoint_every: iterations between two checkpoints.
         most_in_a_call: iterations of the compiled loop, at most, before Python has its turn; it ends sooner where any of the
-            above is due.
+            above is due. 1 where XLA does not compile, see `IterationLoop.train_step`.
         jit_compile: let XLA compile that loop.
         callbacks: more callbacks for `fit`.
     """
@@ -125,7 +125,12 @@ class IterationLoop(keras.Model):
             self.model.train_step(self.scale(batch))
             return (i + 1,)
 
-        tf.while_loop(lambda i: i < count, iteration, (0,), parallel_iterations=1)
+        # A single iteration without a loop: outside XLA TensorFlow spreads a loop's operations over two threads once it has
+        # found which are cheap, after a hundred iterations, and side by side oneDNN's do not always round alike.
+        if batches.shape[0] == 1:
+            iteration(0)
+        else:
+            tf.while_loop(lambda i: i < count, iteration, (0,), parallel_iterations=1)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def gathered(self, indices: tf.Tensor) -> tf.Tensor:
@@ -338,7 +343,8 @@ def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Data
     logs_dir = usable_logs_dir()
     before = earlier_run(logs_dir, model)
     if FLAGS.jit != "auto":
-        experiment = dataclasses.replace(experiment, jit_compile=FLAGS.jit == "on")
+        most = experiment.most_in_a_call if FLAGS.jit == "on" else 1
+        experiment = dataclasses.replace(experiment, jit_compile=FLAGS.jit == "on", most_in_a_call=most)
     dataset = load()
     if before:
         check_same_data(logs_dir, before, dataset)
