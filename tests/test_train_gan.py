@@ -128,6 +128,25 @@ def test_kill_9_and_going_on_equals_one_run(idx_dir, tmp_path):
     }
 
 
+@pytest.mark.slow
+def test_bn_decay_does_not_change_training(idx_dir, tmp_path):
+    """In two processes, to the last bit, and past iteration 100, where TensorFlow has learnt which operations are cheap.
+
+    In 2016's code too the moving statistics, which the decay makes, are used outside training only.
+    """
+    logged = []
+    for decay in ("0.5", "0.99"):
+        logs_dir = tmp_path / decay
+        process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=201", f"--bn_decay={decay}"))
+        _, err = process.communicate(timeout=500)
+        assert process.returncode == 0, err
+        logged.append(read_events(logs_dir)["scalars", "Generator_loss"])
+    assert logged[0] == logged[1]
+    assert len(logged[0]) == 21
+    moving = [{name: value for name, value in final_weights(tmp_path / d).items() if "moving" in name} for d in ("0.5", "0.99")]
+    assert all(not np.array_equal(value, moving[1][name]) for name, value in moving[0].items())
+
+
 def test_visualize_draws_from_the_newest_checkpoint_and_needs_no_data(run_of_31, run_script):
     image = run_of_31 / "7pred_image.png"
     before = image.read_bytes()

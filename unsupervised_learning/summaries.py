@@ -8,6 +8,7 @@ Departs from 2016: histograms have 30 equal bins and the images of a tag are one
 that is TensorBoard's format today; images are clipped to [0, 1], where TensorFlow 0.x rescaled each to its own largest value.
 """
 
+import copy
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins import projector
@@ -27,6 +29,7 @@ from tensorboard.util import tensor_util
 
 from unsupervised_learning import data, layers, plots
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.background import Background
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -53,10 +56,10 @@ class Record(NamedTuple):
 
 
 class Extras(NamedTuple):
-    """What we log beside it: tag → number, pictures [n, height, width, channels] in [0, 1] or 0 … 255."""
+    """What we log beside it: tag → number, pictures [n, height, width, channels] in [0, 1] or 0 … 255, figure to be drawn."""
 
     scalars: dict[str, float]
-    images: dict[str, np.ndarray]
+    images: dict[str, np.ndarray | Figure]
 
 
 def autoencoder_record(model: AutoEncoder, images: tf.Tensor) -> Record:
@@ -159,16 +162,15 @@ def latent_extras(
     images = data.to_unit_interval(dataset.validation.images)
     model.reset_metrics()
     losses = model.test_on_batch(images, return_dict=True)  # in one batch: `evaluate` would build a data pipeline each time
-    model.reset_metrics()
     shown = np.resize(images, (GRID // 2, images.shape[1]))  # repeats where there are fewer
     pairs = np.stack([shown.reshape(8, -1), model.predict_on_batch(shown).reshape(8, -1)], axis=1)
-    pictures = {
+    pictures: dict[str, np.ndarray | Figure] = {
         "ours/reconstructions": tile(pairs.reshape(-1, 28, 28, 1)),
         "ours/samples": tile(decoded_samples(model).reshape(-1, 28, 28, 1)),
     }
     if iteration % scatter_every == 0:
         scatter = plots.latent_scatter(codes(model, images), dataset.validation.labels, f"iteration {iteration:,}")
-        pictures["ours/latent_scatter"] = plots.figure_to_rgb(scatter)[None]
+        pictures["ours/latent_scatter"] = scatter
     return Extras({f"ours/validation/{name}": float(value) for name, value in losses.items()}, pictures)
 
 
@@ -178,21 +180,29 @@ def gan_extras(model: DCGAN, dataset: data.Dataset, iteration: int) -> Extras:
 
 
 class Summaries(keras.callbacks.Callback):
-    """Writes a run's records and extras where they are due, before the iteration's update.
+    """Computes a run's records and extras where they are due, before the iteration's update, and has them written.
 
     Args:
         logs_dir: where the event file goes.
         model: the model in training; its counter tells the iteration.
         dataset: its training images make up the batches.
         experiment: the model's record and extras, and how often they are due.
-        batch_size: as in training.
-        seed: as in training.
+        order: training's.
+        background: what writes.
     """
 
-    def __init__(self, logs_dir: Path, model: Any, dataset: data.Dataset, experiment: "Experiment", batch_size: int, seed: int):
+    def __init__(
+        self,
+        logs_dir: Path,
+        model: Any,
+        dataset: data.Dataset,
+        experiment: "Experiment",
+        order: data.BatchOrder,
+        background: Background,
+    ):
         super().__init__()
-        self.trained, self.dataset, self.experiment = model, dataset, experiment
-        self.order = data.BatchOrder(len(dataset.train.images), batch_size, seed)  # training's own is in another thread
+        self.trained, self.dataset, self.experiment, self.background = model, dataset, experiment, background
+        self.order = copy.copy(order)  # training's own is in another thread
         self.record = tf.function(self.recorded)
         self.writer = tf.summary.create_file_writer(str(logs_dir))
 
@@ -207,26 +217,34 @@ class Summaries(keras.callbacks.Callback):
     def hyperparameters(self, settings: dict[str, Any]) -> None:
         """Write what the HParams tab shows; a resumed run has written it already."""
         if int(self.trained.iterations) == 0:
-            self.write(0, [hparams_pb(settings)])
+            self.background.do(self.write, 0, [hparams_pb(settings)])
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Write what is due at this iteration."""
+        """Compute what is due at this iteration."""
         iteration = int(self.trained.iterations)
-        summaries: list[Summary] = []
         if iteration % self.experiment.record_every == 0:
-            record = self.record(self.dataset.train.images[self.order.indices(iteration, 1)[0]])
-            summaries += [scalar_pb(tag, value.numpy()) for tag, value in record.scalars.items()]
-            summaries += [histogram_pb(tag, value.numpy()) for tag, value in record.histograms.items()]
-            summaries += [image_pb(tag, value.numpy()) for tag, value in record.images.items()]
+            batch = self.dataset.train.images[self.order.indices(iteration, 1)[0]]
+            self.background.do(self.write_record, iteration, self.record(batch))
         if iteration % self.experiment.extras_every == 0:
-            extras = self.experiment.extras(self.trained, self.dataset, iteration)
-            summaries += [scalar_pb(tag, value) for tag, value in extras.scalars.items()]
-            summaries += [image_pb(tag, encoded(images).numpy()) for tag, images in extras.images.items()]
-        if summaries:
-            self.write(iteration, summaries)
+            self.background.do(self.write_extras, iteration, self.experiment.extras(self.trained, self.dataset, iteration))
+
+    def write_record(self, iteration: int, record: Record) -> None:
+        """Write what `recorded` gave."""
+        summaries = [scalar_pb(tag, value.numpy()) for tag, value in record.scalars.items()]
+        summaries += [histogram_pb(tag, value.numpy()) for tag, value in record.histograms.items()]
+        summaries += [image_pb(tag, value.numpy()) for tag, value in record.images.items()]
+        self.write(iteration, summaries)
+
+    def write_extras(self, iteration: int, extras: Extras) -> None:
+        """Draw the figures, and write."""
+        summaries = [scalar_pb(tag, value) for tag, value in extras.scalars.items()]
+        for tag, picture in extras.images.items():
+            pixels = plots.figure_to_rgb(picture)[None] if isinstance(picture, Figure) else picture
+            summaries.append(image_pb(tag, encoded(pixels).numpy()))
+        self.write(iteration, summaries)
 
     def write(self, iteration: int, summaries: Iterable[Summary]) -> None:
-        """Write one iteration's summaries and see that they reach the disk before a checkpoint says so."""
+        """Write one iteration's summaries, and see that they reach the disk."""
         merged = Summary()
         for summary in summaries:
             merged.MergeFrom(summary)
@@ -236,6 +254,7 @@ class Summaries(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Close the event file."""
+        self.background.finish()
         self.writer.close()
 
 

@@ -27,6 +27,7 @@ from absl import flags
 from tqdm import tqdm
 
 from unsupervised_learning import data, outputs
+from unsupervised_learning.background import Background
 from unsupervised_learning.command_line import KILLED, RunError, command
 from unsupervised_learning.run_directory import (
     check_same_data,
@@ -55,7 +56,7 @@ class Experiment:
         extras: model, dataset, iteration → what we log beside it, under `ours/`.
         extras_every: iterations between two of these.
         write_outputs: logs_dir, model, dataset → results; writes what a finished run leaves.
-        dump: logs_dir, model, dataset, iteration; called with every checkpoint, before the update.
+        dump: logs_dir, model, dataset, iteration, what writes; called with every checkpoint, before the update.
         checkpoint_every: iterations between two checkpoints.
         most_in_a_call: iterations of the compiled loop, at most, before Python has its turn; it ends sooner where any of the
             above is due. 1 where XLA does not compile, see `IterationLoop.train_step`.
@@ -70,7 +71,7 @@ class Experiment:
     extras: Callable[[Any, data.Dataset, int], Extras]
     write_outputs: Callable[[Path, Any, data.Dataset], dict[str, Any]]
     extras_every: int = 1_000  # our choice: under 1 % of the time
-    dump: Callable[[Path, Any, data.Dataset, int], None] | None = None
+    dump: Callable[[Path, Any, data.Dataset, int, Background], None] | None = None
     checkpoint_every: int = 1_000  # 2016
     most_in_a_call: int = 1_000
     jit_compile: bool = True
@@ -117,8 +118,10 @@ class IterationLoop(keras.Model):
         self.built = True
 
     def train_step(self, data):
-        """Do `count` iterations; returns the model's metrics."""
+        """Do `count` iterations; returns the model's metrics, averaged over these."""
         batches, count = data
+        for metric in self.model.metrics:
+            metric.reset_state()
 
         def iteration(i):
             batch = batches[i] if self.words is None else self.gathered(batches[i])
@@ -131,7 +134,7 @@ class IterationLoop(keras.Model):
             iteration(0)
         else:
             tf.while_loop(lambda i: i < count, iteration, (0,), parallel_iterations=1)
-        return {metric.name: metric.result() for metric in self.metrics}
+        return {metric.name: metric.result() for metric in self.model.metrics}
 
     def gathered(self, indices: tf.Tensor) -> tf.Tensor:
         """The images of these numbers, uint8 [batch, height, width, …]."""
@@ -139,8 +142,8 @@ class IterationLoop(keras.Model):
 
     @property
     def metrics(self):
-        """The model's own, so that `fit` resets them at each epoch."""
-        return self.model.metrics
+        """None that `fit` would have to reset, in more time than an iteration takes: `train_step` resets the model's."""
+        return []
 
 
 def pipeline(images: np.ndarray, order: data.BatchOrder, experiment: Experiment, start: int, stop: int) -> tf.data.Dataset:
@@ -166,11 +169,16 @@ def pipeline(images: np.ndarray, order: data.BatchOrder, experiment: Experiment,
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves every `every` iterations before the update, at the end, and when the user asks to stop."""
+    """Saves every `every` iterations before the update, at the end, and when the user asks to stop.
 
-    def __init__(self, model: keras.Model, logs_dir: Path, every: int, dump: Callable[[int], None] | None = None):
+    What earlier iterations gave to the background is on the disk before a checkpoint is, as a resumed run will not do it again.
+    """
+
+    def __init__(
+        self, model: keras.Model, logs_dir: Path, every: int, background: Background, dump: Callable[[int], None] | None
+    ):
         super().__init__()
-        self.trained, self.logs_dir, self.every, self.dump = model, logs_dir, every, dump
+        self.trained, self.logs_dir, self.every, self.background, self.dump = model, logs_dir, every, background, dump
         self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
         try:
@@ -216,6 +224,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.clock = now
         latest = self.manager.latest_checkpoint
         if latest is None or not latest.endswith(f"-{self.iteration}"):
+            self.background.finish()
             self.manager.save(checkpoint_number=self.iteration)
 
     def diverged(self, what: str) -> str:
@@ -233,9 +242,9 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Save where 2016 did: at 0, 1,000 (GAN: 500), …, before that iteration's update."""
         if self.iteration % self.every == 0:
+            self.save()
             if self.dump:
                 self.dump(self.iteration)
-            self.save()
 
     def on_epoch_end(self, epoch, logs=None):
         """See that the losses are numbers; stop if asked to."""
@@ -349,8 +358,8 @@ def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Data
     if before:
         check_same_data(logs_dir, before, dataset)
     order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
-    with lock(logs_dir):
-        return run_alone(model, dataset, order, logs_dir, experiment, going_on=before is not None)
+    with lock(logs_dir), Background() as background:
+        return run_alone(model, dataset, order, logs_dir, experiment, background, going_on=before is not None)
 
 
 def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data.Dataset | None], dict[str, Any]]) -> int:
@@ -389,7 +398,13 @@ def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
 
 
 def run_alone(
-    model: keras.Model, dataset: data.Dataset, order: data.BatchOrder, logs_dir: Path, experiment: Experiment, going_on: bool
+    model: keras.Model,
+    dataset: data.Dataset,
+    order: data.BatchOrder,
+    logs_dir: Path,
+    experiment: Experiment,
+    background: Background,
+    going_on: bool,
 ) -> int:
     """`run`, once nothing stands in its way."""
     sizes = f"{len(dataset.train.labels):,} training"
@@ -401,9 +416,8 @@ def run_alone(
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     dump = experiment.dump
-    checkpoints = Checkpoints(
-        model, logs_dir, experiment.checkpoint_every, dump and (lambda i: dump(logs_dir, model, dataset, i))
-    )
+    dump_at = dump and (lambda iteration: dump(logs_dir, model, dataset, iteration, background))
+    checkpoints = Checkpoints(model, logs_dir, experiment.checkpoint_every, background, dump_at)
     restored = checkpoints.restore()
     if restored:
         print(f"Model restored: iteration {checkpoints.iteration:,}, from {restored}")
@@ -450,7 +464,7 @@ def fit(
     """Train from where the model is to --max_iterations, or until the user stops it."""
     start, stop = checkpoints.iteration, FLAGS.max_iterations
     images = dataset.train.images
-    summaries = Summaries(logs_dir, model, dataset, experiment, FLAGS.batch_size, FLAGS.seed)
+    summaries = Summaries(logs_dir, model, dataset, experiment, order, checkpoints.background)
     summaries.hyperparameters({**config["settings"], "dataset": dataset.name})
     progress = Progress(experiment.name, start, stop, model)
     with checkpoints.stopping_on_signals(), progress:
@@ -460,5 +474,5 @@ def fit(
             steps_per_epoch=1,
             shuffle=False,  # the order is BatchOrder's
             verbose=0,
-            callbacks=[summaries, checkpoints, progress, *experiment.callbacks],
+            callbacks=[checkpoints, summaries, progress, *experiment.callbacks],
         )
