@@ -308,7 +308,7 @@ def test_more_latent_dimensions_than_images_leave_pca_out(tmp_path, run_script):
 
 def test_weights_that_are_not_finite_are_not_saved(idx_dir, tmp_path, run_script):
     run = run_script("train_vae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=1", "--learning_rate=1e39"))
-    assert_refused(run, "not finite", "model.ckpt-0")
+    assert_refused(run, "hfc_1/kernel", "more are not finite from iteration 0 on", "model.ckpt-0")
     assert not (tmp_path / "run" / "model.ckpt-1.index").exists()
 
 
@@ -327,9 +327,31 @@ def test_unreadable_checkpoint_is_one_line(idx_dir, tmp_path, run_script):
     assert_refused(run_script("train_ae.py", *arguments), "model.ckpt-2")
 
 
-def test_losses_that_are_not_finite_stop_the_run(idx_dir, tmp_path, run_script):
-    run = run_script("train_ae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=400", "--learning_rate=1e30"))
-    assert_refused(run, "not finite", "learning_rate", "model.ckpt-0")
+@pytest.mark.parametrize(
+    ("script", "rate"),
+    [("train_ae.py", "1e30"), ("train_vae.py", "3"), pytest.param("train_gan.py", "1e9", marks=pytest.mark.slow)],
+)
+def test_training_that_blows_up_ends_before_the_first_bad_iteration(script, rate, idx_dir, tmp_path, run_script):
+    """It saves the state before it, which is that of a run that ends there, and says what was not finite."""
+    arguments = [f"--learning_rate={rate}", "--batch_size=32", f"--data_dir={idx_dir}"]
+    run = run_script(script, *arguments, f"--logs_dir={tmp_path / 'run'}", "--max_iterations=400")
+    assert_refused(run, "not finite from iteration", "learning_rate")
+    iteration = int(re.search(r"from iteration ([\d,]+) on; .*model\.ckpt-\1\.", run.err)[1].replace(",", ""))
+    assert iteration > 0
+    names = re.search(r"error: (.*) not finite", run.err)[1]
+    assert "loss" in names or "kernel" in names
+
+    good = run_script(script, *arguments, f"--logs_dir={tmp_path / 'good'}", f"--max_iterations={iteration}")
+    assert good.status == 0 or "cannot be evaluated" in good.err
+    saved, ended = (tf.train.load_checkpoint(str(tmp_path / name / f"model.ckpt-{iteration}")) for name in ("run", "good"))
+    weights = [name for name in saved.get_variable_to_shape_map() if "VARIABLE_VALUE" in name and "seconds" not in name]
+    weights = [name for name in weights if not name.startswith("save_counter")]
+    assert len(weights) > 20
+    for name in weights:
+        np.testing.assert_array_equal(saved.get_tensor(name), ended.get_tensor(name), err_msg=name)
+
+    bad = run_script(script, *arguments, f"--logs_dir={tmp_path / 'good'}", f"--max_iterations={iteration + 1}")
+    assert_refused(bad, f"not finite from iteration {iteration:,} on")
 
 
 # Help and data

@@ -8,7 +8,6 @@ Departs from 2016: histograms have 30 equal bins and the images of a tag are one
 that is TensorBoard's format today; images are clipped to [0, 1], where TensorFlow 0.x rescaled each to its own largest value.
 """
 
-import copy
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -202,7 +201,7 @@ class Summaries(keras.callbacks.Callback):
     ):
         super().__init__()
         self.trained, self.dataset, self.experiment, self.background = model, dataset, experiment, background
-        self.order = copy.copy(order)  # training's own is in another thread
+        self.order = order
         self.record = tf.function(self.recorded)
         self.writer = tf.summary.create_file_writer(str(logs_dir))
 

@@ -7,6 +7,7 @@ seed and that number. So a checkpoint of the model and its optimizer is the whol
 For `fit`, an epoch is the stretch of iterations between two summaries, done in one compiled call.
 """
 
+import copy
 import dataclasses
 import inspect
 import io
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +31,7 @@ from tqdm import tqdm
 from unsupervised_learning import data, outputs
 from unsupervised_learning.background import Background
 from unsupervised_learning.command_line import KILLED, RunError, command
+from unsupervised_learning.divergence import NotFiniteError, located, not_finite
 from unsupervised_learning.run_directory import (
     check_same_data,
     configuration,
@@ -82,11 +85,14 @@ class Experiment:
         """Iterations in the longest of the calls below."""
         return min(self.most_in_a_call, self.record_every, self.extras_every, self.checkpoint_every)
 
-    def calls(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """The first iteration of each call of the compiled loop and how many it does, from `start` to before `stop`."""
+    def calls(self, start: int, stop: int, most: int | None = None) -> Iterator[tuple[int, int]]:
+        """The first iteration of each call of the compiled loop and how many it does, from `start` to before `stop`.
+
+        With `most` they do so many at most; by default as many as may be.
+        """
         while start < stop:
             due = min(every - start % every for every in (self.record_every, self.extras_every, self.checkpoint_every))
-            count = min(self.most_in_a_call, due, stop - start)
+            count = min(most or self.most_in_a_call, due, stop - start)
             yield start, count
             start += count
 
@@ -146,20 +152,23 @@ class IterationLoop(keras.Model):
         return []
 
 
-def pipeline(images: np.ndarray, order: data.BatchOrder, experiment: Experiment, start: int, stop: int) -> tf.data.Dataset:
-    """What `IterationLoop` takes from iteration `start` to before `stop`, a call after the other."""
-    most = experiment.longest_call
+def pipeline(
+    images: np.ndarray, order: data.BatchOrder, experiment: Experiment, start: int, stop: int, most: int | None = None
+) -> tf.data.Dataset:
+    """What `IterationLoop` takes from iteration `start` to before `stop`, a call after the other; `most` as in `calls`."""
+    longest = experiment.longest_call
     in_file = isinstance(images, np.memmap)
     shape, dtype = ([order.batch_size, *images.shape[1:]], tf.uint8) if in_file else ([order.batch_size], tf.int32)
 
     def generate() -> Iterator[tuple[np.ndarray, int]]:
-        for first, count in experiment.calls(start, stop):
-            indices = order.indices(first, count)
-            batches = np.zeros([most, *shape], dtype.as_numpy_dtype)
+        own = copy.copy(order)  # as this is in another thread
+        for first, count in experiment.calls(start, stop, most):
+            indices = own.indices(first, count)
+            batches = np.zeros([longest, *shape], dtype.as_numpy_dtype)
             batches[:count] = images[indices] if in_file else indices
             yield batches, count
 
-    signature = (tf.TensorSpec([most, *shape], dtype), tf.TensorSpec((), tf.int32))
+    signature = (tf.TensorSpec([longest, *shape], dtype), tf.TensorSpec((), tf.int32))
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread is waited for when the iterator goes: seconds at the end of every run
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2).with_options(options)
@@ -214,11 +223,10 @@ class Checkpoints(keras.callbacks.Callback):
         """Save the state as it is, unless the newest checkpoint holds it already.
 
         Raises:
-            RunError: if a weight is not finite; the checkpoints there are stay.
+            NotFiniteError: if a weight is not finite; the checkpoints there are stay.
         """
-        for variable in self.trained.trainable_variables:
-            if not np.isfinite(variable.numpy()).all():
-                raise RunError(self.diverged(f"{variable.path} is"))
+        if not_finite(self.trained, {}):
+            raise NotFiniteError
         now = time.perf_counter()
         self.seconds.assign_add(now - self.clock)
         self.clock = now
@@ -226,14 +234,6 @@ class Checkpoints(keras.callbacks.Callback):
         if latest is None or not latest.endswith(f"-{self.iteration}"):
             self.background.finish()
             self.manager.save(checkpoint_number=self.iteration)
-
-    def diverged(self, what: str) -> str:
-        """The message for a training that has blown up."""
-        return (
-            f"{what} not finite before iteration {self.iteration:,}; the last good checkpoint is "
-            f"{self.manager.latest_checkpoint}. Weights in the loss or a --learning_rate that are smaller may help, in another "
-            "--logs_dir"
-        )
 
     def on_train_begin(self, logs=None):
         """Start the clock."""
@@ -248,9 +248,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """See that the losses are numbers; stop if asked to."""
-        bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
-        if bad:
-            raise RunError(self.diverged(f"the losses {', '.join(bad)} are"))
+        if not all(math.isfinite(value) for value in (logs or {}).values()):
+            raise NotFiniteError
         if self.stop_signal:
             self.save()
             self.model.stop_training = True
@@ -467,12 +466,17 @@ def fit(
     summaries = Summaries(logs_dir, model, dataset, experiment, order, checkpoints.background)
     summaries.hyperparameters({**config["settings"], "dataset": dataset.name})
     progress = Progress(experiment.name, start, stop, model)
+    loop, feed = IterationLoop(model, images, experiment), partial(pipeline, images, order, experiment)
     with checkpoints.stopping_on_signals(), progress:
-        IterationLoop(model, images, experiment).fit(
-            pipeline(images, order, experiment, start, stop),
-            epochs=sum(1 for _ in experiment.calls(start, stop)),
-            steps_per_epoch=1,
-            shuffle=False,  # the order is BatchOrder's
-            verbose=0,
-            callbacks=[checkpoints, summaries, progress, *experiment.callbacks],
-        )
+        try:
+            loop.fit(
+                feed(start, stop),
+                epochs=sum(1 for _ in experiment.calls(start, stop)),
+                steps_per_epoch=1,
+                shuffle=False,  # the order is BatchOrder's
+                verbose=0,
+                callbacks=[checkpoints, summaries, progress, *experiment.callbacks],
+            )
+        except NotFiniteError:
+            progress.bar.close()
+            raise located(loop, checkpoints, partial(feed, most=1), experiment.name) from None
