@@ -24,9 +24,10 @@ import tensorflow as tf
 from unsupervised_learning import data
 from unsupervised_learning.data import Dataset
 
-# All our choice: 99 % of MNIST's test images in some 15 s on a core. 28×28 → 14×14 → 7×7 → features → logits.
+# All our choice: 98.9 % of MNIST's test images. 28×28 → 14×14 → 7×7 → features → logits. A batch is shifted by up to a pixel
+# in each direction and half of the features are dropped, without which scikit-learn's few digits are learnt by heart.
 ARCHITECTURE = {"channels": [16, 32], "kernel_size": 5, "strides": 2, "activation": "relu", "features": 64, "classes": 10}
-TRAINING = {"updates": 1_500, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine to 0", "optimizer": "adam"}
+TRAINING = {"updates": 1_500, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine", "shift": 1, "dropout": 0.5}
 FORMAT = 1  # to be raised by whoever changes what a kept file means
 SIDE = 28
 AT_ONCE = 1_000  # images that go through the network together
@@ -122,7 +123,9 @@ def build(seed: int) -> keras.Model:
             dtype="float32",
         )(x)
     x = keras.layers.Flatten(dtype="float32")(x)  # [batch, 1568]
-    features = keras.layers.Dense(ARCHITECTURE["features"], ARCHITECTURE["activation"], kernel_initializer=start(), dtype="float32")(x)
+    features = keras.layers.Dense(
+        ARCHITECTURE["features"], ARCHITECTURE["activation"], kernel_initializer=start(), dtype="float32"
+    )(x)
     logits = keras.layers.Dense(ARCHITECTURE["classes"], kernel_initializer=start(), dtype="float32")(features)
     return keras.Model(images, [features, logits], name="digit_classifier")
 
@@ -135,13 +138,15 @@ def train(dataset: Dataset, seed: int = 0, progress: Progress | None = None) -> 
     classifier = DigitClassifier(seed)
     images, labels = dataset.train.images, dataset.train.labels
     order = data.BatchOrder(len(images), min(TRAINING["batch_size"], len(images)), seed)
-    model = keras.Model(classifier.network.inputs, classifier.network.outputs[1])
+    dropped = keras.layers.Dropout(TRAINING["dropout"], seed=seed, dtype="float32")(classifier.network.outputs[0])
+    model = keras.Model(classifier.network.inputs, classifier.network.layers[-1](dropped))
     rate = keras.optimizers.schedules.CosineDecay(TRAINING["learning_rate"], TRAINING["updates"])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)
-    for update in range(TRAINING["updates"]):
+    shifts = np.random.default_rng([seed, 1]).integers(-TRAINING["shift"], TRAINING["shift"] + 1, (TRAINING["updates"], 2))
+    for update, shift in enumerate(shifts):
         (batch,) = order.indices(update, 1)
-        model.train_on_batch(as_input(images[batch]), labels[batch].astype(np.int32))
+        model.train_on_batch(np.roll(as_input(images[batch]), shift, axis=(1, 2)), labels[batch].astype(np.int32))
         if progress:
             progress("training the classifier", update + 1, TRAINING["updates"])
     if len(dataset.test.labels):

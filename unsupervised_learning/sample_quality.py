@@ -35,7 +35,7 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 
 class KernelDistance(NamedTuple):
-    """Mean and standard deviation over blocks (None for one block), how many there are, and how many images of each set in one."""
+    """Mean and standard deviation over blocks (None for one), how many blocks, and how many images of each set in one."""
 
     mean: float
     sd: float | None
@@ -103,7 +103,7 @@ def neighbourhoods(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
     for start in range(0, len(real), CHUNK):
         rows = slice(start, start + CHUNK)
         distances = euclidean_distances(real[rows], generated)  # [chunk, m]
-        precise |= (distances <= reach[rows, [PRECISION_NEIGHBOURS - 1]][:, None]).any(axis=0)
+        precise |= (distances <= reach[rows, PRECISION_NEIGHBOURS - 1 : PRECISION_NEIGHBOURS]).any(axis=0)
         recalled += int((distances <= reach_of_generated[:, -1]).any(axis=1).sum())
         inside = distances <= reach[rows, -1:]
         covered += int(inside.any(axis=1).sum())
