@@ -1,5 +1,6 @@
 """The report on a GAN: what it says of a copier, of a collapsed generator and of others whose answer is known."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -123,11 +124,11 @@ def model() -> DCGAN:
 
 
 def test_twice_the_same_and_the_model_as_it_was(model, digits, cache_dir):
+    few = dataclasses.replace(digits, train=Split(digits.train.images[:40], digits.train.labels[:40]))
     before = [variable.numpy() for variable in model.variables]
     told = []
     reports = [
-        gan_evaluation.report(model, digits, samples=70, cache_dir=cache_dir, progress=lambda *step: told.append(step))
-        for _ in range(2)
+        gan_evaluation.report(model, few, cache_dir=cache_dir, progress=lambda *step: told.append(step)) for _ in range(2)
     ]
     assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, model.variables, strict=True))
     (numbers, arrays), (again, arrays_again) = reports
