@@ -373,10 +373,11 @@ def test_training_that_blows_up_ends_before_the_first_bad_iteration(script, rate
     arguments = [f"--learning_rate={rate}", "--batch_size=32", f"--data_dir={idx_dir}"]
     run = run_script(script, *arguments, f"--logs_dir={tmp_path / 'run'}", "--max_iterations=400")
     assert_refused(run, "not finite from iteration", "learning_rate")
-    iteration = int(re.search(r"from iteration ([\d,]+) on; .*model\.ckpt-\1\.", run.err)[1].replace(",", ""))
+    told = re.search(r"error: (.*) not finite from iteration ([\d,]+) on; .*model\.ckpt-\2\.", run.err)
+    assert told is not None, run.err
+    assert "loss" in told[1] or "kernel" in told[1]
+    iteration = int(told[2].replace(",", ""))
     assert iteration > 0
-    names = re.search(r"error: (.*) not finite", run.err)[1]
-    assert "loss" in names or "kernel" in names
 
     good = run_script(script, *arguments, f"--logs_dir={tmp_path / 'good'}", f"--max_iterations={iteration}")
     assert good.status == 0 or "cannot be evaluated" in good.err

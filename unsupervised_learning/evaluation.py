@@ -182,6 +182,8 @@ def vae_report(
 
     mu, log_var = posteriors(model, images, batch_size)  # [n, z_dim]
     kl = float(np.asarray(gaussian_kl(tf.constant(mu), tf.constant(log_var))).mean(dtype=np.float64))
+    if not np.isfinite(kl):
+        raise ValueError(f"The KL is not finite. Received: kl={kl}")
 
     @tf.function(reduce_retracing=True)  # a graph takes less than half the time of 20 draws op by op
     def cross_entropy(batch_images, batch_z):
