@@ -256,6 +256,14 @@ def test_wrong_flags_are_refused_in_one_line(given, parts, tmp_path, run_script)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
+def test_training_that_blows_up_is_found_out(idx_dir, tmp_path, run_script):
+    """In the first iteration here: its later updates see what the first has done to the weights."""
+    run = run_script("train_gan.py", *arguments(idx_dir, tmp_path, "--max_iterations=12", "--learning_rate=1e30"))
+    assert_refused(run, "not finite from iteration 0 on", "model.ckpt-0", "learning_rate")
+    assert not (tmp_path / "model.ckpt-12.index").exists()
+
+
 def test_visualize_of_another_model_is_refused(tmp_path, run_script):
     data = {"name": "mnist", "source": "x", "checksum": "y"}
     (tmp_path / "config.json").write_text(json.dumps({"model": "AutoEncoder", "settings": {}, "data": data}))
