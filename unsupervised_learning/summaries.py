@@ -28,6 +28,7 @@ from tensorboard.util import tensor_util
 from unsupervised_learning import data, layers, plots
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.losses import gaussian_kl_of_dimensions
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 GRID = 64  # images in a grid
 BUCKETS = 30  # of a histogram, TensorBoard's own number
 FIXED_GRID = "ours/fixed_z"
+KL_OF_DIMENSION = "ours/kl_of_dimension"  # followed by /<number of the dimension, from 1>
+MOST_DIMENSIONS = 20  # our choice: of more than that the KL is not logged one by one
 GAN_LOSSES = {  # the model's names → 2016's tags
     "discriminator_loss_real": "Discriminator_loss_real",
     "discriminator_loss_fake": "Discrimintator_loss_fake",  # spelt so in 2016
@@ -155,7 +158,9 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
 def latent_extras(
     model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset, iteration: int, scatter_every: int
 ) -> Extras:
-    """Validation losses; reconstructions and samples; every `scatter_every` iterations the validation images' codes."""
+    """Validation losses, of a VAE also each dimension's KL; reconstructions and samples; every `scatter_every` iterations the
+    validation images' codes.
+    """
     images = data.to_unit_interval(dataset.validation.images)
     model.reset_metrics()
     losses = model.test_on_batch(images, return_dict=True)  # in one batch: `evaluate` would build a data pipeline each time
@@ -169,7 +174,12 @@ def latent_extras(
     if iteration % scatter_every == 0:
         scatter = plots.latent_scatter(codes(model, images), dataset.validation.labels, f"iteration {iteration:,}")
         pictures["ours/latent_scatter"] = plots.figure_to_rgb(scatter)[None]
-    return Extras({f"ours/validation/{name}": float(value) for name, value in losses.items()}, pictures)
+    scalars = {f"ours/validation/{name}": float(value) for name, value in losses.items()}
+    if isinstance(model, VariationalAutoEncoder) and model.z_dim <= MOST_DIMENSIONS:
+        mu, log_var = model.encoder(images)
+        means = np.mean(gaussian_kl_of_dimensions(mu, log_var), axis=0)  # [z_dim], nats
+        scalars |= {f"{KL_OF_DIMENSION}/{number}": float(mean) for number, mean in enumerate(means, start=1)}
+    return Extras(scalars, pictures)
 
 
 def gan_extras(model: DCGAN, dataset: data.Dataset, iteration: int) -> Extras:
