@@ -18,29 +18,6 @@ SCRIPT = "unsupervised_learning/gan_notes.py"
 # Measures
 
 
-def test_frechet_of_known_gaussians():
-    random = np.random.default_rng(0)
-    codes = random.standard_normal((500, 8))
-    whitened = (codes - codes.mean(0)) @ np.linalg.inv(
-        np.linalg.cholesky(np.cov(codes, rowvar=False)).T
-    )  # covariance exactly 1
-    shift, stretch = random.standard_normal(8), random.uniform(0, 3, 8)
-    assert gan_notes.frechet(whitened, whitened[::-1]) == pytest.approx(0, abs=1e-9)
-    assert gan_notes.frechet(whitened, whitened + shift) == pytest.approx(shift @ shift)
-    # of diagonal covariances: the sum of (σa − σb)²
-    assert gan_notes.frechet(whitened, whitened * stretch) == pytest.approx(np.sum((1 - stretch) ** 2))
-    assert gan_notes.frechet(whitened * stretch, whitened + shift) == pytest.approx(np.sum((1 - stretch) ** 2) + shift @ shift)
-
-
-def test_frechet_where_dimensions_are_empty_and_covariances_do_not_commute():
-    random = np.random.default_rng(0)
-    a, b = (random.standard_normal((400, 3)) @ random.standard_normal((3, 5)) for _ in range(2))  # rank 3 of 5
-    covariances = [np.cov(codes, rowvar=False) for codes in (a, b)]
-    roots = np.sqrt(np.linalg.eigvals(covariances[0] @ covariances[1] + 0j))
-    expected = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(covariances[0] + covariances[1]) - 2 * np.sum(np.real(roots))
-    assert gan_notes.frechet(a, b) == pytest.approx(expected, rel=1e-5)
-
-
 def test_coverage():
     assert gan_notes.coverage(np.repeat(np.arange(10), 7)) == pytest.approx(1)
     assert gan_notes.coverage(np.full(50, 3)) == 0

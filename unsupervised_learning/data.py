@@ -175,6 +175,12 @@ def existing_folder(given: str, argument: str) -> str:
     return folder
 
 
+def cache_folder(cache_dir: str | None) -> pathlib.Path:
+    """Return where what is made from data is kept: `cache_dir`, with ~ expanded, else in $XDG_CACHE_HOME or ~/.cache."""
+    default = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "unsupervised_learning")
+    return pathlib.Path(os.path.expanduser(default if cache_dir is None else cache_dir))
+
+
 def _find(name: str, folder: str | None) -> Dataset:
     """Look in the three places, nearest first."""
     if folder is not None and (dataset := _from_idx(name, folder)):

@@ -29,6 +29,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from unsupervised_learning import command_line, data, outputs, run_directory, summaries
 from unsupervised_learning.gan import DCGAN, NearZeroWarning
+from unsupervised_learning.sample_quality import frechet
 
 FLAGS = flags.FLAGS
 SCRIPT = Path(__file__).parent.parent / "train_gan.py"
@@ -114,21 +115,6 @@ class Result:
 
 
 # Measures
-
-
-def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """Squared Fréchet distance |μa − μb|² + tr(A + B − 2(AB)^½) between Gaussians fitted to codes [n, d] and [m, d], n, m > 1.
-
-    In squared units of the codes. Where published FID takes codes of an Inception network, these are projections of pixels.
-    """
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    values, vectors = np.linalg.eigh(cov_a)
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-    # AB and A^½ B A^½ have the same eigenvalues; the latter is symmetric, so that they are found without complex numbers.
-    mixed = np.linalg.eigvalsh(root @ cov_b @ root).clip(0)
-    means = np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2)
-    return float(means + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(mixed).sum())
 
 
 def coverage(labels: np.ndarray) -> float:

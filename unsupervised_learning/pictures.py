@@ -85,8 +85,7 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
 
     crop = FACE if name == "celeb_a" else None
     key = hashlib.sha256(json.dumps([FORMAT, side, crop, origin, listing]).encode()).hexdigest()
-    default = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "unsupervised_learning")
-    cache = pathlib.Path(os.path.expanduser(default if cache_dir is None else cache_dir))
+    cache = data.cache_folder(cache_dir)
     record = _cached(cache, key, side) or _decode_into(cache, key, *opened(), side, crop, source)
     if skipped := record["skipped"]:
         named = ", ".join(file if file.isprintable() else repr(file) for file in skipped[:5])

@@ -45,6 +45,9 @@ GAN_LOSSES = {  # the model's names → 2016's tags
     "discriminator_loss": "Discriminator_loss",
     "generator_loss": "Generator_loss",
 }
+# The author judged a GAN's health by its networks' first layers.
+FIRST_LAYERS = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
+GRADIENT_NORM = "ours/first_layer_gradient_norm"
 
 
 class Record(NamedTuple):
@@ -131,16 +134,11 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
         activations |= {f"{network}/{name}": value for name, value in values.items() if name.startswith("h_")}
     activations["discriminator/disc_real_prob"] = tf.sigmoid(trace.on_real["logit"])
     activations["discriminator/disc_fake_prob"] = tf.sigmoid(trace.on_fake["logit"])
-    # The author judged a GAN's health by its networks' first layers.
-    first_layers = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
     return Record(
         scalars={
             **{tag: trace.losses[name] for name, tag in GAN_LOSSES.items()},
             **{f"{name}/sparsity": tf.nn.zero_fraction(value) for name, value in activations.items()},
-            **{
-                f"ours/first_layer_gradient_norm/{network}": tf.norm(trace.gradients[name])
-                for network, name in first_layers.items()
-            },
+            **{f"{GRADIENT_NORM}/{network}": tf.norm(trace.gradients[name]) for network, name in FIRST_LAYERS.items()},
         },
         histograms={
             "z": latent,
