@@ -292,7 +292,11 @@ SCRIPT = """
 
 
 def scatter(
-    codes: np.ndarray, labels: np.ndarray, images: np.ndarray, axis_names: Sequence[str], label_names: Sequence[str] | None = None
+    codes: np.ndarray,
+    labels: np.ndarray,
+    images: np.ndarray,
+    axis_names: Sequence[str],
+    label_names: Sequence[str] | None = None,
 ) -> str:
     """The scatter as a piece of HTML, for a page that has `STYLE`; one to a page.
 
@@ -335,10 +339,18 @@ def scatter(
         for label in np.unique(labels)
     )
     solid = codes.shape[1] == 3
-    acts = {"in": "+", "out": "−", "reset": "reset", "next": "next image", "all": "all / none", **({"turn": "turn"} if solid else {})}
+    acts = {
+        "in": "+",
+        "out": "−",
+        "reset": "reset",
+        "next": "next image",
+        "all": "all / none",
+        **({"turn": "turn"} if solid else {}),
+    }
     spoken = {"in": "zoom in", "out": "zoom out"}
     bar = "".join(
-        f'<button type="button" data-act="{act}" aria-label="{spoken.get(act, name)}">{name}</button>' for act, name in acts.items()
+        f'<button type="button" data-act="{act}" aria-label="{spoken.get(act, name)}">{name}</button>'
+        for act, name in acts.items()
     )
     dragging = "turn" if solid else "move"
     return (

@@ -74,8 +74,7 @@ def error_maps(images: np.ndarray, outputs: np.ndarray, errors: np.ndarray, erro
     images, outputs = (np.asarray(one, np.float64).reshape(len(one), -1) for one in (images, outputs))
     if images.shape != outputs.shape or images.shape[1:] != (SIDE * SIDE,) or len(errors) != len(images):
         raise ValueError(
-            "images and outputs must be [n, 784] and errors [n]. "
-            f"Received: {images.shape}, {outputs.shape}, {np.shape(errors)}"
+            f"images and outputs must be [n, 784] and errors [n]. Received: {images.shape}, {outputs.shape}, {np.shape(errors)}"
         )
     colors = colormaps[ERROR_COLORS]
     greys = [np.repeat(np.clip(one, 0, 1)[..., None], 3, axis=-1) for one in (images, outputs)]

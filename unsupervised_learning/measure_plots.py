@@ -47,6 +47,33 @@ def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level
     return figure
 
 
+def beside_bars(values: Mapping[str, np.ndarray], title: str, label: str, level: float) -> Figure:
+    """Draw shares of ten kinds for several sets of images, side by side.
+
+    Args:
+        values: name → [10].
+        title: written above.
+        label: of the values' axis.
+        level: where a dashed line is drawn across.
+
+    Returns:
+        A figure with one axes.
+    """
+    figure = Figure(figsize=(7.5, 3.6), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / len(values)
+    for number, (color, (name, shares)) in enumerate(zip((ORANGE, "#9a9a9a", BLUE), values.items(), strict=False)):
+        places = np.arange(len(shares)) + (number - (len(values) - 1) / 2) * width
+        axes.bar(places, shares, width, color=color, label=name)
+    axes.axhline(level, color="black", linestyle="--", linewidth=1)
+    axes.set_xticks(range(10))
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    _dress(axes, "digit", label)
+    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
 def courses(curves: Mapping[str, Mapping[int, float]], title: str, label: str, log: bool = False) -> Figure:
     """Draw numbers over training.
 
@@ -63,7 +90,9 @@ def courses(curves: Mapping[str, Mapping[int, float]], title: str, label: str, l
     axes = figure.add_subplot()
     for number, (name, course) in enumerate(curves.items()):
         style = {"linestyle": "-" if number < len(SEVERAL) else "--", "color": SEVERAL[number % len(SEVERAL)]}
-        axes.plot(list(course), list(course.values()), linewidth=1.6, label=name, marker="o" if len(course) < 3 else "", **style)
+        axes.plot(
+            list(course), list(course.values()), linewidth=1.6, label=name, marker="o" if len(course) < 3 else "", **style
+        )
     if log:
         axes.set_yscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
