@@ -81,7 +81,7 @@ class Sizes(NamedTuple):
 
     Attributes:
         draws: numbers of draws for the importance-weighted bound, rising.
-        images: test images that the largest of them is taken for.
+        images: test images that the bound is taken of, at most.
         dots: codes in the interactive scatter.
         samples: images that a GAN makes to be judged; None for `gan_evaluation`'s own number.
     """

@@ -25,11 +25,11 @@ body { max-width: 980px; }
 nav ul { columns: 2; padding-left: 1.2rem; }
 section { scroll-margin-top: 1rem; }
 .panes { flex-direction: column; }
-.panes figure { max-width: 100%; flex: 0 1 auto; }
-.panes img { width: auto; max-width: 100%; }
+.panes figure { max-width: 100%; flex: 0 1 auto; overflow-x: auto; }
+.panes figure img { width: auto; max-width: max(100%, 620px); }
 dl.how { display: grid; grid-template-columns: 9.5rem 1fr; gap: .35rem 1rem; max-width: 85ch; margin: .8rem 0; }
 dl.how dt { color: var(--muted); }
-dl.how dd { margin: 0; }
+dl.how dd { margin: 0; overflow-wrap: anywhere; }
 p.run { background: #f3f6ff; border-left: 4px solid #2f62f0; padding: .5rem .8rem; max-width: none; }
 table { margin: 1rem 0; }
 @media (max-width: 560px) {
@@ -38,14 +38,14 @@ table { margin: 1rem 0; }
   dl.how dd { margin-bottom: .6rem; }
 }
 """
-MODELS = {  # what each model is, in two sentences
-    AE: "An autoencoder squeezes each image into a few numbers, its code, and makes the image of these again. It is trained only to "
-    "get back what went in; what it learns is which few numbers say most about an image.",
-    VAE: "A variational autoencoder squeezes each image into a few numbers, not quite exact ones, and makes the image of these again. It is "
-    "trained to get back what went in while its codes, all together, keep to a simple bell curve; so new images can be made of "
-    "codes drawn from that curve.",
-    GAN: "A generative adversarial network is two networks in a contest: a generator that makes images of random numbers, and a "
-    "discriminator that tries to tell them from real ones. Each is trained against the other.",
+MODELS = {  # what each is, in a few sentences
+    AE: "An autoencoder squeezes each image into a few numbers, its code, and makes the image of these again. It is trained "
+    "only to get back what went in; what it learns is which few numbers say most about an image.",
+    VAE: "A variational autoencoder squeezes each image into a few numbers, not quite exact ones, and makes the image of "
+    "these again. It is trained to get back what went in while its codes, all together, keep to a simple bell curve; so new "
+    "images can be made of codes drawn from that curve.",
+    GAN: "A generative adversarial network is two networks in a contest: a generator that makes images of random numbers, "
+    "and a discriminator that tries to tell them from real ones. Each is trained against the other.",
 }
 
 
@@ -78,7 +78,7 @@ def document(
     missing = "".join(f"<li>{html.escape(name)}: {html.escape(why)}</li>" for name, why in left_out.items())
     body = [
         f"<p>{html.escape(MODELS[subject.kind])}</p>",
-        page.html_table(("run", ""), run_rows(subject)),
+        explained(run_facts(subject)),
         f"<nav aria-label=contents><ul>{contents}</ul></nav>",
         sections,
         f"<h2>Left out</h2><ul>{missing}</ul>" if missing else "",
@@ -88,28 +88,32 @@ def document(
     return page.document(title, "".join(body), STYLE + interactive.STYLE)
 
 
-def run_rows(subject: Subject) -> list[tuple[str, ...]]:
+def run_facts(subject: Subject) -> dict[str, str]:
     """What the run is."""
     described = subject.config["data"]
     sizes = subject.dataset.describe()["sizes"]
     settings = ", ".join(f"{name} {value}" for name, value in subject.config["settings"].items())
-    return [
-        ("data", f"{described['name']}: {sizes['train']:,} training and {sizes['test']:,} test images"),
-        ("training", f"{subject.results['iterations']:,} iterations"),
-        ("settings", settings),
-        ("made by", str(subject.config.get("command", "not recorded"))),
-    ]
+    return {
+        "Data": f"{described['name']}: {sizes['train']:,} training and {sizes['test']:,} test images",
+        "Training": f"{subject.results['iterations']:,} iterations",
+        "Settings": settings,
+        "Made by": str(subject.config.get("command", "not recorded")),
+    }
+
+
+def explained(texts: dict[str, str]) -> str:
+    """Texts with their names beside them."""
+    return f'<dl class="how">{"".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in texts.items())}</dl>'
 
 
 def section(part: Part, finding: Finding, files: dict[str, bytes]) -> str:
     """A part of the page: its explanation, what was found, figures and measures."""
     how = {"What is shown": part.shown, "How to read it": part.reading, "Good and bad": part.judging}
-    explained = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in how.items())
     said = f'<p class="run"><strong>This run.</strong> {html.escape(finding.said)}</p>' if finding.said else ""
     rows = [tuple(row) for row in finding.rows]
     figures = "".join(pane(picture, files[file_name(picture)]) for picture in finding.pictures)
     return (
-        f'<section id="{part.name}"><h2>{html.escape(part.title)}</h2><dl class="how">{explained}</dl>{said}'
+        f'<section id="{part.name}"><h2>{html.escape(part.title)}</h2>{explained(how)}{said}'
         f"{finding.widget}"
         f'<div class="panes">{figures}</div>{page.html_table(HEAD, rows) if rows else ""}</section>'
     )

@@ -2,9 +2,9 @@
 
     python -m unsupervised_learning.explore LOGS_DIR [--data_dir=DIR] [--only=PART,…] [--skip=PART,…] [--seed=0]
 
-Reads the run's config.json, its weights and the data that it was trained on, and writes to LOGS_DIR/explore/: `index.html`, which
-needs nothing else; `evaluation.json`; `figures/`; `latent_scatter.html`; and an event file, so that TensorBoard shows the same
-under `explore/…`. All of it is replaced by the next look. The same look finds the same numbers.
+Reads the run's config.json, its weights and the data that it was trained on, and writes to LOGS_DIR/explore/: `index.html`,
+which needs nothing else; `evaluation.json`; `figures/`; `latent_scatter.html`; and an event file, so that TensorBoard shows the
+same under `explore/…`. All of it is replaced by the next look. The same look finds the same numbers.
 """
 
 import io
@@ -286,7 +286,7 @@ def define_flags() -> None:
     flags.DEFINE_string("cache_dir", None, "Where decoded pictures and the classifier of digits are kept.")
     flags.DEFINE_string("out", None, "Folder to write; LOGS_DIR/explore if not given.")
     flags.DEFINE_list("draws", ["1", "50", "1000"], "Of a VAE: numbers of draws for its bound.")
-    flags.DEFINE_integer("images", 1_000, "Of a VAE: test images for the largest number of draws.", 1)
+    flags.DEFINE_integer("images", 10_000, "Of a VAE: test images for its bound, the first ones.", 1)
     flags.DEFINE_integer("samples", None, "Of a GAN: images to make and judge; by its images' size if not given.", 2)
     flags.DEFINE_integer("dots", 5_000, "Codes in the scatter to turn.", 1, 20_000)
 

@@ -26,13 +26,12 @@ def walk(subject: Subject) -> Finding:
     """Along the dimensions that 2016 walked along."""
     latents = subject.random(STARTS).uniform(-1, 1, (6, subject.model.z_dim)).astype(np.float32)
     chosen = [dimension for dimension in (25, 50, 75) if dimension < subject.model.z_dim] or [0]
-    return Finding(
-        {"dimensions": chosen},
-        [
-            Picture(f"walk_{dimension}", f"Dimension {dimension} of z, the others as they are.", outputs.walk(subject.model, latents, dimension))
-            for dimension in chosen
-        ],
-    )  # fmt: skip
+    figures = {dimension: outputs.walk(subject.model, latents, dimension) for dimension in chosen}
+    pictures = [
+        Picture(f"walk_{dimension}", f"Dimension {dimension} of z, the others as they are.", figure)
+        for dimension, figure in figures.items()
+    ]
+    return Finding({"dimensions": chosen}, pictures)
 
 
 def interpolation(subject: Subject) -> Finding:
@@ -67,9 +66,13 @@ def health(subject: Subject) -> Finding:
     near_zero = numbers["discriminator_loss_near_zero"]
     if near_zero:
         rows.append(
-            Row("loss near zero", f"{near_zero['share']:.1%}", f"of {near_zero['logged']:,} logged",
-                f"The share of iterations at which D's loss was below {near_zero['threshold']}: the 2016 sign of a failed run.")
-        )  # fmt: skip
+            Row(
+                "loss near zero",
+                f"{near_zero['share']:.1%}",
+                f"of {near_zero['logged']:,} logged",
+                f"The share of iterations at which D's loss was below {near_zero['threshold']}: the 2016 sign of a failed run.",
+            )
+        )
     kept = ("discriminator", "first_layer_gradient_norms", "discriminator_loss_near_zero")
     said = "; ".join(f"{name}: {mean:.2f}" for name, mean in means.items())
     return Finding({key: numbers[key] for key in kept}, pictures, f"D's mean probabilities are: {said}.", tuple(rows))
@@ -83,14 +86,25 @@ def classes(subject: Subject) -> Finding:
     figure = measure_plots.beside_bars(shares, "Which digits the images are taken for", "share of the images", 0.1)
     off = labels["total_variation_from_uniform"]
     rows = (
-        Row("distance from uniform", f"{off['samples']:.3f}", f"real {off['real']:.3f}",
-            "The share of images that would have to be another digit for all ten to be equally frequent."),
-        Row("confidence", f"{labels['confidence']['samples']:.3f}", f"real {labels['confidence']['real']:.3f}",
-            "The classifier's mean probability of the digit that it chooses: low if images are unlike any."),
-        Row("classifier score", f"{labels['classifier_score']['samples']:.2f}",
+        Row(
+            "distance from uniform",
+            f"{off['samples']:.3f}",
+            f"real {off['real']:.3f}",
+            "The share of images that would have to be another digit for all ten to be equally frequent.",
+        ),
+        Row(
+            "confidence",
+            f"{labels['confidence']['samples']:.3f}",
+            f"real {labels['confidence']['real']:.3f}",
+            "The classifier's mean probability of the digit that it chooses: low if images are unlike any.",
+        ),
+        Row(
+            "classifier score",
+            f"{labels['classifier_score']['samples']:.2f}",
             f"real {labels['classifier_score']['real']:.2f}, at most 10",
-            "As the Inception score, by this classifier: high if images are clear and all kinds occur."),
-    )  # fmt: skip
+            "As the Inception score, by this classifier: high if images are clear and all kinds occur.",
+        ),
+    )
     kinds = int(np.sum(arrays["label_shares_samples"] > 0.01))
     said = (
         f"{kinds} of 10 digits occur in more than 1% of the images. The classifier was trained by this project and is right on "
@@ -110,9 +124,13 @@ def quality(subject: Subject) -> Finding:
         rows += space_rows(space)
     diversity = numbers["diversity"]
     rows.append(
-        Row("diversity", f"{diversity['samples']:.2f}", f"real {diversity['real']:.2f}",
-            "How far apart two images are on average, in pixels. Near zero, all images are one.")
-    )  # fmt: skip
+        Row(
+            "diversity",
+            f"{diversity['samples']:.2f}",
+            f"real {diversity['real']:.2f}",
+            "How far apart two images are on average, in pixels. Near zero, all images are one.",
+        )
+    )
     kept = ("samples", "spaces", "diversity", "left_out")
     said = f"{numbers['samples']:,} generated images against as many training images; “real” is as many other training images."
     return Finding({key: numbers[key] for key in kept}, [], said, tuple(rows))
@@ -122,11 +140,19 @@ def space_rows(space: Json) -> list[Row]:
     """The measures of one space of features."""
     what = space["what"]
     rows = [
-        Row("Fréchet distance", f"{space['frechet']['samples']:.3g}", f"real {space['frechet']['real']:.3g}",
-            f"Between bell curves fitted to both; features: {what}. Not the published FID, which uses another network."),
-        Row("kernel distance", f"{space['kernel']['samples']['mean']:.3g}", f"real {space['kernel']['real']['mean']:.3g}",
-            "As KID, in the same features: 0 where both come from one distribution; may be slightly below by chance."),
-    ]  # fmt: skip
+        Row(
+            "Fréchet distance",
+            f"{space['frechet']['samples']:.3g}",
+            f"real {space['frechet']['real']:.3g}",
+            f"Between bell curves fitted to both; features: {what}. Not the published FID, which uses another network.",
+        ),
+        Row(
+            "kernel distance",
+            f"{space['kernel']['samples']['mean']:.3g}",
+            f"real {space['kernel']['real']['mean']:.3g}",
+            "As KID, in the same features: 0 where both come from one distribution; may be slightly below by chance.",
+        ),
+    ]
     readings = {
         "precision": "The share of generated images that lie among real ones: are they good?",
         "recall": "The share of real images that lie among generated ones: are all kinds there?",
@@ -161,9 +187,14 @@ def neighbours(subject: Subject) -> Finding:
         pictures.append(Picture(f"neighbours_{space}", f"Nearest by {space}.", figure))
         of = found[space]
         rows.append(
-            Row(f"distance ratio, {space}", f"{of['ratio']:.2f}", "1", "The median distance to the nearest training image, over "
-                "that of real images that were not trained on: 0 for copies, 1 for new images as good as real ones.")
-        )  # fmt: skip
+            Row(
+                f"distance ratio, {space}",
+                f"{of['ratio']:.2f}",
+                "1",
+                "The median distance to the nearest training image, over that of real images that were not trained on: 0 for "
+                "copies, 1 for new images as good as real ones.",
+            )
+        )
         rows.append(
             Row(f"copies, {space}", f"{of['copies']:.1%}", "1%", "Nearer to a training image than 99% of real images are.")
         )

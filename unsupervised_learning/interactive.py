@@ -1,8 +1,8 @@
 """A latent scatter to turn, zoom and point at, as a piece of HTML that needs nothing from elsewhere: a canvas and a script.
 
-With a mouse: drag to turn (a plane: to move), scroll to zoom once it has been clicked, point at a dot to see its image. By touch:
-one finger, two fingers, a tap. By keyboard: the arrows, + and −, 0 for the start, N and P for the next and the previous image. The
-legend's buttons hide and show labels.
+With a mouse: drag to turn (a plane: to move), scroll to zoom once it has been clicked, point at a dot to see its image. By
+touch: one finger, two fingers, a tap. By keyboard: the arrows, + and −, 0 for the start, N and P for the next and the previous
+image. The legend's buttons hide and show labels.
 """
 
 import base64
@@ -21,13 +21,13 @@ GREYS = 16  # of the images: four bits a pixel make a quarter of the bytes
 DIGITS = 3  # after the point, of the codes
 
 STYLE = """
-.scatter { border: 1px solid #ddd; border-radius: 8px; padding: .6rem; margin: 1rem 0; position: relative; background: #fff; }
+.scatter { border: 1px solid #ddd; border-radius: 8px; padding: .6rem; margin: 1rem 0; position: relative; }
 .scatter canvas { display: block; width: 100%; touch-action: none; cursor: grab; border-radius: 4px; }
 .scatter canvas:active { cursor: grabbing; }
 .scatter canvas:focus-visible, .scatter button:focus-visible { outline: 3px solid #2f62f0; outline-offset: 1px; }
 .scatter .bar { display: flex; flex-wrap: wrap; gap: .35rem; margin: .3rem 0; align-items: center; }
-.scatter button { font: inherit; font-size: .9rem; min-height: 2.2rem; min-width: 2.2rem; padding: .1rem .55rem; cursor: pointer;
-  border: 1px solid #bbb; border-radius: 6px; background: #fff; color: #1b1b1b; }
+.scatter button { font: inherit; font-size: .9rem; min-height: 2.2rem; min-width: 2.2rem; padding: .1rem .55rem;
+  cursor: pointer; border: 1px solid #bbb; border-radius: 6px; background: #fff; color: #1b1b1b; }
 .scatter button[aria-pressed=false] { opacity: .4; text-decoration: line-through; }
 .scatter .dot { display: inline-block; width: .8rem; height: .8rem; border-radius: 50%; margin-right: .35rem;
   border: 1px solid #0008; vertical-align: -.08rem; }
@@ -52,7 +52,9 @@ SCRIPT = """
 
   // The codes in a box from -1 to 1, one unit equally long in all dimensions.
   const low = data.codes[0].slice(), high = data.codes[0].slice();
-  for (const code of data.codes) code.forEach(function (v, d) { low[d] = Math.min(low[d], v); high[d] = Math.max(high[d], v); });
+  for (const code of data.codes) code.forEach(function (v, d) {
+    low[d] = Math.min(low[d], v); high[d] = Math.max(high[d], v);
+  });
   const half = Math.max(...low.map(function (v, d) { return high[d] - v; })) / 2 || 1;
   const middle = low.map(function (v, d) { return (v + high[d]) / 2; });
   const points = data.codes.map(function (code) { return code.map(function (v, d) { return (v - middle[d]) / half; }); });
@@ -187,7 +189,8 @@ SCRIPT = """
       const p = thumb.getContext("2d"), columns = data.columns;
       p.imageSmoothingEnabled = false;
       p.clearRect(0, 0, side, side);
-      if (sprite.complete) p.drawImage(sprite, (i % columns) * side, Math.floor(i / columns) * side, side, side, 0, 0, side, side);
+      const x = (i % columns) * side, y = Math.floor(i / columns) * side;
+      if (sprite.complete) p.drawImage(sprite, x, y, side, side, 0, 0, side, side);
       const numbers = data.codes[i].map(function (v, d) { return data.axes[d] + " " + v.toFixed(2); });
       tipText.textContent = data.names[data.labels[i]];
       said.textContent = data.names[data.labels[i]] + ": " + numbers.join(", ");
@@ -360,8 +363,8 @@ def scatter(
         f'arrow keys {dragging} it, plus and minus zoom, N and P step through the images"></canvas>'
         '<div class="tip" hidden><canvas></canvas><div></div></div>'
         f'<div class="bar">{bar}</div><p class="said" aria-live="polite"></p>'
-        f'<p class="keys">Point at a dot, or tap it, to see its image. Drag to {dragging}; click and scroll, or pinch, to zoom. '
-        f"Keys: arrows {dragging}, + − zoom, 0 resets, N and P go through the images.</p>"
+        f'<p class="keys">Point at a dot, or tap it, to see its image. Drag to {dragging}; click and scroll, or pinch, to '
+        f"zoom. Keys: arrows {dragging}, + − zoom, 0 resets, N and P go through the images.</p>"
         "<noscript><p>The scatter needs JavaScript; the figures show the same codes.</p></noscript>"
         f'<script type="application/json">{as_json}</script></div><script>{SCRIPT}</script>'
     )

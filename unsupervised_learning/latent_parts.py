@@ -47,22 +47,28 @@ def reconstructions(subject: Subject) -> Finding:
     by_label = measure_plots.bars(np.array(means), [name.split()[-1] for name in names], "Error by label", f"{name}")
     best, worst = names[int(np.argmin(means))], names[int(np.argmax(means))]
     return Finding(
-        {"mean": float(errors.mean()), "median": float(np.median(errors)), "unit": unit,
-         "by_label": dict(zip(names, map(float, means), strict=True))},
+        {
+            "mean": float(errors.mean()),
+            "median": float(np.median(errors)),
+            "unit": unit,
+            "by_label": dict(zip(names, map(float, means), strict=True)),
+        },
         [
             Picture("reconstructions", "Image, output, and output minus image; the numbers are the errors.", figure),
             Picture("error_by_label", "The mean error of each label's images.", by_label),
         ],
         f"On average the error is {errors.mean():.4g} ({name}); {best} comes back best and {worst} worst.",
-    )  # fmt: skip
+    )
 
 
 def scatter(subject: Subject) -> Finding:
     """The codes as a picture, a GIF and something to turn."""
     codes, names = subject.codes, axis_names(subject.model.z_dim)
     title = f"{'Means of z' if subject.kind == VAE else 'Codes'} of {len(codes):,} test images"
-    pictures = [Picture("latent_scatter", "All test images.", plots.latent_scatter(codes, subject.labels, title))]
-    if codes.shape[1] > 3:
+    pictures = []
+    if codes.shape[1] < 3:
+        pictures.append(Picture("latent_scatter", "All test images.", plots.latent_scatter(codes, subject.labels, title)))
+    elif codes.shape[1] > 3:
         codes, names = plots.first_principal_components(np.asarray(codes, np.float64))
         names = [f"PC {number}" for number in range(1, len(names) + 1)]
     if codes.shape[1] == 1:  # a strip for each label
@@ -82,7 +88,7 @@ def scatter(subject: Subject) -> Finding:
 
 def traversal(subject: Subject) -> Finding:
     """Each dimension from end to end, the others staying where an image's code has them."""
-    dimensions = subject.dimensions[:MOST_DIMENSIONS]
+    dimensions = np.sort(subject.dimensions[:MOST_DIMENSIONS])
     count = 3 if len(dimensions) <= 4 else 1
     chosen = _of_different_labels(subject, count, STARTS)
     if subject.kind == VAE:
@@ -131,7 +137,7 @@ def manifold(subject: Subject) -> Finding:
 
 def interpolation(subject: Subject) -> Finding:
     """Lines and arcs between the codes of pairs of test images."""
-    start, end = (_of_different_labels(subject, PAIRS, purpose) for purpose in (STARTS, ENDS))
+    start, end = np.split(_of_different_labels(subject, 2 * PAIRS, ENDS), 2)
     return between(subject, subject.codes[start], subject.codes[end], subject.codes)
 
 

@@ -34,7 +34,9 @@ def traversals(
     Args:
         images: [rows, columns, …] pictures.
         title: written above.
-        row_names, column_names, column_label: see `plots.image_rows`.
+        row_names: on the left.
+        column_names: below.
+        column_label: what these are.
         own: [rows], the column nearest to the code that the row began with; nothing is outlined by default.
         group: rows that belong together: a wider gap after each so many; none by default.
 
@@ -113,7 +115,8 @@ def interpolations(images: np.ndarray, title: str, column_names: Sequence[str], 
     Args:
         images: [pairs, 2, columns, …] pictures: for each pair of codes along the straight line, then along the arc.
         title: written above.
-        column_names, column_label: see `plots.image_rows`.
+        column_names: below.
+        column_label: what these are.
 
     Returns:
         A figure with one axes.

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, RED, GREEN = "#2f62f0", "#ff7f0e", "#e3202c", "#00796b"  # of `plots.DIGIT_COLORS`
-# Curves of several dimensions or runs: told apart by their lightness too.
-SEVERAL = ("#1c1a6e", "#2f62f0", "#4fc3f7", "#00796b", "#2fbf4f", "#f7c600", "#ff7f0e", "#e3202c", "#74101f", "#777777")
+# Of several curves: `plots.DIGIT_COLORS` in an order in which neighbours differ.
+SEVERAL = ("#2f62f0", "#ff7f0e", "#00796b", "#e3202c", "#4fc3f7", "#74101f", "#2fbf4f", "#1c1a6e", "#f7c600", "#777777")
 MOST_PANELS = 12  # histograms in a figure
 
 
@@ -43,6 +43,7 @@ def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level
         axes.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.1)
     axes.margins(y=0.12)
     _dress(axes, "", label)
+    axes.grid(visible=False, axis="x")
     figure.suptitle(title, fontsize=13)
     return figure
 
@@ -69,6 +70,7 @@ def beside_bars(values: Mapping[str, np.ndarray], title: str, label: str, level:
     axes.set_xticks(range(10))
     axes.yaxis.set_major_formatter("{x:.0%}")
     _dress(axes, "digit", label)
+    axes.grid(visible=False, axis="x")
     axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(title, fontsize=13)
     return figure
@@ -217,8 +219,15 @@ def rate_distortion(points: Sequence[tuple[str, float, float]], title: str, chos
         inside = inside[(total - inside < axes.get_ylim()[1]) & (total - inside > axes.get_ylim()[0])]
         if len(inside):
             where = inside[-1] - 0.02 * (high - low)
-            axes.annotate(f"−ELBO {total:.1f}", (where, total - where), (0, 3), textcoords="offset points", fontsize=8,
-                          color="0.45", ha="right")  # fmt: skip
+            axes.annotate(
+                f"−ELBO {total:.1f}",
+                (where, total - where),
+                (0, 3),
+                textcoords="offset points",
+                fontsize=8,
+                color="0.45",
+                ha="right",
+            )
     for number, (name, rate, distortion) in enumerate(points):
         color = ORANGE if number == chosen else BLUE
         axes.scatter([rate], [distortion], s=60, color=color, zorder=3, edgecolors="white", linewidths=0.8)

@@ -156,9 +156,7 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
 def latent_extras(
     model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset, iteration: int, scatter_every: int
 ) -> Extras:
-    """Validation losses, of a VAE also each dimension's KL; reconstructions and samples; every `scatter_every` iterations the
-    validation images' codes.
-    """
+    """Validation losses and a VAE's KL by dimension; reconstructions and samples; every `scatter_every` iterations the codes."""
     images = data.to_unit_interval(dataset.validation.images)
     model.reset_metrics()
     losses = model.test_on_batch(images, return_dict=True)  # in one batch: `evaluate` would build a data pipeline each time

@@ -39,7 +39,8 @@ def dimensions(subject: Subject) -> Finding:
         Row("KL, all dimensions", f"{kl.sum():.3f} nats", "0: nothing is encoded", "What the codes say of the image, in all."),
         Row("active dimensions", f"{count} of {len(kl)}", f"all {len(kl)}", "Those whose mean varies by more than 0.01."),
     )
-    said = f"{count} of {len(kl)} dimensions are in use; together they carry {kl.sum():.2f} nats ({kl.sum() / np.log(2):.1f} bits)."
+    bits = kl.sum() / np.log(2)
+    said = f"{count} of {len(kl)} dimensions are in use; together they carry {kl.sum():.2f} nats ({bits:.1f} bits)."
     return Finding({"kl": float(kl.sum()), "kl_per_dimension": kl.tolist(), "active_units": active}, pictures, said, rows)
 
 
@@ -52,11 +53,19 @@ def prior(subject: Subject) -> Finding:
     names = [f"z{number + 1}" for number in shown]
     figure = measure_plots.beside_normal(latents[:, shown], "One z for each test image, and the prior", names)
     rows = (
-        Row("information about the image", f"{numbers['mutual_information']:.3f} nats", f"at most {numbers['log_images']:.2f}",
-            "The part of the KL that is of use: how well one z tells which image it came from."),
-        Row("distance from the prior", f"{numbers['marginal_kl']:.3f} nats", "0", "The rest of the KL: how badly all codes "
-            "together fill the prior."),
-    )  # fmt: skip
+        Row(
+            "information about the image",
+            f"{numbers['mutual_information']:.3f} nats",
+            f"at most {numbers['log_images']:.2f}",
+            "The part of the KL that is of use: how well one z tells which image it came from.",
+        ),
+        Row(
+            "distance from the prior",
+            f"{numbers['marginal_kl']:.3f} nats",
+            "0",
+            "The rest of the KL: how badly all codes together fill the prior.",
+        ),
+    )
     said = (
         f"Of the {numbers['kl']:.2f} nats of KL, {numbers['mutual_information']:.2f} are information about the image and "
         f"{numbers['marginal_kl']:.2f} are misfit to the prior."
@@ -66,37 +75,39 @@ def prior(subject: Subject) -> Finding:
 
 def bounds(subject: Subject) -> Finding:
     """The bounds on the test images' likelihood."""
-    sizes = subject.sizes
-    images = len(subject.images)
-    done, total = 0, likelihood.decodings(images, sizes.draws, sizes.images)
+    k = subject.sizes.draws
+    images, labels = subject.images[: subject.sizes.images], subject.labels[: subject.sizes.images]
+    done, total = 0, likelihood.decodings(len(images), k)
 
     def advance(more: int) -> None:
         nonlocal done
         done += more
-        subject.tell("decoding draws", done, total)
+        subject.tell("drawing z", done, total)
 
-    numbers = likelihood.report(
-        subject.model, subject.images, subject.labels, sizes.draws, subject.seed, sizes.images, advance=advance
-    )
+    numbers = likelihood.report(subject.model, images, labels, k, subject.seed, advance=advance)
     by_k = {row["k"]: row["negative_bound"] for row in numbers["bounds"]}
     figure = measure_plots.bound_by_draws(by_k, "The bound tightens with the number of draws")
-    few = f"; k = {sizes.draws[-1]:,} of the first {sizes.images:,} images" if sizes.images < images else ""
-    pictures = [Picture("iwae_bound", f"Of {images:,} test images{few}.", figure)]
-    kind = "black and white" if numbers["binary"] else "grey"
-    rows = tuple(
-        Row(f"{'minus the ELBO' if row['k'] == 1 else 'minus the bound'}, k = {row['k']:,}", f"{row['negative_bound']:.2f} nats",
-            f"± {row['standard_error']:.2f}, {row['images']:,} images" if row["standard_error"] else f"{row['images']:,} images",
-            "The fewer the better.")
-        for row in numbers["bounds"]
-    )  # fmt: skip
-    said = f"Bounds per image: {', '.join(f'{value:.2f} for k = {k:,}' for k, value in by_k.items())}; pixels are {kind}."
+    rows = []
+    for row in numbers["bounds"]:
+        name = "minus the ELBO" if row["k"] == 1 else "minus the bound"
+        spread = "" if row["standard_error"] is None else f"± {row['standard_error']:.2f}, "
+        reading = (
+            "What training minimises, but for weights." if row["k"] == 1 else "Nearer to the true value; the lower the better."
+        )
+        beside = f"{spread}{row['images']:,} images"
+        rows.append(Row(f"{name}, k = {row['k']:,}", f"{row['negative_bound']:.2f} nats", beside, reading))
+    said = f"Per image: {', '.join(f'{value:.2f} nats for k = {number:,}' for number, value in by_k.items())}."
     if not numbers["binary"]:
-        said += " Of grey pixels these are the loss of this model, and cannot be set beside published likelihoods of binarised MNIST."
-    return Finding(numbers, pictures, said, rows)
+        said += (
+            " These images are grey, of which the model gives a loss and no true probability: the numbers compare models of the "
+            "same images, and not with published ones of black-and-white MNIST."
+        )
+    picture = Picture("iwae_bound", f"Of {len(images):,} test images.", figure)
+    return Finding(numbers, [picture], said, tuple(rows))
 
 
 def siblings(subject: Subject) -> list[Json]:
-    """This run and those beside it that differ from it in nothing but kl_weight and seed, as `likelihood.rate_distortion`."""
+    """The run and those beside it that differ from it in nothing but kl_weight and seed, as `likelihood.rate_distortion`."""
     here = subject.path.resolve()
     runs: dict[str, tuple[Json, Json]] = {here.name: (subject.config, subject.results)}
     for path in here.parent.glob("*/results.json"):
@@ -119,7 +130,7 @@ def no_siblings(subject: Subject) -> str:
 
 
 def rate_distortion(subject: Subject) -> Finding:
-    """This run among those with other weights of the KL."""
+    """The run among those with other weights of the KL."""
     points = siblings(subject)
     here = subject.path.resolve().name
     named, seen = [], set()
