@@ -80,7 +80,7 @@ def test_kernel_distance_is_the_mean_over_blocks():
 
 
 def test_neighbourhoods_of_equal_sets():
-    points = normal(300)
+    points = np.random.default_rng(0).integers(-(10**6), 10**6, (300, 4))  # integers: distances are exact
     # A ball holds the point and its five nearest: (5 + 1) / 5
     assert neighbourhoods(points, points) == pytest.approx({"precision": 1, "recall": 1, "density": 1.2, "coverage": 1})
 
@@ -99,12 +99,12 @@ def test_neighbourhoods_of_disjoint_sets():
 
 def test_neighbourhoods_of_a_sampler_that_drops_modes():
     modes = np.repeat(np.arange(10), 100)[:, None] * np.array([[1000.0, 0, 0, 0]])
-    found = neighbourhoods(normal(1_000) + modes, normal(1_000, seed=1))  # all samples in the first of ten modes
-    assert found["precision"] > 0.95
-    assert 0.08 < found["recall"] <= 0.1
-    assert 0.09 < found["coverage"] <= 0.1
-    # ten times as many samples as real images in that mode, each ball holding ten times as many, of ten times as many
-    assert found["density"] == pytest.approx(1, abs=0.2)
+    real, generated = normal(1_000) + modes, normal(1_000, seed=1)  # all samples in the first of ten modes
+    found, in_mode = neighbourhoods(real, generated), neighbourhoods(real[:100], generated)
+    assert (found["precision"], found["density"]) == pytest.approx((in_mode["precision"], in_mode["density"]))
+    assert (found["recall"], found["coverage"]) == pytest.approx((in_mode["recall"] / 10, in_mode["coverage"] / 10))
+    assert found["precision"] > 0.8
+    assert found["coverage"] > 0.09
 
 
 def test_neighbourhoods_by_hand():

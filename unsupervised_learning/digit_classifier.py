@@ -201,7 +201,7 @@ def read(path: pathlib.Path, seed: int) -> DigitClassifier | None:
             weights, accuracy = [kept[f"weight_{number}"] for number in range(len(shapes))], float(kept["accuracy"])
         if [weight.shape for weight in weights] != shapes or not all(np.isfinite(weight).all() for weight in weights):
             raise ValueError("its weights are not this network's")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         data.warn(f"{path}: {data.reason(error)}; expected a kept classifier. It is trained anew")

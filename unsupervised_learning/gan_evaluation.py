@@ -113,7 +113,7 @@ def report(
         ValueError: images of another size than the model's; too few; or a model whose images are not finite.
     """
     train = dataset.train.images
-    shape = (model.side, model.side, model.channels) if train.ndim == 4 else (model.side, model.side)
+    shape = (model.side, model.side, model.channels)[: 2 if model.channels == 1 else 3]
     wanted = SAMPLES[model.side] if samples is None else samples
     if train.shape[1:] != shape or train.dtype != np.uint8:
         raise ValueError(f"images must be bytes [n, {', '.join(map(str, shape))}]. Received: {train.dtype} {train.shape}")
