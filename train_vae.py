@@ -7,7 +7,7 @@ from functools import partial
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, layers, original, outputs, summaries, training
+from unsupervised_learning import binarization, command_line, data, layers, original, outputs, summaries, training
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -37,7 +37,9 @@ def main() -> int:
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
         original.go_on_from(FLAGS.restore_original, model)
-    return training.run(model, EXPERIMENT, lambda: data.load(FLAGS.dataset, FLAGS.data_dir))
+    return training.run(
+        model, EXPERIMENT, lambda: binarization.binarized(data.load(FLAGS.dataset, FLAGS.data_dir), FLAGS.binarize)
+    )
 
 
 if __name__ == "__main__":
@@ -51,6 +53,12 @@ if __name__ == "__main__":
     )
     command_line.define_dense_flags(regularization=1e-5, activation="relu", activations=list(layers.ACTIVATIONS))
     flags.DEFINE_bool("relu_heads", False, "Put a relu on mu and log_var too, as the first published run did.")
+    flags.DEFINE_enum(
+        "binarize",
+        "none",
+        binarization.BINARIZATIONS,
+        "Make pixels black or white: by a threshold of 0.5, or by one draw for each, the same in every run; 2016: none.",
+    )
     flags.DEFINE_float("kl_weight", 1.0, "Weight of the KL divergence in the loss.")
     command_line.require_number("kl_weight")
     command_line.launch(main)

@@ -324,6 +324,7 @@ def test_checksum_and_description(tmp_path):
         "sizes": {"train": 33, "validation": 3, "test": 12},
         "note": dataset.note,
         "comparable": False,
+        "binarize": "none",
     }
     assert len(bytes.fromhex(dataset.checksum)) == 32
     assert data.load("kmnist", str(tmp_path)).checksum == dataset.checksum

@@ -5,16 +5,8 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from sklearn.model_selection import StratifiedKFold
 
-from unsupervised_learning import evaluation
-
-
-def clusters(per_label: int, labels: int = 10, dimensions: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Make codes far apart for different labels and near for equal ones."""
-    label = np.repeat(np.arange(labels), per_label)
-    noise = np.random.default_rng(0).normal(0, 0.1, (len(label), dimensions))
-    return (100.0 * label)[:, None] + noise, label
+from unsupervised_learning import evaluation, representation
 
 
 def dense(weights: np.ndarray, bias: np.ndarray) -> keras.Model:
@@ -48,77 +40,6 @@ def some_images(n: int, pixels: int = 6) -> np.ndarray:
     return np.random.default_rng(2).uniform(size=(n, pixels)).astype(np.float32)
 
 
-class TestKnnAccuracy:
-    def test_is_1_on_separate_clusters(self):
-        assert evaluation.knn_accuracy(*clusters(per_label=20)) == 1.0
-
-    def test_is_chance_on_codes_that_say_nothing(self):
-        rng = np.random.default_rng(0)
-        accuracy = evaluation.knn_accuracy(rng.normal(size=(2000, 3)), rng.integers(0, 10, 2000))
-        assert accuracy == pytest.approx(0.1, abs=0.03)
-
-    def test_against_numpy(self):
-        rng = np.random.default_rng(0)
-        labels = rng.integers(0, 4, 300)
-        codes = labels[:, None] + rng.normal(size=(300, 3))  # overlapping clusters, so that the number of voters tells
-        accuracies = []
-        for train, held_out in StratifiedKFold(5).split(codes, labels):
-            distances = np.linalg.norm(codes[held_out][:, None] - codes[train], axis=-1)
-            voters = labels[train][np.argsort(distances, axis=1)[:, :10]]
-            winners = [np.bincount(votes).argmax() for votes in voters]
-            accuracies.append(np.mean(winners == labels[held_out]))
-        assert evaluation.knn_accuracy(codes, labels) == pytest.approx(np.mean(accuracies))
-
-    @pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 12, 297])
-    def test_works_on_few_codes(self, n):
-        rng = np.random.default_rng(n)
-        assert 0 <= evaluation.knn_accuracy(rng.normal(size=(n, 3)), rng.integers(0, 10, n)) <= 1
-
-    def test_fewer_codes_than_neighbours_are_still_told_apart(self):
-        # Fold by fold 4 codes train: all of them vote, 3 against the 1 of the rare label.
-        assert evaluation.knn_accuracy(np.array([[0.0], [0.1], [0.2], [0.3], [9.0]]), np.array([0, 0, 0, 0, 1])) == 0.8
-
-    def test_a_label_with_one_member_does_not_spoil_the_rest(self):
-        codes, labels = clusters(per_label=20)
-        codes, labels = codes[:181], labels[:181]  # digit 9 occurs once and cannot be right
-        assert evaluation.knn_accuracy(codes, labels) == pytest.approx(180 / 181, abs=1e-3)
-
-    @pytest.mark.parametrize(
-        ("codes", "labels"),
-        [
-            (np.zeros(4), np.zeros(4, int)),
-            (np.zeros((4, 3)), np.zeros(5, int)),
-            (np.zeros((4, 3)), np.zeros(4)),
-            (np.full((4, 3), np.nan), np.zeros(4, int)),
-            (np.zeros((1, 3)), np.zeros(1, int)),
-            (np.zeros((0, 3)), np.zeros(0, int)),
-        ],
-    )
-    def test_names_what_it_cannot_use(self, codes, labels):
-        with pytest.raises(ValueError, match="Received: "):
-            evaluation.knn_accuracy(codes, labels)
-
-
-class TestSilhouette:
-    def test_four_codes_by_hand(self):
-        # Code 0: 1 to its own label, (10 + 11) / 2 to the other: 1 - 1 / 10.5. Code 1: 1 and 9.5. The rest by symmetry.
-        codes, labels = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])
-        assert evaluation.silhouette(codes, labels) == pytest.approx(((1 - 1 / 10.5) + (1 - 1 / 9.5)) / 2)
-
-    def test_looks_at_the_first_3000(self):
-        codes, labels = clusters(per_label=1500, labels=2)
-        more_codes = np.concatenate([codes, np.zeros((500, 3))])
-        more_labels = np.concatenate([labels, np.arange(500) % 2])
-        assert evaluation.silhouette(more_codes, more_labels) == evaluation.silhouette(codes, labels)
-
-    def test_is_none_where_it_is_not_defined(self):
-        assert evaluation.silhouette(np.arange(6.0)[:, None], np.zeros(6, int)) is None
-        assert evaluation.silhouette(np.arange(6.0)[:, None], np.arange(6)) is None
-
-    def test_collapsed_codes_give_0(self):
-        assert evaluation.silhouette(np.ones((20, 3)), np.arange(20) % 2) == 0.0
-
-
 class TestErrors:
     def test_mean_squared_error_by_hand(self):
         assert evaluation.mean_squared_error(np.array([[0.0, 1.0]]), np.array([[0.5, -1.0]])) == (0.25 + 4) / 2
@@ -129,15 +50,6 @@ class TestErrors:
     def test_mean_squared_error_refuses_shapes_that_would_broadcast(self):
         with pytest.raises(ValueError, match=r"Received: images.shape=\(2, 3\), reconstructions.shape=\(1, 3\)"):
             evaluation.mean_squared_error(np.zeros((2, 3)), np.zeros((1, 3)))
-
-    def test_code_sparsity(self):
-        one, all_equal = np.eye(4)[:2] * 3, np.array([[1.0, -1.0, 1.0, 1.0]])
-        assert evaluation.code_sparsity(one) == pytest.approx(1)
-        assert evaluation.code_sparsity(all_equal) == pytest.approx(0)
-        assert evaluation.code_sparsity(np.array([[3.0, 4.0]])) == pytest.approx((2**0.5 - 7 / 5) / (2**0.5 - 1))
-        assert evaluation.code_sparsity(np.concatenate([one, all_equal, np.zeros((5, 4))])) == pytest.approx(2 / 3)
-        assert evaluation.code_sparsity(np.zeros((3, 4))) is None
-        assert evaluation.code_sparsity(np.ones((3, 1))) is None
 
     def test_pca_subspace_cosine(self):
         images = np.concatenate([np.diag([9, 6, 3, 1, 1]), -np.diag([9, 6, 3, 1, 1])])  # principal components: the axes
@@ -207,8 +119,8 @@ class TestAutoencoderReport:
         np.testing.assert_allclose(codes, images @ down, rtol=1e-5, atol=1e-6)
         assert numbers["test_mse"] == pytest.approx(mse, rel=1e-5)
         assert numbers["test_l2"] == pytest.approx(128 * mse, rel=1e-5)
-        assert numbers["knn_accuracy"] == evaluation.knn_accuracy(codes, labels)
-        assert numbers["silhouette"] == evaluation.silhouette(codes, labels)
+        assert numbers["knn_accuracy"] == representation.knn_accuracy(codes, labels)
+        assert numbers["silhouette"] == representation.silhouette(codes, labels)
 
     def test_one_label_has_no_silhouette(self):
         model = SimpleNamespace(encoder=dense(np.ones((6, 3)), np.zeros(3)), decoder=dense(np.ones((3, 6)), np.zeros(6)))
@@ -248,8 +160,8 @@ class TestVaeReport:
         assert numbers["negative_elbo_standard_error"] == pytest.approx(standard_error, rel=1e-3)
         assert numbers["draws"] == 3
         assert numbers["log_var_mean"] == pytest.approx(expected_log_var.mean(axis=0), rel=1e-5)
-        assert numbers["knn_accuracy"] == evaluation.knn_accuracy(mu, labels)
-        assert numbers["silhouette"] == evaluation.silhouette(mu, labels)
+        assert numbers["knn_accuracy"] == representation.knn_accuracy(mu, labels)
+        assert numbers["silhouette"] == representation.silhouette(mu, labels)
 
     def test_known_gaussians(self):
         # KL(N(1, 1) || N(0, 1)) = 1/2 and KL(N(0, 4) || N(0, 1)) = (4 - 1 - ln 4) / 2; a logit of 0 costs ln 2 a pixel.

@@ -89,6 +89,7 @@ def test_dataset_is_one_training_split_in_a_memory_map(tmp_path, capsys):
         "source": f"pictures in {folder}",
         "note": "every picture is for training, as in 2016: no held-out set",
         "comparable": False,
+        "binarize": "none",
         "sizes": {"train": 5, "validation": 0, "test": 0},
     }
     assert isinstance(dataset.train.images, np.memmap)

@@ -9,17 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.metrics import normalized_mutual_info_score
 
-from unsupervised_learning import curves, evaluation, summaries
+from unsupervised_learning import curves, representation, summaries
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.experiments import CONTESTANTS, EXPERIMENTS, Run, Runs
 from unsupervised_learning.outputs import RESULTS_OF_2016
 
 AE, VAE = RESULTS_OF_2016["autoencoder"], {form: RESULTS_OF_2016[f"vae_{form}"] for form in ("first", "fixed")}
 KNN_BY_ITERATION = {0: 0.290, 1_000: 0.515, 10_000: 0.807, 20_000: 0.809}  # run 3's dumps, the post's figure
-CLUSTERS_OF_2016 = 0.546  # NMI of k-means on run 5's dump at 20,000, by `clustering` below
+CLUSTERS_OF_2016 = 0.546  # NMI of k-means on run 5's dump at 20,000, by `representation.clustering`
 LOG_VAR_OF_2016 = (-6.0, -5.5, -5.5)  # fixed form, at the end; in the first all are 0
 RUN2_LOSS = {"Encoder_loss": 5.233, "Loss": 6.052}  # event file of run 2, mean from iteration 10,000 to its end before 12,000
 GAN_LEVELS = (1.4, 5.0)  # the discriminator's loss and the generator's up to iteration 2,000, read off the plots of the faces
@@ -111,11 +109,6 @@ def numbers(runs: Sequence[Run], name: str) -> list[float]:
     return [run.results[name] for run in runs]
 
 
-def clustering(codes: np.ndarray, labels: np.ndarray) -> float:
-    """Normalised mutual information of k-means' ten clusters and the digits, in [0, 1]."""
-    return float(normalized_mutual_info_score(labels, KMeans(10, n_init=10, random_state=0).fit_predict(codes)))
-
-
 def longer_is_better(runs: Runs) -> Finding:
     """KNN accuracy of the dumps at four iterations."""
     courses = []
@@ -123,7 +116,7 @@ def longer_is_better(runs: Runs) -> Finding:
         dumps = [run.dump(iteration) for iteration in KNN_BY_ITERATION]
         if any(dump is None for dump in dumps):
             return Finding("–", CANNOT, f"{run.path} lacks a checkpoint<step>.txt")
-        courses.append([evaluation.knn_accuracy(*dump) for dump in dumps if dump])
+        courses.append([representation.knn_accuracy(*dump) for dump in dumps if dump])
     means = np.mean(courses, axis=0)
     ours = ", ".join(f"{mean:.3f}" for mean in means) + f" (n = {len(courses)})"
     return judged(bool(means[0] < means[1] < means[2] < means[3] + 0.01), ours)
@@ -132,9 +125,10 @@ def longer_is_better(runs: Runs) -> Finding:
 def clusters(runs: Runs) -> Finding:
     """K-means on the last dumps."""
     dumps = [run.dump(20_000) for run in runs["autoencoder"]]
-    if any(dump is None for dump in dumps):
+    found = [representation.clustering(*dump)["nmi"] for dump in dumps if dump]
+    if None in found or len(found) < len(dumps):
         return Finding("–", CANNOT, "a run lacks checkpoint20000.txt")
-    return beside([clustering(*dump) for dump in dumps if dump], CLUSTERS_OF_2016)
+    return beside([value for value in found if value is not None], CLUSTERS_OF_2016)
 
 
 def run_2(runs: Runs) -> Finding:

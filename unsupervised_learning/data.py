@@ -69,11 +69,12 @@ class Dataset:
     test: Split
     note: str  # how the data differs from 2016's; "" if it does not
     comparable: bool  # results can be held against 2016's: these are MNIST's own images
+    binarize: str = "none"  # how the pixels were made black or white: see `binarization.py`
 
     def describe(self) -> dict:
         """Return what a run's config.json says about its data: everything but the arrays."""
         sizes = {split: len(getattr(self, split).labels) for split in ("train", "validation", "test")}
-        described = {key: getattr(self, key) for key in ("name", "source", "checksum", "note", "comparable")}
+        described = {key: getattr(self, key) for key in ("name", "source", "checksum", "note", "comparable", "binarize")}
         return {**described, "sizes": sizes}
 
 
@@ -195,18 +196,23 @@ def _dataset(name: str, source: str, train: Split, test: Split) -> Dataset:
     held_out = len(train.labels) // VALIDATION_SHARE
     validation = Split(train.images[:held_out], train.labels[:held_out])
     train = Split(train.images[held_out:], train.labels[held_out:])
+    found = checksum(train, validation, test)
+    is_mnist = found == MNIST_SHA256
+    note = "" if name == "mnist" else f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
+    if is_mnist != (name == "mnist"):
+        note = f"these {'are' if is_mnist else 'are not'} the canonical MNIST images: not comparable with the 2016 post"
+        warn(f"{source}: read as {name}, but {note}")
+    return Dataset(name, source, found, train, validation, test, note, comparable=is_mnist and name == "mnist")
+
+
+def checksum(train: Split, validation: Split, test: Split) -> str:
+    """Return SHA-256 of the splits' images and labels, in their order, in hexadecimal digits."""
     digest = hashlib.sha256()
     for split in (train, validation, test):
         for array in (split.images, split.labels):
             digest.update(f"{array.shape}".encode())
             digest.update(array.tobytes())
-    checksum = digest.hexdigest()
-    is_mnist = checksum == MNIST_SHA256
-    note = "" if name == "mnist" else f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
-    if is_mnist != (name == "mnist"):
-        note = f"these {'are' if is_mnist else 'are not'} the canonical MNIST images: not comparable with the 2016 post"
-        warn(f"{source}: read as {name}, but {note}")
-    return Dataset(name, source, checksum, train, validation, test, note, comparable=is_mnist and name == "mnist")
+    return digest.hexdigest()
 
 
 # --- the four idx files ---

@@ -10,85 +10,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_score
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
-from sklearn.neighbors import KNeighborsClassifier
 
 from unsupervised_learning.losses import bernoulli_cross_entropy, gaussian_kl
-
-
-def knn_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
-    """Measure how often a code's ten nearest neighbours, by majority, have its label, 5-fold cross-validated.
-
-    The folds are scikit-learn's stratified ones, in the order of the data. The 2016 autoencoder's test codes give 0.809
-    (run 3) and 0.819 (run 5); chance is 0.1.
-
-    Few data: no more neighbours than a fold trains on, no more folds than codes, and plain shuffled folds if some label
-    has fewer codes than there are folds.
-
-    Args:
-        codes: [n, d] finite floats, n at least 2.
-        labels: [n] integers.
-
-    Returns:
-        A fraction in [0, 1].
-
-    Raises:
-        ValueError: shapes that do not fit, non-finite codes, labels that are not integers, n below 2.
-    """
-    codes, labels = _checked_codes(codes, labels)
-    if len(codes) < 2:
-        raise ValueError(f"Nearest neighbours need at least 2 codes. Received: codes.shape={codes.shape}")
-    folds = min(5, len(codes))
-    if np.unique(labels, return_counts=True)[1].min() >= folds:
-        split = StratifiedKFold(folds)
-    else:
-        split = KFold(folds, shuffle=True, random_state=0)
-    smallest_training_set = len(codes) - -(-len(codes) // folds)  # less the largest fold, n / folds rounded up
-    classifier = KNeighborsClassifier(min(10, smallest_training_set))
-    return float(cross_val_score(classifier, codes, labels, cv=split).mean())
-
-
-def silhouette(codes: np.ndarray, labels: np.ndarray) -> float | None:
-    """Measure how much nearer codes lie to their own digit than to the next: mean silhouette (Rousseeuw 1987).
-
-    Over the first 3,000 codes, as its cost is quadratic. The 2016 autoencoder's test codes give 0.096 (run 3) and 0.117
-    (run 5).
-
-    Args:
-        codes: [n, d] finite floats.
-        labels: [n] integers.
-
-    Returns:
-        A number in [-1, 1]; None where it is not defined: one label only, or as many labels as codes.
-
-    Raises:
-        ValueError: shapes that do not fit, non-finite codes, labels that are not integers.
-    """
-    codes, labels = _checked_codes(codes, labels)
-    codes, labels = codes[:3000], labels[:3000]
-    if not 2 <= len(np.unique(labels)) < len(labels):
-        return None
-    return float(silhouette_score(codes, labels))
-
-
-def code_sparsity(codes: np.ndarray) -> float | None:
-    """Measure how few of a code's numbers carry it: (√d − |c|₁ / |c|₂) / (√d − 1), mean over codes (Hoyer 2004, section 3.1).
-
-    Args:
-        codes: [n, d] finite floats.
-
-    Returns:
-        0 if all numbers of a code are equally large, 1 if one alone is not zero; None for d = 1 or codes that are all zero.
-    """
-    codes = np.asarray(codes, np.float64)
-    norms = np.linalg.norm(codes, axis=1)
-    if codes.shape[1] < 2 or not norms.any():
-        return None
-    root = np.sqrt(codes.shape[1])
-    ratio = np.abs(codes[norms > 0]).sum(axis=1) / norms[norms > 0]
-    return float(np.mean((root - ratio) / (root - 1)))
+from unsupervised_learning.representation import code_sparsity, fitted_pca, knn_accuracy, silhouette
 
 
 def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int) -> float:
@@ -103,7 +27,7 @@ def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int)
         The cosine of the largest angle between the two subspaces: 1 if they are the same, 0 if a direction of one is
         perpendicular to the other.
     """
-    pca = PCA(components, svd_solver="covariance_eigh").fit(train_images)
+    pca = fitted_pca(train_images, components)
     corners = np.concatenate([np.zeros((1, components)), np.eye(components)]).astype(np.float32)
     origin, *ends = np.asarray(decoder(corners), np.float64)
     own = np.linalg.qr(np.transpose(ends - origin))[0]  # [pixels, components], orthonormal
@@ -161,8 +85,8 @@ def pca_baseline(train_images: np.ndarray, test_images: np.ndarray, test_labels:
     Raises:
         ValueError: arrays that are not such, components out of range.
     """
-    train_images = _checked_images(train_images, "train_images")
-    test_images = _checked_images(test_images, "test_images")
+    train_images = checked_images(train_images, "train_images")
+    test_images = checked_images(test_images, "test_images")
     if train_images.shape[1] != test_images.shape[1]:
         raise ValueError(
             "train_images and test_images must have equally many pixels. "
@@ -170,8 +94,7 @@ def pca_baseline(train_images: np.ndarray, test_images: np.ndarray, test_labels:
         )
     if not 1 <= components <= min(train_images.shape):
         raise ValueError(f"components must lie in 1 … {min(train_images.shape)}. Received: components={components}")
-    # Of the exact solvers the one that is quick for many images of few pixels; no random numbers.
-    pca = PCA(components, svd_solver="covariance_eigh").fit(train_images)
+    pca = fitted_pca(train_images, components)
     codes = pca.transform(test_images)
     test_mse = mean_squared_error(test_images, pca.inverse_transform(codes))
     return {
@@ -200,9 +123,9 @@ def autoencoder_report(
     Raises:
         ValueError: arrays that are not such, codes that are not finite.
     """
-    images = _checked_images(images, "images")
+    images = checked_images(images, "images")
     codes, squared_errors = [], []
-    for batch in _batches(len(images), batch_size):
+    for batch in batches(len(images), batch_size):
         code = model.encoder(images[batch])
         reconstruction = np.asarray(model.decoder(code))
         squared_errors.append(mean_squared_error(images[batch], reconstruction) * len(reconstruction))
@@ -253,18 +176,12 @@ def vae_report(
     Raises:
         ValueError: arrays that are not such, draws below 1, mu, log_var or logits that are not finite.
     """
-    images = _checked_images(images, "images")
+    images = checked_images(images, "images")
     if draws < 1:
         raise ValueError(f"draws must be at least 1. Received: draws={draws}")
 
-    mus, log_vars, kls = [], [], []
-    for batch in _batches(len(images), batch_size):
-        mu, log_var = model.encoder(images[batch])
-        kls.append(np.asarray(gaussian_kl(mu, log_var)))
-        mus.append(np.asarray(mu))
-        log_vars.append(np.asarray(log_var))
-    mu, log_var = np.concatenate(mus), np.concatenate(log_vars)  # [n, z_dim]
-    kl = float(np.concatenate(kls).mean(dtype=np.float64))
+    mu, log_var = posteriors(model, images, batch_size)  # [n, z_dim]
+    kl = float(np.asarray(gaussian_kl(tf.constant(mu), tf.constant(log_var))).mean(dtype=np.float64))
 
     @tf.function(reduce_retracing=True)  # a graph takes less than half the time of 20 draws op by op
     def cross_entropy(batch_images, batch_z):
@@ -276,7 +193,7 @@ def vae_report(
         noise = np.random.default_rng([seed, draw]).standard_normal(mu.shape, dtype=np.float32)
         z = mu + standard_deviation * noise
         total = 0.0
-        for batch in _batches(len(images), batch_size):
+        for batch in batches(len(images), batch_size):
             total += float(np.sum(cross_entropy(images[batch], z[batch]), dtype=np.float64))
         reconstructions.append(total / len(images))
     reconstruction = float(np.mean(reconstructions))
@@ -298,7 +215,14 @@ def vae_report(
     return numbers, mu, log_var
 
 
-def _batches(n: int, batch_size: int) -> Iterator[slice]:
+def posteriors(model: Any, images: np.ndarray, batch_size: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    """Encode images [n, pixels], batch by batch: mu [n, z_dim] and log_var [n, z_dim] of q(z|x)."""
+    encoded = [[np.asarray(head) for head in model.encoder(images[batch])] for batch in batches(len(images), batch_size)]
+    mu, log_var = (np.concatenate(heads) for heads in zip(*encoded, strict=True))
+    return mu, log_var
+
+
+def batches(n: int, batch_size: int) -> Iterator[slice]:
     """Yield the slices that cut n rows into batches; the last may be smaller."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
@@ -306,7 +230,7 @@ def _batches(n: int, batch_size: int) -> Iterator[slice]:
         yield slice(start, start + batch_size)
 
 
-def _checked_images(images: np.ndarray, name: str) -> np.ndarray:
+def checked_images(images: np.ndarray, name: str) -> np.ndarray:
     """Return images as float32 [n, pixels] in [0, 1], or say what is wrong with them."""
     images = np.asarray(images)
     if images.ndim != 2 or images.size == 0:
@@ -315,18 +239,3 @@ def _checked_images(images: np.ndarray, name: str) -> np.ndarray:
     if not (np.issubdtype(images.dtype, np.floating) and low >= 0 and high <= 1):  # NaN fails the comparison too
         raise ValueError(f"{name} must be floats in [0, 1]. Received: {images.dtype} from {low} to {high}")
     return images.astype(np.float32, copy=False)
-
-
-def _checked_codes(codes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes and labels as arrays, or say what is wrong with them."""
-    codes, labels = np.asarray(codes), np.asarray(labels)
-    if codes.ndim != 2 or codes.size == 0 or labels.shape != codes.shape[:1]:
-        raise ValueError(
-            f"codes must be [n, d], not empty, and labels [n]. Received: codes.shape={codes.shape}, labels.shape={labels.shape}"
-        )
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be integers. Received: labels.dtype={labels.dtype}")
-    finite = np.isfinite(codes).all(axis=1)
-    if not finite.all():
-        raise ValueError(f"codes must be finite. Received: {np.sum(~finite)} of {len(codes)} rows that are not")
-    return codes, labels

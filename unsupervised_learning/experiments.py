@@ -200,7 +200,9 @@ def read_run(folder: Path) -> Run:
         if (count := config["data"]["sizes"].get("train")) != PICTURES_OF_FLOWERS:
             raise RunError(f"on {count} pictures, where tf_flowers has {PICTURES_OF_FLOWERS:,}")
     elif not comparable:
-        raise RunError(f"on {config['data']['name']}, which is not MNIST, or not all of it")
+        binarize = config["data"]["binarize"]
+        how = "" if binarize == "none" else f" binarised by {binarize}"
+        raise RunError(f"on {config['data']['name']}{how}, which is not MNIST, or not all of it")
     return Run(folder, config, results)
 
 

@@ -26,7 +26,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import command_line, data, evaluation, layers, outputs, run_directory, training
+from unsupervised_learning import command_line, data, evaluation, layers, outputs, representation, run_directory, training
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -381,7 +381,7 @@ def beside_dump(model: Model, dataset: data.Dataset, latents: np.ndarray, labels
     The autoencoder's have to be the same. The VAE's dump holds draws: (z − mu) / exp(log_var / 2) has to be standard normal.
     """
     images = data.to_unit_interval(dataset.test.images)
-    rows, accuracy = f"{len(labels):,} rows", f"knn_accuracy of its latents {evaluation.knn_accuracy(latents, labels):.3f}"
+    rows, accuracy = f"{len(labels):,} rows", f"knn_accuracy of its latents {representation.knn_accuracy(latents, labels):.3f}"
     if isinstance(model, AutoEncoder):
         then, now = (np.abs(codes - latents).max() for codes in (codes_summed_as_2016(model, images), model.encoder(images)))
         summed = f"with sums of {TERMS} terms as in 2016, {now:.2g} with this TensorFlow's"

@@ -18,7 +18,8 @@ from unsupervised_learning.command_line import RunError, command
 
 FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
-OF_ARITHMETIC = ("jit", "mixed_precision")  # that decide how they round; recorded where they differ from their defaults
+# These are recorded where they differ from their defaults, as they came later: which data it is, and how numbers round.
+OF_LATER = ("binarize", "jit", "mixed_precision")
 
 
 def usable_logs_dir() -> Path:
@@ -51,8 +52,13 @@ def settings_of(model: keras.Model) -> dict[str, Any]:
     """What decides the numbers beside the data, by the names of the flags."""
     own = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
     of_training = {name: FLAGS[name].value for name in OF_TRAINING if name in FLAGS and FLAGS[name].value is not None}
-    of_arithmetic = {name: FLAGS[name].value for name in OF_ARITHMETIC if FLAGS[name].value != FLAGS[name].default}
-    return {**own, **of_training, **of_arithmetic}
+    of_later = {name: FLAGS[name].value for name, default in later_defaults().items() if FLAGS[name].value != default}
+    return {**own, **of_training, **of_later}
+
+
+def later_defaults() -> dict[str, Any]:
+    """What those of `OF_LATER` that the script has are where config.json says nothing of them."""
+    return {name: FLAGS[name].default for name in OF_LATER if name in FLAGS}
 
 
 def default_settings(build: type[keras.Model]) -> dict[str, Any]:
@@ -89,7 +95,9 @@ def recorded(logs_dir: Path) -> dict[str, Any]:
         config = json.loads(path.read_text())
         settings, described = dict(config["settings"]), dict(config["data"])
         sizes = dict(described.get("sizes", {}))
-        described = {**{key: str(described[key]) for key in ("name", "source", "checksum")}, "sizes": sizes}
+        binarize = str(described.get("binarize", "none"))
+        described = {key: str(described[key]) for key in ("name", "source", "checksum")}
+        described = {**described, "sizes": sizes, "binarize": binarize}
         return {**config, "model": str(config["model"]), "settings": settings, "data": described}
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
@@ -110,10 +118,11 @@ def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
         return None
     config = recorded(logs_dir)
     name = config["model"]
-    settings = {**default_settings(type(model)), **config["settings"]}  # those that came later were at their defaults
+    # Those that came later were at their defaults.
+    settings = {**default_settings(type(model)), **later_defaults(), **config["settings"]}
     if name != type(model).__name__:
         raise RunError(f"{logs_dir} holds a run of {name}, this is {type(model).__name__}; choose another --logs_dir")
-    here = settings_of(model)
+    here = {**later_defaults(), **settings_of(model)}
     differing = [name for name in {**here, **settings} if settings.get(name) != here.get(name)]
     if differing:
         difference = ", ".join(f"{name} is {settings.get(name)} there and {here.get(name)} here" for name in differing)
