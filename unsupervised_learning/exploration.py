@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from unsupervised_learning import data, evaluation, gan_evaluation, summaries
+from unsupervised_learning import data, evaluation, gan_evaluation, likelihood, summaries
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 Json = dict[str, Any]
@@ -147,8 +147,7 @@ class Subject:
         """By which dimensions are ranked, [z_dim]: a VAE's KL, nats; the variance of an autoencoder's codes."""
         if self.kind != VAE:
             return self.codes.var(axis=0, dtype=np.float64)
-        mu, log_var = (one.astype(np.float64) for one in self.posterior)
-        return np.mean(0.5 * (mu**2 + np.expm1(log_var) - log_var), axis=0)
+        return likelihood.kl_per_dimension(*self.posterior)
 
     @property
     def dimensions(self) -> np.ndarray:

@@ -23,6 +23,7 @@ from absl import flags
 from tqdm import tqdm
 
 from unsupervised_learning import (
+    binarization,
     command_line,
     data,
     exploration_page,
@@ -111,9 +112,9 @@ def load_data(path: Path, config: Json) -> data.Dataset:
     described = config["data"]
     folders = {name: FLAGS[name].value or recorded_folder(config, name) for name in ("data_dir", "image_dir", "cache_dir")}
     if described["name"] in data.DATASETS:
-        dataset = data.load(described["name"], folders["data_dir"])
+        dataset = binarization.binarized(data.load(described["name"], folders["data_dir"]), described["binarize"])
     else:
-        dataset = pictures.load(described["name"], **folders)
+        dataset = pictures.load(described["name"], folders["image_dir"], folders["data_dir"], folders["cache_dir"])
     if dataset.checksum != described["checksum"]:
         raise RunError(
             f"{path} was trained on other data: {described['name']} from {described['source']} there, {dataset.name} from "

@@ -36,7 +36,7 @@ def reconstructions(subject: Subject) -> Finding:
         errors = -np.sum(subject.images * np.log(safe) + (1 - subject.images) * np.log1p(-safe), axis=1)
         unit, name = "nats per image", "minus log-probability, nats"
     else:
-        errors = np.mean((made - subject.images) ** 2, axis=1, dtype=np.float64)
+        errors = np.square(made - subject.images, dtype=np.float64) @ np.full(made.shape[1], 1 / made.shape[1])
         unit, name = "per pixel", "mean squared error"
     order = np.argsort(errors, kind="stable")
     shown = order[np.linspace(0, len(order) - 1, min(10, len(order))).round().astype(int)]
@@ -125,7 +125,10 @@ def manifold(subject: Subject) -> Finding:
     if subject.kind == VAE:  # evenly spaced in the prior's probability (Kingma & Welling 2013, figure 4)
         across = upward = np.array([NormalDist().inv_cdf(share) for share in np.linspace(0.02, 0.98, GRID)])
     else:
-        across, upward = (np.linspace(*np.quantile(subject.codes[:, one], [0.01, 0.99]), GRID) for one in (first, second))
+        across, upward = (
+            np.linspace(*(np.quantile(subject.codes[:, one], share) for share in (0.01, 0.99)), num=GRID)
+            for one in (first, second)
+        )
     images = subject.decode(latent_paths.plane(subject.center, (first, second), across, upward))
     names = f"z{first + 1}", f"z{second + 1}"
     others = " and the others in the middle" if subject.model.z_dim > 2 else ""

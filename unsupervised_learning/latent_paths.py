@@ -49,7 +49,7 @@ def spherical(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndar
     across[parallel] = [_perpendicular(row) for row in first[parallel]] if parallel.any() else 0.0
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     angle = np.arctan2(np.where(parallel[:, None], 0.0, size), cosine)[:, None] * np.asarray(shares)[:, None]  # [n, steps, 1]
-    norms = linear(*lengths, shares)  # [n, steps, 1]
+    norms = linear(lengths[0], lengths[1], shares)  # [n, steps, 1]
     return norms * (np.cos(angle) * first[:, None] + np.sin(angle) * across[:, None])
 
 

@@ -61,11 +61,6 @@ def gaussian_kl(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.reduce_sum(tf.square(mu) + (tf.math.expm1(log_var) - log_var), axis=-1)
 
 
-def gaussian_kl_of_dimensions(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
-    """`gaussian_kl` before its sum: [batch, z_dim], nats, at least 0. How much each dimension of z tells about the image."""
-    return 0.5 * (tf.square(mu) + (tf.math.expm1(log_var) - log_var))
-
-
 def adversarial_cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
     """Minus the log-probability that the discriminator gives to the label "real" or "fake" (Goodfellow et al. 2014, eq. 1).
 

@@ -37,7 +37,7 @@ def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level
         axes.set_xticks(range(len(values)), names, fontsize=10)
     else:
         shown = np.linspace(0, len(values) - 1, 10).round().astype(int)
-        axes.set_xticks(shown, [names[i] for i in shown], fontsize=10)
+        axes.set_xticks(shown, [str(names[i]) for i in shown], fontsize=10)
     if level is not None:
         axes.axhline(level, color=RED, linestyle="--", linewidth=1.4, label=at)
         axes.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.1)
@@ -91,7 +91,7 @@ def courses(curves: Mapping[str, Mapping[int, float]], title: str, label: str, l
     figure = Figure(figsize=(7, 3.8), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for number, (name, course) in enumerate(curves.items()):
-        style = {"linestyle": "-" if number < len(SEVERAL) else "--", "color": SEVERAL[number % len(SEVERAL)]}
+        style: dict[str, Any] = {"linestyle": "-" if number < len(SEVERAL) else "--", "color": SEVERAL[number % len(SEVERAL)]}
         axes.plot(
             list(course), list(course.values()), linewidth=1.6, label=name, marker="o" if len(course) < 3 else "", **style
         )

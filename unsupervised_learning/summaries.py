@@ -25,10 +25,9 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import data, layers, plots
+from unsupervised_learning import data, evaluation, layers, likelihood, plots
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.losses import gaussian_kl_of_dimensions
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 if TYPE_CHECKING:
@@ -156,7 +155,7 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
 def latent_extras(
     model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset, iteration: int, scatter_every: int
 ) -> Extras:
-    """Validation losses and a VAE's KL by dimension; reconstructions and samples; every `scatter_every` iterations the codes."""
+    """Validation losses, a VAE's KL by dimension; reconstructions and samples; every `scatter_every` iterations the codes."""
     images = data.to_unit_interval(dataset.validation.images)
     model.reset_metrics()
     losses = model.test_on_batch(images, return_dict=True)  # in one batch: `evaluate` would build a data pipeline each time
@@ -172,9 +171,8 @@ def latent_extras(
         pictures["ours/latent_scatter"] = plots.figure_to_rgb(scatter)[None]
     scalars = {f"ours/validation/{name}": float(value) for name, value in losses.items()}
     if isinstance(model, VariationalAutoEncoder) and model.z_dim <= MOST_DIMENSIONS:
-        mu, log_var = model.encoder(images)
-        means = np.mean(gaussian_kl_of_dimensions(mu, log_var), axis=0)  # [z_dim], nats
-        scalars |= {f"{KL_OF_DIMENSION}/{number}": float(mean) for number, mean in enumerate(means, start=1)}
+        of_dimensions = likelihood.kl_per_dimension(*evaluation.posteriors(model, images))  # [z_dim], nats
+        scalars |= {f"{KL_OF_DIMENSION}/{number}": float(kl) for number, kl in enumerate(of_dimensions, start=1)}
     return Extras(scalars, pictures)
 
 

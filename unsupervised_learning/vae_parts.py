@@ -99,8 +99,8 @@ def bounds(subject: Subject) -> Finding:
     said = f"Per image: {', '.join(f'{value:.2f} nats for k = {number:,}' for number, value in by_k.items())}."
     if not numbers["binary"]:
         said += (
-            " These images are grey, of which the model gives a loss and no true probability: the numbers compare models of the "
-            "same images, and not with published ones of black-and-white MNIST."
+            " These images are grey, of which the model gives a loss and no true probability: the numbers compare models of "
+            "the same images, and not with published ones of black-and-white MNIST."
         )
     picture = Picture("iwae_bound", f"Of {len(images):,} test images.", figure)
     return Finding(numbers, [picture], said, tuple(rows))
