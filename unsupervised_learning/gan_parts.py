@@ -1,12 +1,14 @@
 """The parts of a look at a GAN, and what is said of them to a person who does not know such models."""
 
+import math
+
 import numpy as np
 
 from unsupervised_learning import latent_parts, latent_plots, measure_plots, outputs, plots, summaries
 from unsupervised_learning.exploration import GAN, Finding, Json, Part, Picture, Row, Subject
 
 GRADIENTS = "gradient_norm_"
-NEIGHBOURS_SHOWN = 8
+NEIGHBOURS_SHOWN = 10
 USUAL = 2_000  # z drawn to see how far from the origin they lie
 STARTS, ENDS, TYPICAL = range(10, 13)  # what chance is for
 
@@ -52,8 +54,9 @@ def health(subject: Subject) -> Finding:
     pictures = [Picture("discriminator", "At the end of training.", figure)]
     if "discriminator_loss" in arrays:
         course = {"discriminator's loss": dict(arrays["discriminator_loss"])}
-        level = measure_plots.courses(course, "The discriminator's loss through training", "nats; 1.386 where neither wins")
-        pictures.append(Picture("discriminator_loss", "As logged.", level))
+        title = "The discriminator's loss through training"
+        figure = measure_plots.courses(course, title, "nats", level=2 * math.log(2), at="where neither wins, 2 ln 2")
+        pictures.append(Picture("discriminator_loss", "As logged.", figure))
     norms = {key.removeprefix(GRADIENTS): dict(values) for key, values in arrays.items() if key.startswith(GRADIENTS)}
     if norms:
         figure = measure_plots.courses(norms, "Gradients of the networks' first layers", "norm", log=True)
@@ -106,12 +109,8 @@ def classes(subject: Subject) -> Finding:
         ),
     )
     kinds = int(np.sum(arrays["label_shares_samples"] > 0.01))
-    said = (
-        f"{kinds} of 10 digits occur in more than 1% of the images. The classifier was trained by this project and is right on "
-        f"{numbers['classifier']['test_accuracy']:.2%} of the test images."
-        if "test_accuracy" in numbers["classifier"]
-        else f"{kinds} of 10 digits occur in more than 1% of the images."
-    )
+    accuracy = numbers["classifier"]["test_accuracy"]
+    said = f"{kinds} of 10 digits occur in more than 1% of the images. The classifier is right on {accuracy:.2%} of the test images."
     picture = Picture("classes", "The dashed line: all ten equally frequent.", figure)
     return Finding({"labels": labels, "classifier": numbers["classifier"]}, [picture], said, rows)
 
@@ -119,9 +118,7 @@ def classes(subject: Subject) -> Finding:
 def quality(subject: Subject) -> Finding:
     """Distances between generated and real images."""
     numbers, _ = subject.gan_report
-    rows = []
-    for space in numbers["spaces"].values():
-        rows += space_rows(space)
+    rows = [row for name, space in numbers["spaces"].items() for row in space_rows(name, space)]
     diversity = numbers["diversity"]
     rows.append(
         Row(
@@ -136,20 +133,21 @@ def quality(subject: Subject) -> Finding:
     return Finding({key: numbers[key] for key in kept}, [], said, tuple(rows))
 
 
-def space_rows(space: Json) -> list[Row]:
+def space_rows(name: str, space: Json) -> list[Row]:
     """The measures of one space of features."""
-    what = space["what"]
+    space_name = name.replace("pixel_pca", "pixels")
+    frechet, kernel = space["frechet"], space["kernel"]
     rows = [
         Row(
-            "Fréchet distance",
-            f"{space['frechet']['samples']:.3g}",
-            f"real {space['frechet']['real']:.3g}",
-            f"Between bell curves fitted to both; features: {what}. Not the published FID, which uses another network.",
+            f"Fréchet distance, {space_name}",
+            f"{frechet['samples']:.3g}",
+            f"real {frechet['real']:.3g}",
+            f"Between bell curves fitted to both. Features: {space['what']}. Not the published FID, which uses another network.",
         ),
         Row(
-            "kernel distance",
-            f"{space['kernel']['samples']['mean']:.3g}",
-            f"real {space['kernel']['real']['mean']:.3g}",
+            f"kernel distance, {space_name}",
+            f"{kernel['samples']['mean']:.3g}",
+            f"real {kernel['real']['mean']:.2g}".replace("-", "−"),
             "As KID, in the same features: 0 where both come from one distribution; may be slightly below by chance.",
         ),
     ]
@@ -159,46 +157,43 @@ def space_rows(space: Json) -> list[Row]:
         "density": "As precision, but weighed by how many real images are around; may exceed 1.",
         "coverage": "The share of real images that have a generated one nearby.",
     }
-    rows += [
-        Row(name, f"{space[name]['samples']:.3f}", f"real {space[name]['real']:.3f}", reading)
-        for name, reading in readings.items()
-        if space[name]
+    return rows + [
+        Row(f"{measure}, {space_name}", f"{space[measure]['samples']:.3f}", f"real {space[measure]['real']:.3f}", reading)
+        for measure, reading in readings.items()
+        if space[measure]
     ]
-    return rows
 
 
 def neighbours(subject: Subject) -> Finding:
     """The training images that are nearest to generated ones."""
     numbers, arrays = subject.gan_report
     found = numbers["nearest_training_image"]
-    shown = min(NEIGHBOURS_SHOWN, len(arrays["samples"]), len(arrays["nearest_pixels"]))
-    pictures = []
-    spaces = [key.removeprefix("nearest_") for key in arrays if key.startswith("nearest_") and "distance" not in key]
-    rows = []
-    for space in spaces:
-        numbers_of_nearest = np.asarray(arrays[f"nearest_{space}"][:shown]).reshape(shown, -1)
-        distances = np.asarray(arrays[f"nearest_distance_{space}"][:shown]).reshape(shown, -1)
+    pictures, rows = [], []
+    for space, of in found.items():
+        if space == "samples":
+            continue
+        shown = min(len(arrays["samples"]), len(arrays[f"nearest_{space}"]))
+        distances = arrays[f"nearest_distance_{space}"][:shown]
+        chosen = np.argsort(distances, kind="stable")[:NEIGHBOURS_SHOWN]  # the likeliest copies
+        nearest = subject.dataset.train.images[arrays[f"nearest_{space}"][chosen]]
+        where = "pixels" if space == "pixels" else f"features of the {space}"
         figure = latent_plots.nearest_neighbours(
-            arrays["samples"][:shown],
-            subject.dataset.train.images[numbers_of_nearest],
-            f"Generated images and the nearest training images ({space})",
-            distances,
+            arrays["samples"][chosen], nearest, distances[chosen], f"Nearest to a training image in {where}"
         )
-        pictures.append(Picture(f"neighbours_{space}", f"Nearest by {space}.", figure))
-        of = found[space]
-        rows.append(
+        caption = f"Of {shown} generated images the {len(chosen)} that come nearest to a training image."
+        pictures.append(Picture(f"neighbours_{space}", caption, figure))
+        rows += [
             Row(
                 f"distance ratio, {space}",
                 f"{of['ratio']:.2f}",
                 "1",
                 "The median distance to the nearest training image, over that of real images that were not trained on: 0 for "
                 "copies, 1 for new images as good as real ones.",
-            )
-        )
-        rows.append(
-            Row(f"copies, {space}", f"{of['copies']:.1%}", "1%", "Nearer to a training image than 99% of real images are.")
-        )
-    return Finding(found, pictures, "", tuple(rows))
+            ),
+            Row(f"copies, {space}", f"{of['copies']:.1%}", "1%", "Nearer to a training image than 99% of real images are."),
+        ]
+    said = f"Nearer to a training image than 99% of real images are: {found['pixels']['copies']:.1%} of the generated ones, in pixels."
+    return Finding(found, pictures, said, tuple(rows))
 
 
 PARTS = (

@@ -126,25 +126,17 @@ def interpolations(images: np.ndarray, title: str, column_names: Sequence[str], 
     return traversals(rows, title, ["straight", "arc"] * pairs, column_names, column_label, group=2)
 
 
-def nearest_neighbours(samples: np.ndarray, neighbours: np.ndarray, title: str, distances: np.ndarray) -> Figure:
-    """Draw generated images, and beside each the training images that are nearest to it.
+def nearest_neighbours(samples: np.ndarray, neighbours: np.ndarray, distances: np.ndarray, title: str) -> Figure:
+    """Draw generated images, and below each the training image that is nearest to it.
 
     Args:
         samples: [n, …] pictures.
-        neighbours: [n, k, …] pictures, the nearest first.
+        neighbours: [n, …] pictures.
+        distances: [n], between the two, written below.
         title: written above.
-        distances: [n, k], of the neighbours, written on the right for the first.
 
     Returns:
         A figure with one axes.
     """
-    rows = np.concatenate([np.asarray(samples)[:, None], np.asarray(neighbours)], axis=1)
-    names = [f"sample {number}" for number in range(1, len(rows) + 1)]
-    columns = ["generated", *(f"nearest {number}" for number in range(1, rows.shape[1]))]
-    ends = [f"{distance:.2f}" for distance in np.asarray(distances)[:, 0]]
-    figure = plots.image_rows(rows, title, names, columns, "on the right: distance of the nearest", row_ends=ends)
-    axes = figure.axes[0]
-    left, right, bottom, top = axes.images[0].get_extent()
-    axes.axvline(right / len(columns) - 0.5, color=MARK, linewidth=3)
-    axes.set(xlim=(left, right), ylim=(bottom, top))
-    return figure
+    names, numbers = ["generated", "nearest"], [f"{distance:.2f}" for distance in distances]
+    return plots.image_rows(np.stack([samples, neighbours]), title, names, numbers, "distance between the two")

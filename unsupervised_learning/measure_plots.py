@@ -76,7 +76,14 @@ def beside_bars(values: Mapping[str, np.ndarray], title: str, label: str, level:
     return figure
 
 
-def courses(curves: Mapping[str, Mapping[int, float]], title: str, label: str, log: bool = False) -> Figure:
+def courses(
+    curves: Mapping[str, Mapping[int, float]],
+    title: str,
+    label: str,
+    log: bool = False,
+    level: float | None = None,
+    at: str = "",
+) -> Figure:
     """Draw numbers over training.
 
     Args:
@@ -84,6 +91,8 @@ def courses(curves: Mapping[str, Mapping[int, float]], title: str, label: str, l
         title: written above.
         label: of the values' axis, with the unit.
         log: whether that axis is logarithmic.
+        level: where a dashed line is drawn across; none by default.
+        at: what that line is.
 
     Returns:
         A figure with one axes.
@@ -95,6 +104,8 @@ def courses(curves: Mapping[str, Mapping[int, float]], title: str, label: str, l
         axes.plot(
             list(course), list(course.values()), linewidth=1.6, label=name, marker="o" if len(course) < 3 else "", **style
         )
+    if level is not None:
+        axes.axhline(level, color="black", linestyle="--", linewidth=1, label=at)
     if log:
         axes.set_yscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
