@@ -286,7 +286,7 @@ def define_flags() -> None:
     flags.DEFINE_string("image_dir", None, "The same of a folder of pictures.")
     flags.DEFINE_string("cache_dir", None, "Where decoded pictures and the classifier of digits are kept.")
     flags.DEFINE_string("out", None, "Folder to write; LOGS_DIR/explore if not given.")
-    flags.DEFINE_list("draws", ["1", "50", "1000"], "Of a VAE: numbers of draws for its bound.")
+    flags.DEFINE_list("draws", ["1", "10", "50", "200", "1000"], "Of a VAE: numbers of draws for its bound.")
     flags.DEFINE_integer("images", 10_000, "Of a VAE: test images for its bound, the first ones.", 1)
     flags.DEFINE_integer("samples", None, "Of a GAN: images to make and judge; by its images' size if not given.", 2)
     flags.DEFINE_integer("dots", 5_000, "Codes in the scatter to turn.", 1, 20_000)

@@ -110,7 +110,9 @@ def classes(subject: Subject) -> Finding:
     )
     kinds = int(np.sum(arrays["label_shares_samples"] > 0.01))
     accuracy = numbers["classifier"]["test_accuracy"]
-    said = f"{kinds} of 10 digits occur in more than 1% of the images. The classifier is right on {accuracy:.2%} of the test images."
+    said = (
+        f"{kinds} of 10 digits occur in more than 1% of the images. The classifier is right on {accuracy:.2%} of test images."
+    )
     picture = Picture("classes", "The dashed line: all ten equally frequent.", figure)
     return Finding({"labels": labels, "classifier": numbers["classifier"]}, [picture], said, rows)
 
@@ -142,7 +144,7 @@ def space_rows(name: str, space: Json) -> list[Row]:
             f"Fréchet distance, {space_name}",
             f"{frechet['samples']:.3g}",
             f"real {frechet['real']:.3g}",
-            f"Between bell curves fitted to both. Features: {space['what']}. Not the published FID, which uses another network.",
+            f"Between bell curves fitted to both. Features: {space['what']}. Not the published FID, of another network.",
         ),
         Row(
             f"kernel distance, {space_name}",
@@ -192,7 +194,8 @@ def neighbours(subject: Subject) -> Finding:
             ),
             Row(f"copies, {space}", f"{of['copies']:.1%}", "1%", "Nearer to a training image than 99% of real images are."),
         ]
-    said = f"Nearer to a training image than 99% of real images are: {found['pixels']['copies']:.1%} of the generated ones, in pixels."
+    copies = found["pixels"]["copies"]
+    said = f"In pixels, {copies:.1%} of the generated images are nearer to a training image than 99% of real images are."
     return Finding(found, pictures, said, tuple(rows))
 
 

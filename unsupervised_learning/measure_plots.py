@@ -230,19 +230,13 @@ def rate_distortion(points: Sequence[tuple[str, float, float]], title: str, chos
         inside = inside[(total - inside < axes.get_ylim()[1]) & (total - inside > axes.get_ylim()[0])]
         if len(inside):
             where = inside[-1] - 0.02 * (high - low)
-            axes.annotate(
-                f"−ELBO {total:.1f}",
-                (where, total - where),
-                (0, 3),
-                textcoords="offset points",
-                fontsize=8,
-                color="0.45",
-                ha="right",
-            )
+            style: dict[str, Any] = {"fontsize": 8, "color": "0.4", "ha": "right", "va": "center"}
+            style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            axes.annotate(f"−ELBO {total:.1f}", (where, total - where), **style)
     for number, (name, rate, distortion) in enumerate(points):
         color = ORANGE if number == chosen else BLUE
-        axes.scatter([rate], [distortion], s=60, color=color, zorder=3, edgecolors="white", linewidths=0.8)
-        axes.annotate(name, (rate, distortion), (8, 4), textcoords="offset points", fontsize=10)
+        axes.scatter([rate], [distortion], s=60, color=color, zorder=4 if number == chosen else 3, edgecolors="white")
+        axes.annotate(name, (rate, distortion), (8, 6), textcoords="offset points", fontsize=10)
     _dress(axes, "rate: KL, nats per image", "distortion: reconstruction, nats per image")
     figure.suptitle(title, fontsize=13)
     return figure

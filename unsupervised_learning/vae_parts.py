@@ -49,7 +49,7 @@ def prior(subject: Subject) -> Finding:
     mu, log_var = subject.posterior
     numbers = likelihood.aggregate_posterior(mu, log_var, subject.seed)
     latents = mu + np.exp(log_var / 2) * subject.random(NOISE).standard_normal(mu.shape)
-    shown = subject.dimensions[: measure_plots.MOST_PANELS]
+    shown = np.sort(subject.dimensions[: measure_plots.MOST_PANELS])
     names = [f"z{number + 1}" for number in shown]
     figure = measure_plots.beside_normal(latents[:, shown], "One z for each test image, and the prior", names)
     rows = (
