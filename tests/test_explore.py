@@ -13,7 +13,7 @@ from conftest import read_events, small
 from test_compare import Tags
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import binarization, data, digit_classifier, explore, gan_evaluation, run_directory
+from unsupervised_learning import binarization, data, digit_classifier, explore, gan_evaluation, pictures, plots, run_directory
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -75,7 +75,6 @@ def test_a_vae_from_its_script(idx_dir, tmp_path, run_script):
     looked = run_script(EXPLORE, str(run), *QUICK)  # its command says where the data are
     assert looked.status == 0, looked.err
     assert [line.split(":")[0] for line in looked.out.splitlines()[: len(OF_VAE)]] == OF_VAE
-    first = (run / "explore" / "evaluation.json").read_bytes()
     found = numbers(run)
     assert list(found["parts"]) == OF_VAE[:-1]
     assert "--kl_weight" in found["left_out"]["rate_distortion"]
@@ -96,8 +95,9 @@ def test_a_vae_from_its_script(idx_dir, tmp_path, run_script):
     assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
     (run / "model.keras").unlink()  # then from the newest checkpoint
-    assert run_script(EXPLORE, str(run), *QUICK).status == 0
-    assert (run / "explore" / "evaluation.json").read_bytes() == first
+    assert run_script(EXPLORE, str(run), "--only=reconstructions,prior,likelihood", *QUICK).status == 0
+    again = numbers(run)["parts"]
+    assert again == {name: found["parts"][name] for name in ("reconstructions", "prior", "likelihood")}
     assert not [path for path in run.iterdir() if path.name.startswith("new-")]
 
     other = VariationalAutoEncoder(z_dim=3, init_stddev=0.2, kl_weight=0.1)
@@ -271,3 +271,24 @@ def test_the_seed_names_each_parts_chance(idx_dir, tmp_path):
         explore.Sizes((1,), 10, 10, None),
     )
     assert subject.random(0).random() == subject.random(0).random() != subject.random(1).random()
+
+
+@pytest.mark.slow
+def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_script, monkeypatch):
+    monkeypatch.setitem(gan_evaluation.QUERIES, 64, 10)
+    monkeypatch.setattr(gan_evaluation, "GRADIENT_BATCHES", 2)
+    (tmp_path / "pictures").mkdir()
+    random = np.random.default_rng(0)
+    for number in range(90):
+        (tmp_path / "pictures" / f"{number}.png").write_bytes(plots.png(random.uniform(size=(64, 64, 3))))
+    dataset = pictures.load("pictures", str(tmp_path / "pictures"), None, str(tmp_path / "cache"))
+    run = made(tmp_path / "gan", DCGAN(side=64, channels=3, z_dim=80), tmp_path, dataset)
+    folders = [f"--image_dir={tmp_path}/pictures", f"--cache_dir={tmp_path}/cache"]
+    looked = run_script(EXPLORE, str(run), *folders, "--samples=40")
+    assert looked.status == 0, looked.err
+    found = numbers(run)
+    assert list(found["parts"]) == [part for part in OF_GAN if part != "classes"]
+    assert "28×28" in found["left_out"]["classes"]
+    assert found["parts"]["health"]["discriminator"]["test"] is None
+    assert len(list((run / "explore" / "figures").glob("walk_*"))) == 3
+    page_of(run)

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from unsupervised_learning import data, evaluation, gan_evaluation, likelihood, summaries
-from unsupervised_learning.vae import VariationalAutoEncoder
 
 Json = dict[str, Any]
 Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
@@ -192,8 +191,3 @@ def label_names(subject: Subject) -> list[str]:
     """Names of the labels from 0 on: digits, or classes of other sets."""
     kind = "digit" if subject.dataset.name in ("mnist", "digits") else "class"
     return [f"{kind} {label}" for label in range(10)]
-
-
-def is_vae(subject: Subject) -> bool:
-    """Whether the model has a prior and a posterior."""
-    return isinstance(subject.model, VariationalAutoEncoder)
