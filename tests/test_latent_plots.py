@@ -28,7 +28,7 @@ def test_groups_are_set_apart():
     figure = latent_plots.traversals(np.zeros((6, 2, 784)), "", list("abcdef"), ["1", "2"], "", group=2)
     (axes,) = figure.axes
     height = axes.images[0].get_extent()[2] / 6
-    assert [line.get_ydata()[0] for line in axes.get_lines()] == [2 * height - 0.5, 4 * height - 0.5]
+    assert [np.asarray(line.get_ydata())[0] for line in axes.get_lines()] == [2 * height - 0.5, 4 * height - 0.5]
 
 
 def test_an_error_map_is_white_where_right_blue_where_too_bright_red_where_too_dark():

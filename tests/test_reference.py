@@ -64,9 +64,9 @@ def test_weights_are_kept_without_the_optimizer(tmp_path, run_script):
     model.optimizer.build(model.trainable_variables)
     model.save(folder / "model.keras")
     kept = []
+    path = tmp_path / "kept" / "vae_fixed_seed0" / "model.keras"
     for _ in range(2):
         assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
-        path = tmp_path / "kept" / "vae_fixed_seed0" / "model.keras"
         kept.append(path.read_bytes())
     assert kept[0] == kept[1]
     assert len(kept[0]) < 0.4 * (folder / "model.keras").stat().st_size  # Adam has two numbers for each weight
