@@ -33,6 +33,9 @@ def test_runs_that_are_left_out_are_named_with_the_reason(tmp_path):
     (write_run(tmp_path / "8", "autoencoder", seed=1) / "results.json").write_text("{}")
     (write_run(tmp_path / "9", "autoencoder", seed=1) / "config.json").write_text("{}")
     write_run(tmp_path / "a", "autoencoder", settings={"seed": [1]})
+    folder = write_run(tmp_path / "b", "vae_fixed", comparable_with_2016=False)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "data": {**config["data"], "binarize": "sample"}}))
     runs = experiments.find_runs(tmp_path)
     assert [run.path.parent.name for run in runs["autoencoder"]] == ["1"]
     reasons = {name[0]: why for name, why in runs.left_out.items()}
@@ -44,6 +47,7 @@ def test_runs_that_are_left_out_are_named_with_the_reason(tmp_path):
     assert all("results.json is not a run's" in reasons.pop(name) for name in "78")
     assert "not a run's config.json" in reasons.pop("9")
     assert reasons.pop("a") == "config.json has no whole number for a seed: [1]"
+    assert reasons.pop("b") == "on mnist binarised by sample, which is not MNIST, or not all of it"
     assert not reasons
 
 

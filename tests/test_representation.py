@@ -103,7 +103,7 @@ class TestLinearProbe:
         angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 400)
         codes = np.stack([np.cos(angle), np.sin(angle)], axis=1)
         halves = (codes[:, 0] > 0).astype(int)
-        assert representation.linear_probe_accuracy(codes, halves) > 0.97
+        assert representation.linear_probe_accuracy(codes, halves) == pytest.approx(1, abs=0.03)
         quadrants = (codes[:, 0] * codes[:, 1] > 0).astype(int)  # XOR
         assert representation.linear_probe_accuracy(codes, quadrants) == pytest.approx(0.5, abs=0.1)
         assert representation.knn_accuracy(codes, quadrants) > 0.95
@@ -150,8 +150,10 @@ class TestClustering:
         rng = np.random.default_rng(0)
         found = representation.clustering(rng.normal(size=(2000, 3)), rng.integers(0, 10, 2000))
         assert found["ari"] == pytest.approx(0, abs=0.01)
-        assert found["nmi"] < 0.02
-        assert 0.1 <= found["purity"] < 0.2
+        assert found["nmi"] == pytest.approx(0, abs=0.02)
+        assert found["purity"] == pytest.approx(
+            0.12, abs=0.02
+        )  # ten labels: chance is 0.1, and what the commonest has above it
 
     def test_collapsed_codes_are_one_cluster(self):
         labels = np.array([0, 0, 0, 1])

@@ -248,6 +248,43 @@ def test_other_arithmetic_is_recorded(flag, there, idx_dir, tmp_path, run_script
     assert there in refused.err
 
 
+def test_binarized_images_are_trained_on_recorded_and_gone_on_with(idx_dir, tmp_path, run_script):
+    black_or_white, grey = tmp_path / "sample", tmp_path / "none"
+    run = run_script("train_vae.py", *small(idx_dir, black_or_white, "--max_iterations=2", "--binarize=sample"))
+    assert run.status == 0, run.err
+    assert "binarised by sample" in run.out
+    config, results = (json.loads((black_or_white / name).read_text()) for name in ("config.json", "results.json"))
+    assert config["settings"]["binarize"] == config["data"]["binarize"] == "sample"
+    assert (config["data"]["comparable"], results["comparable_with_2016"]) == (False, False)
+    trained_on = tf.io.decode_png(read_events(black_or_white)["images", "Input"][0][2]).numpy()
+    tested_on = tf.io.decode_png((black_or_white / "projector" / "sprite.png").read_bytes()).numpy()
+    assert set(np.unique(trained_on)) == set(np.unique(tested_on)) == {0, 255}
+
+    assert run_script("train_vae.py", *small(idx_dir, grey, "--max_iterations=2")).status == 0
+    config = json.loads((grey / "config.json").read_text())
+    assert "binarize" not in config["settings"]  # as in runs that were made before there was the flag
+    assert config["data"]["binarize"] == "none"
+
+    for logs_dir, flags, difference, there in (
+        (black_or_white, ["--binarize=threshold"], "binarize is sample there and threshold here", "--binarize=sample"),
+        (black_or_white, [], "binarize is sample there and none here", "--binarize=sample"),
+        (grey, ["--binarize=threshold"], "binarize is none there and threshold here", "--binarize=none"),
+    ):
+        kept = (logs_dir / "config.json").read_bytes()
+        # The data_dir is wrong too: were the data loaded first, that would be the error.
+        run = run_script("train_vae.py", "--data_dir=/no/such", f"--logs_dir={logs_dir}", "--batch_size=32", *flags)
+        assert_refused(run, difference, f"To go on with it type {there};")
+        assert (logs_dir / "config.json").read_bytes() == kept
+    run = run_script("train_vae.py", *small(idx_dir, black_or_white, "--max_iterations=4", "--binarize=sample"))
+    assert run.status == 0, run.err
+    assert json.loads((black_or_white / "results.json").read_text())["iterations"] == 4
+
+
+def test_unknown_binarization(tmp_path, run_script):
+    run = run_script("train_vae.py", f"--logs_dir={tmp_path / 'run'}", "--binarize=dynamic")
+    assert_refused(run, "binarize", "dynamic", "none|threshold|sample")
+
+
 def test_logs_dir_of_other_settings_is_refused(idx_dir, tmp_path, run_script):
     logs_dir = tmp_path / "run"
     assert run_script("train_vae.py", *small(idx_dir, logs_dir, "--max_iterations=2", "--relu_heads")).status == 0
