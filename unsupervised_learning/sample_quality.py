@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.metrics import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 
-BLOCK = 1_000  # images in a block of the kernel distance: Bińkowski et al. 2018, section 4
+BLOCK = 1_000  # our choice: images of each set in a block of the kernel distance
 PRECISION_NEIGHBOURS = 3  # Kynkäänniemi et al. 2019, section 3
-DENSITY_NEIGHBOURS = 5  # Naeem et al. 2020, section 4
+DENSITY_NEIGHBOURS = 5  # Naeem et al. 2020
 FEWEST = DENSITY_NEIGHBOURS + 1  # images that the measures of neighbours need
 CHUNK = 1_000  # our choice: rows of a matrix of distances in memory at once
 
@@ -46,7 +46,7 @@ class KernelDistance(NamedTuple):
 def kernel_distance(a: np.ndarray, b: np.ndarray, block_size: int = BLOCK) -> KernelDistance:
     """KID: squared maximum mean discrepancy with the kernel (x·y / d + 1)³, without bias.
 
-    Bińkowski et al. 2018 (arXiv:1801.01401), equation 4 and section 4. The mean over blocks that share no image, so that the
+    Bińkowski et al. 2018 (arXiv:1801.01401), section 4. The mean over blocks that share no image, so that the
     standard deviation over √blocks is the mean's standard error. The rows are to be in random order. As it has no bias it is
     below zero about as often as above where the two distributions are the same.
 
@@ -80,16 +80,20 @@ def neighbourhoods(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
     A point's ball reaches to its k-th nearest neighbour in its own set, that one included. k is 3 for the first two measures
     and 5 for the others, as in their papers.
 
+    Precision and density alone can mislead: an image like nothing at all may lie in the middle of a space, in the large balls
+    of a few real outliers. Two of the failed runs of `gan_notes`, whose samples are noise, have a precision of 1 in the
+    classifier's space, but a recall of 0.
+
     Args:
         real: codes [n, d], n at least 6.
         generated: codes [m, d], m at least 6.
 
     Returns:
         `precision`, the share of generated points in some real point's ball, and `recall`, the share of real points in some
-        generated point's ball (Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2); `density`, in how many real
+        generated point's ball (Kynkäänniemi et al. 2019, arXiv:1904.06991, section 3); `density`, in how many real
         points' balls a generated one lies, over k, and `coverage`, the share of real points with a generated one in their
-        balls (Naeem et al. 2020, arXiv:2002.09797, equations 2 and 4). For a good generator 1 but for coverage, which comes to
-        1 − 2⁻⁵ = .97 in large sets; density can be above 1.
+        balls (Naeem et al. 2020, arXiv:2002.09797, section 3). Of two large sets from one distribution density is 1, coverage
+        1 − 2⁻⁵ = .97, precision and recall below 1, by how much depending on it. Density can be above 1.
 
     Raises:
         ValueError: for fewer points.
