@@ -13,7 +13,17 @@ from conftest import read_events, small
 from test_compare import Tags
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import binarization, data, digit_classifier, explore, gan_evaluation, pictures, plots, run_directory
+from unsupervised_learning import (
+    binarization,
+    data,
+    digit_classifier,
+    exploration_page,
+    explore,
+    gan_evaluation,
+    pictures,
+    plots,
+    run_directory,
+)
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -292,3 +302,8 @@ def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_scri
     assert found["parts"]["health"]["discriminator"]["test"] is None
     assert len(list((run / "explore" / "figures").glob("walk_*"))) == 3
     page_of(run)
+
+
+def test_what_tensorboard_gets_of_nested_numbers():
+    numbers = {"a": 1, "b": {"c": [0.5, 2], "long": [0.0] * 100}, "name": "x", "binary": True, "none": None, "rows": [{"k": 3}]}
+    assert exploration_page.scalars(numbers, "t") == {"t/a": 1.0, "t/b/c/1": 0.5, "t/b/c/2": 2.0, "t/rows/1/k": 3.0}

@@ -25,8 +25,8 @@ body { max-width: 980px; }
 nav ul { columns: 2; padding-left: 1.2rem; }
 section { scroll-margin-top: 1rem; }
 .panes { flex-direction: column; }
-.panes figure { max-width: 100%; flex: 0 1 auto; overflow-x: auto; }
-.panes figure img { width: auto; max-width: max(100%, 620px); }
+.panes figure { max-width: 100%; flex: 0 1 auto; }
+.panes figure img { width: auto; max-width: 100%; }
 dl.how { display: grid; grid-template-columns: 9.5rem 1fr; gap: .35rem 1rem; max-width: 85ch; margin: .8rem 0; }
 dl.how dt { color: var(--muted); }
 dl.how dd { margin: 0; overflow-wrap: anywhere; }

@@ -169,7 +169,7 @@ class Progress:
             ncols=shutil.get_terminal_size().columns if self.terminal else 100,
             bar_format="{n_fmt}/{total_fmt} |{bar:10}| {elapsed} {desc}",
         )
-        self.part, self.began = "", time.monotonic()
+        self.part, self.began, self.shown = "", time.monotonic(), 0.0
 
     def begin(self, part: str) -> None:
         """Say which part is coming."""
@@ -178,8 +178,9 @@ class Progress:
 
     def tell(self, what: str, done: int, total: int) -> None:
         """Say how far it is."""
-        self.bar.set_description_str(f"{self.part}: {what} {done / max(total, 1):.0%}", refresh=False)
-        self.bar.update(0)
+        now = time.monotonic()
+        self.bar.set_description_str(f"{self.part}: {what} {done / max(total, 1):.0%}", refresh=now - self.shown > 0.2)
+        self.shown = now if now - self.shown > 0.2 else self.shown
 
     def end(self) -> None:
         """Say that it is done."""

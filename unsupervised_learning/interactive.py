@@ -67,9 +67,11 @@ SCRIPT = """
   let width = 600, height = 440, ratio = 1, discs = [];
 
   function resize() {
+    const before = width * ratio;
     width = canvas.clientWidth || 600;
     height = Math.round(Math.min(Math.max(width * 0.68, 320), 620));
     ratio = window.devicePixelRatio || 1;
+    if (discs.length && width * ratio === before) return;  // the words below have another height, no more
     canvas.style.height = height + "px";
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);

@@ -227,7 +227,8 @@ def rate_distortion(points: Sequence[tuple[str, float, float]], title: str, chos
     for total in totals[np.linspace(0, len(totals) - 1, min(len(totals), 4)).round().astype(int)]:
         axes.plot([low, high], [total - low, total - high], color="0.75", linestyle=":", linewidth=1.1, zorder=0)
         inside = np.linspace(low, high, 200)
-        inside = inside[(total - inside < axes.get_ylim()[1]) & (total - inside > axes.get_ylim()[0])]
+        bottom, top = axes.get_ylim()
+        inside = inside[(total - inside < top) & (total - inside > bottom + 0.05 * (top - bottom))]
         if len(inside):
             where = inside[-1] - 0.02 * (high - low)
             style: dict[str, Any] = {"fontsize": 8, "color": "0.4", "ha": "right", "va": "center"}
