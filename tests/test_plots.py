@@ -226,6 +226,13 @@ class TestManifold:
         ticks = zip(axes.get_yticks(), [label.get_text() for label in axes.get_yticklabels()], strict=True)
         assert dict(ticks) == {70: "-1.5", 42: "0", 14: "1.5"}  # in pixels from the top
 
+    def test_the_axes_can_have_other_names_and_values_of_their_own(self):
+        values = np.array([-1.5, 0.0, 1.5])
+        axes = only_axes(plots.manifold(np.zeros((3, 3, 784)), values, "a title", ("z2", "z7"), 10 * values))
+        assert [axes.get_xlabel(), axes.get_ylabel()] == ["z2", "z7"]
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["-1.5", "0", "1.5"]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["-15", "0", "15"]
+
     def test_many_steps_have_few_numbers(self):
         axes = only_axes(plots.manifold(np.zeros((20, 20, 784)), np.linspace(-3, 3, 20), "a title"))
         numbers = [label.get_text() for label in axes.get_xticklabels()]

@@ -1,13 +1,16 @@
 """The small copies that logs/reference holds, and how they are made."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from conftest import REPOSITORY
 from test_claims import write_dumps, write_events, write_run
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import claims, experiments, summaries
+from unsupervised_learning import claims, experiments, layers, summaries
 from unsupervised_learning.experiments import Runs
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.vae import VariationalAutoEncoder
 
 REFERENCE = "unsupervised_learning/reference.py"
 KEPT = REPOSITORY / "logs" / "reference"
@@ -52,6 +55,37 @@ def test_of_other_seeds_less_is_kept(tmp_path, run_script):
     counts = {tag: len(summaries.logged(copy, tag)) for tag in (*scalars, "KL_Divergence", "encoder/b_fc1")}
     assert counts == {"total_loss": 201, "encoder/mu/sparsity": 101, "KL_Divergence": 201, "encoder/b_fc1": 0}
     assert not (copy / "figures").exists()
+
+
+def test_weights_are_kept_without_the_optimizer(tmp_path, run_script):
+    folder = write_run(tmp_path / "logs", "vae_fixed")
+    model = VariationalAutoEncoder(seed=5)
+    model.compile(optimizer=layers.adam())
+    model.optimizer.build(model.trainable_variables)
+    model.save(folder / "model.keras")
+    kept = []
+    path = tmp_path / "kept" / "vae_fixed_seed0" / "model.keras"
+    for _ in range(2):
+        assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+        kept.append(path.read_bytes())
+    assert kept[0] == kept[1]
+    assert len(kept[0]) < 0.4 * (folder / "model.keras").stat().st_size  # Adam has two numbers for each weight
+    loaded = keras.models.load_model(path)
+    assert not loaded.compiled
+    for weight, before in zip(loaded.trainable_variables, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(weight, before)
+
+    assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept", "--weights=none").status == 0
+    assert not path.exists()
+
+
+def test_a_gans_weights_are_kept_where_asked_for(tmp_path, run_script):
+    folder = write_run(tmp_path / "logs", "gan")
+    DCGAN(z_dim=5, discriminator_width=0.1).save(folder / "model.keras")
+    path = tmp_path / "kept" / "gan_seed0" / "model.keras"
+    for flags, there in (([], False), (["--weights=all"], True)):
+        assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept", *flags).status == 0
+        assert path.exists() == there
 
 
 def test_what_is_no_reference_run(tmp_path, run_script):

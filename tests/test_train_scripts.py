@@ -60,6 +60,11 @@ def test_our_own_tags(script, finished):
     ]:
         assert sorted(events[plugin, tag]) == [0, 1000], tag
     assert sorted(events["images", "ours/latent_scatter"]) == [0]
+    of_dimensions = [tag for plugin, tag in events if tag.startswith("ours/kl_of_dimension/")]
+    assert len(of_dimensions) == (2 if script == "train_vae.py" else 0)  # --z_dim=2
+    for step in [0, 1000] if of_dimensions else []:
+        parts = sum(float(events["scalars", tag][step]) for tag in of_dimensions)
+        assert parts == pytest.approx(float(events["scalars", "ours/validation/kl"][step]), rel=1e-5)
     hparams = next(value for (plugin, _), value in events.items() if plugin == "hparams")
     assert len(hparams) > 0
 

@@ -47,6 +47,18 @@ def write_json(path: Path, content: Json) -> None:
     write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
+def read_json(path: Path) -> Json:
+    """A JSON file's content.
+
+    Raises:
+        OSError, ValueError: if it cannot be read, or holds something else than an object.
+    """
+    content = json.loads(path.read_text())
+    if not isinstance(content, dict):
+        raise ValueError(f"expected an object, found a {type(content).__name__}")
+    return content
+
+
 def figure_png(figure: Figure) -> bytes:
     """A figure as PNG."""
     png = io.BytesIO()

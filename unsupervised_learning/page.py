@@ -148,10 +148,10 @@ def html_exhibit(exhibit: Exhibit) -> str:
     return f'<h3>{html.escape(exhibit.title)}</h3><p>{html.escape(exhibit.text)}</p><div class="panes">{panes}</div>'
 
 
-def document(title: str, body: str) -> str:
-    """A whole HTML page that needs nothing from elsewhere; `title` is text, `body` HTML."""
+def document(title: str, body: str, style: str = "") -> str:
+    """A whole HTML page that needs nothing from elsewhere; `title` is text, `body` HTML, `style` more CSS."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}{style}</style></head>'
         f"<body><h1>{html.escape(title)}</h1>{body}</body></html>\n"
     )

@@ -80,7 +80,7 @@ def latent_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_names
         raise ValueError(f"axis_names must have {codes.shape[1]} names. Received: axis_names={axis_names}")
 
     if codes.shape[1] > 3:
-        codes, axis_names = _first_principal_components(codes)
+        codes, axis_names = first_principal_components(codes)
 
     figure = Figure(figsize=(9, 7), dpi=100)
     axes: Any  # 2-D or 3-D
@@ -220,7 +220,13 @@ def image_rows(
     return figure
 
 
-def manifold(images: np.ndarray, axis_values: np.ndarray, title: str) -> Figure:
+def manifold(
+    images: np.ndarray,
+    axis_values: np.ndarray,
+    title: str,
+    axis_names: tuple[str, str] = ("z1", "z2"),
+    upward_values: np.ndarray | None = None,
+) -> Figure:
     """Draw what a decoder makes of a grid of codes, as in figure 4 of Kingma & Welling (2013).
 
     Args:
@@ -228,6 +234,8 @@ def manifold(images: np.ndarray, axis_values: np.ndarray, title: str) -> Figure:
             z2 = axis_values[row]. Drawn with z1 growing to the right and z2 growing upward.
         axis_values: [k], the codes along either axis.
         title: written above the grid.
+        axis_names: of the two dimensions.
+        upward_values: [k], the codes along the second axis where they are others.
 
     Returns:
         A figure with one axes.
@@ -249,11 +257,11 @@ def manifold(images: np.ndarray, axis_values: np.ndarray, title: str) -> Figure:
 
     # At most nine numbers along an axis, first and last included: more would run into each other.
     shown = np.linspace(0, k - 1, min(k, 9)).round().astype(int)
-    numbers = [f"{value:.3g}" for value in axis_values[shown]]
-    axes.set_xticks((shown + 0.5) * SIDE, numbers, fontsize=9)
-    axes.set_yticks((k - shown - 0.5) * SIDE, numbers, fontsize=9)
-    axes.set_xlabel("z1")
-    axes.set_ylabel("z2")
+    upward_values = axis_values if upward_values is None else upward_values
+    axes.set_xticks((shown + 0.5) * SIDE, [f"{value:.3g}" for value in axis_values[shown]], fontsize=9)
+    axes.set_yticks((k - shown - 0.5) * SIDE, [f"{value:.3g}" for value in upward_values[shown]], fontsize=9)
+    axes.set_xlabel(axis_names[0])
+    axes.set_ylabel(axis_names[1])
     return figure
 
 
@@ -311,8 +319,8 @@ def figure_to_rgb(figure: Figure) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
-def _first_principal_components(codes: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Project [n, d] codes on their first three principal components (fewer if n is); also name these."""
+def first_principal_components(codes: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Project codes [n, d] on their first three principal components (fewer if n is): [n, 3]; also name these."""
     pca = PCA(min(3, len(codes)), svd_solver="full")
     with np.errstate(divide="ignore", invalid="ignore"):  # a share of the variance is 0/0 when all codes are equal
         projected = pca.fit_transform(codes - codes[0])  # equal codes become exactly 0, not the mean's rounding errors
@@ -320,8 +328,8 @@ def _first_principal_components(codes: np.ndarray) -> tuple[np.ndarray, list[str
     return projected, [f"principal component {i + 1} ({share:.0%} of variance)" for i, share in enumerate(shares)]
 
 
-def _limits(codes: np.ndarray) -> np.ndarray:
-    """Return [d, 2] axis limits: each dimension's own middle, the same width for all."""
+def equal_limits(codes: np.ndarray) -> np.ndarray:
+    """Axis limits [d, 2] for codes [n, d]: each dimension's own middle, the same width for all."""
     low, high = codes.min(axis=0), codes.max(axis=0)
     width = (high - low).max()
     if width <= 1e-6 * np.abs(codes).max():  # all codes equal up to rounding, e.g. a collapsed VAE: a unit box around them
@@ -344,7 +352,7 @@ def _scatter_3d(figure: Figure, codes: np.ndarray, labels: np.ndarray) -> Any:
         axes = figure.add_axes((0.0, 0.05, 0.86, 0.9), projection="3d")
     axes.view_init(elev=22, azim=-50)  # about the post's view
     axes.set_box_aspect((1, 1, 1), zoom=0.97)  # at 1 the label of a long-named axis leaves the figure
-    limits = _limits(codes)
+    limits = equal_limits(codes)
     axes.set(xlim=limits[0], ylim=limits[1], zlim=limits[2])
     for axis, grey in ((axes.xaxis, 0.97), (axes.yaxis, 0.945), (axes.zaxis, 0.96)):
         axis.set_pane_color((grey, grey, grey, 1.0))
@@ -356,7 +364,7 @@ def _scatter_3d(figure: Figure, codes: np.ndarray, labels: np.ndarray) -> Any:
 
 def _scatter_2d(figure: Figure, codes: np.ndarray, labels: np.ndarray) -> Axes:
     axes = figure.add_axes((0.09, 0.09, 0.75, 0.84))
-    limits = _limits(codes)
+    limits = equal_limits(codes)
     axes.set(xlim=limits[0], ylim=limits[1], aspect="equal", axisbelow=True)
     axes.grid(color="0.92")
     order = np.random.default_rng(0).permutation(len(codes))  # so that no digit lies on top because it came last
@@ -367,7 +375,7 @@ def _scatter_2d(figure: Figure, codes: np.ndarray, labels: np.ndarray) -> Axes:
 def _strips(figure: Figure, codes: np.ndarray, labels: np.ndarray) -> Axes:
     axes = figure.add_axes((0.1, 0.09, 0.74, 0.84))
     spread = np.random.default_rng(0).uniform(-0.36, 0.36, len(codes))  # so that equal codes do not hide each other
-    axes.set(xlim=_limits(codes[:, None])[0], ylim=(9.6, -0.6), axisbelow=True)
+    axes.set(xlim=equal_limits(codes[:, None])[0], ylim=(9.6, -0.6), axisbelow=True)
     axes.set_yticks(range(10), [f"digit {digit}" for digit in range(10)])
     axes.grid(axis="x", color="0.92")
     axes.scatter(codes, labels + spread, **_dots(labels, area=9))

@@ -26,7 +26,7 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import data, layers, plots
+from unsupervised_learning import data, evaluation, layers, likelihood, plots
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.background import Background
 from unsupervised_learning.gan import DCGAN
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 GRID = 64  # images in a grid
 BUCKETS = 30  # of a histogram, TensorBoard's own number
 FIXED_GRID = "ours/fixed_z"
+KL_OF_DIMENSION = "ours/kl_of_dimension"  # followed by /<number of the dimension, from 1>
+MOST_DIMENSIONS = 20  # our choice: of more than that the KL is not logged one by one
 GAN_LOSSES = {  # the model's names → 2016's tags
     "discriminator_loss_real": "Discriminator_loss_real",
     "discriminator_loss_fake": "Discrimintator_loss_fake",  # spelt so in 2016
@@ -155,7 +157,7 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
 def latent_extras(
     model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset, iteration: int, scatter_every: int
 ) -> Extras:
-    """Validation losses; reconstructions and samples; every `scatter_every` iterations the validation images' codes."""
+    """Validation losses, a VAE's KL by dimension; reconstructions and samples; every `scatter_every` iterations the codes."""
     images = data.to_unit_interval(dataset.validation.images)
     model.reset_metrics()
     losses = model.test_on_batch(images, return_dict=True)  # in one batch: `evaluate` would build a data pipeline each time
@@ -168,7 +170,11 @@ def latent_extras(
     if iteration % scatter_every == 0:
         scatter = plots.latent_scatter(codes(model, images), dataset.validation.labels, f"iteration {iteration:,}")
         pictures["ours/latent_scatter"] = scatter
-    return Extras({f"ours/validation/{name}": float(value) for name, value in losses.items()}, pictures)
+    scalars = {f"ours/validation/{name}": float(value) for name, value in losses.items()}
+    if isinstance(model, VariationalAutoEncoder) and model.z_dim <= MOST_DIMENSIONS:
+        of_dimensions = likelihood.kl_per_dimension(*evaluation.posteriors(model, images))  # [z_dim], nats
+        scalars |= {f"{KL_OF_DIMENSION}/{number}": float(kl) for number, kl in enumerate(of_dimensions, start=1)}
+    return Extras(scalars, pictures)
 
 
 def gan_extras(model: DCGAN, dataset: data.Dataset, iteration: int) -> Extras:

@@ -1,0 +1,178 @@
+"""What a look at a run leaves: one HTML page that needs nothing else, the figures as files, and the same for TensorBoard."""
+
+import base64
+import html
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+from unsupervised_learning import interactive, outputs, page, summaries
+from unsupervised_learning.exploration import AE, GAN, VAE, Finding, Json, Part, Picture, Subject
+
+HEAD = ("measure", "this run", "to compare", "what it says")
+MOST_IN_A_LIST = 20  # numbers of a list that TensorBoard gets one by one
+STYLE = """
+body { max-width: 980px; }
+nav ul { columns: 2; padding-left: 1.2rem; }
+section { scroll-margin-top: 1rem; }
+.panes { flex-direction: column; }
+.panes figure { max-width: 100%; flex: 0 1 auto; }
+.panes figure img { width: auto; max-width: 100%; }
+dl.how { display: grid; grid-template-columns: 9.5rem 1fr; gap: .35rem 1rem; max-width: 85ch; margin: .8rem 0; }
+dl.how dt { color: var(--muted); }
+dl.how dd { margin: 0; overflow-wrap: anywhere; }
+p.run { background: #f3f6ff; border-left: 4px solid #2f62f0; padding: .5rem .8rem; max-width: none; }
+table { margin: 1rem 0; }
+@media (max-width: 560px) {
+  nav ul { columns: 1; }
+  dl.how { grid-template-columns: 1fr; gap: 0; }
+  dl.how dd { margin-bottom: .6rem; }
+}
+"""
+MODELS = {  # what each is, in a few sentences
+    AE: "An autoencoder squeezes each image into a few numbers, its code, and makes the image of these again. It is trained "
+    "only to get back what went in; what it learns is which few numbers say most about an image.",
+    VAE: "A variational autoencoder squeezes each image into a few numbers, not quite exact ones, and makes the image of "
+    "these again. It is trained to get back what went in while its codes, all together, keep to a simple bell curve; so new "
+    "images can be made of codes drawn from that curve.",
+    GAN: "A generative adversarial network is two networks in a contest: a generator that makes images of random numbers, "
+    "and a discriminator that tries to tell them from real ones. Each is trained against the other.",
+}
+
+
+def encoded(picture: Picture) -> bytes:
+    """The bytes of a picture: PNG, or a GIF's own."""
+    return outputs.figure_png(picture.content) if isinstance(picture.content, Figure) else picture.content
+
+
+def file_name(picture: Picture) -> str:
+    """Under which a picture is kept."""
+    return f"{picture.name}.{'png' if isinstance(picture.content, Figure) else 'gif'}"
+
+
+def document(
+    subject: Subject, found: dict[str, tuple[Part, Finding]], files: dict[str, bytes], left_out: dict[str, str]
+) -> str:
+    """The page.
+
+    Args:
+        subject: the run.
+        found: by the parts' names, in order.
+        files: the pictures by the names of their files.
+        left_out: parts that do not fit this run, and why.
+    """
+    title = (
+        f"{'VAE' if subject.kind == VAE else 'GAN' if subject.kind == GAN else 'Autoencoder'}: {subject.path.resolve().name}"
+    )
+    contents = "".join(f'<li><a href="#{name}">{html.escape(part.title)}</a></li>' for name, (part, _) in found.items())
+    sections = "".join(section(part, finding, files) for part, finding in found.values())
+    missing = "".join(f"<li>{html.escape(name)}: {html.escape(why)}</li>" for name, why in left_out.items())
+    body = [
+        f"<p>{html.escape(MODELS[subject.kind])}</p>",
+        explained(run_facts(subject)),
+        f"<nav aria-label=contents><ul>{contents}</ul></nav>",
+        sections,
+        f"<h2>Left out</h2><ul>{missing}</ul>" if missing else "",
+        f"<p class=muted>All chance is drawn from seed {subject.seed}: the same look gives the same numbers, which are in "
+        "<code>evaluation.json</code>. Nats are units of information, 1.44 bits each.</p>",
+    ]
+    return page.document(title, "".join(body), STYLE + interactive.STYLE)
+
+
+def run_facts(subject: Subject) -> dict[str, str]:
+    """What the run is."""
+    described = subject.config["data"]
+    sizes = subject.dataset.describe()["sizes"]
+    settings = ", ".join(f"{name} {value}" for name, value in subject.config["settings"].items())
+    return {
+        "Data": f"{described['name']}: {sizes['train']:,} training and {sizes['test']:,} test images",
+        "Training": f"{subject.results['iterations']:,} iterations",
+        "Settings": settings,
+        "Made by": str(subject.config.get("command", "not recorded")),
+    }
+
+
+def explained(texts: dict[str, str]) -> str:
+    """Texts with their names beside them."""
+    return f'<dl class="how">{"".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in texts.items())}</dl>'
+
+
+def section(part: Part, finding: Finding, files: dict[str, bytes]) -> str:
+    """A part of the page: its explanation, what was found, figures and measures."""
+    how = {"What is shown": part.shown, "How to read it": part.reading, "Good and bad": part.judging}
+    said = f'<p class="run"><strong>This run.</strong> {html.escape(finding.said)}</p>' if finding.said else ""
+    rows = [tuple(row) for row in finding.rows]
+    figures = "".join(pane(picture, files[file_name(picture)]) for picture in finding.pictures)
+    return (
+        f'<section id="{part.name}"><h2>{html.escape(part.title)}</h2>{explained(how)}{said}'
+        f"{finding.widget}"
+        f'<div class="panes">{figures}</div>{page.html_table(HEAD, rows) if rows else ""}</section>'
+    )
+
+
+def pane(picture: Picture, content: bytes) -> str:
+    """A picture with its caption."""
+    image = Image.open(io.BytesIO(content))
+    source = f"data:image/{(image.format or 'png').lower()};base64,{base64.b64encode(content).decode()}"
+    caption = html.escape(picture.caption)
+    return (
+        f'<figure><img src="{source}" width="{image.width}" height="{image.height}" alt="{caption}" loading="lazy">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+# TensorBoard
+
+
+def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Finding]], files: dict[str, bytes]) -> None:
+    """Write numbers and figures as a run of their own for TensorBoard, at the iteration of the weights."""
+    summary = Summary()
+    for name, (_, finding) in found.items():
+        for tag, value in scalars(finding.numbers, f"explore/{name}").items():
+            summary.MergeFrom(scalar_pb(tag, value))
+        for picture in finding.pictures:
+            content = files[file_name(picture)]
+            width, height = Image.open(io.BytesIO(content)).size
+            strings = np.array([str(width).encode(), str(height).encode(), content], object)
+            summary.MergeFrom(summaries.image_pb(f"explore/{name}/{picture.name}", strings))
+    with tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{time.time():.0f}.explore.v2")) as writer:
+        writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        writer.write(Event(wall_time=time.time(), step=iteration, summary=summary).SerializeToString())
+
+
+def scalars(numbers: Any, tag: str) -> dict[str, float]:
+    """The numbers of something that JSON can hold, by tags that say where they stand; long lists are left out."""
+    if isinstance(numbers, bool | str) or numbers is None:
+        return {}
+    if isinstance(numbers, int | float):
+        return {tag: float(numbers)}
+    if isinstance(numbers, list):
+        if len(numbers) > MOST_IN_A_LIST:
+            return {}
+        numbers = {str(number): value for number, value in enumerate(numbers, start=1)}
+    return {one: value for key, of_key in numbers.items() for one, value in scalars(of_key, f"{tag}/{key}").items()}
+
+
+def evaluation(subject: Subject, found: dict[str, tuple[Part, Finding]], left_out: dict[str, str]) -> Json:
+    """What evaluation.json holds."""
+    described = subject.config["data"]
+    return {
+        "run": {
+            "model": subject.kind,
+            "iterations": subject.results["iterations"],
+            "data": {"name": described["name"], "checksum": described["checksum"]},
+            "settings": subject.config["settings"],
+        },
+        "seed": subject.seed,
+        "parts": {name: finding.numbers for name, (_, finding) in found.items()},
+        "left_out": left_out,
+    }

@@ -1,0 +1,77 @@
+"""Where to walk in a latent space: along one dimension, from one code to another, over a plane. NumPy in, codes out."""
+
+import numpy as np
+
+
+def traversal(codes: np.ndarray, dimensions: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Let one dimension of a code take each of some values, the others staying as they are.
+
+    Args:
+        codes: [n, z_dim], where the walks begin.
+        dimensions: [d] numbers of dimensions, counted from 0.
+        values: [d, steps], what each dimension becomes.
+
+    Returns:
+        [n, d, steps, z_dim].
+    """
+    codes, values = np.asarray(codes), np.asarray(values)
+    moved = np.tile(codes[:, None, None], (1, *values.shape, 1))
+    for row, dimension in enumerate(dimensions):
+        moved[:, row, :, dimension] = values[row]
+    return moved
+
+
+def linear(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The straight lines from codes [n, z_dim] to codes [n, z_dim], at these shares [steps] of the way: [n, steps, z_dim]."""
+    start, end, shares = np.asarray(start)[:, None], np.asarray(end)[:, None], np.asarray(shares)[:, None]
+    return start + shares * (end - start)
+
+
+def spherical(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """As `linear`, but along the arc about the origin: the angle grows evenly (Shoemake 1985, "slerp"), and so does the norm.
+
+    A Gaussian in many dimensions has nearly all its codes at about one distance from the origin, and the middle of a straight
+    line lies nearer to it than any of them (White 2016, arXiv:1609.04468, section 2.1). Between codes of equal norm the norm
+    stays what it is. Codes that point one way give the straight line, as does a single dimension, which has no arcs; of the
+    many arcs between opposite codes, one is taken.
+    """
+    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    if start.shape[1] == 1:
+        return linear(start, end, shares)
+    lengths = [np.linalg.norm(codes, axis=1, keepdims=True) for codes in (start, end)]  # each [n, 1]
+    first, last = (codes / np.where(norm > 0, norm, 1.0) for codes, norm in zip((start, end), lengths, strict=True))
+    first, last = np.where(lengths[0] > 0, first, last), np.where(lengths[1] > 0, last, first)  # the origin points nowhere
+    cosine = np.clip(np.sum(first * last, axis=1, keepdims=True), -1.0, 1.0)
+    # The direction in which the arc leaves: what of `last` is perpendicular to `first`.
+    across = last - cosine * first
+    size = np.linalg.norm(across, axis=1, keepdims=True)
+    parallel = size[:, 0] < 1e-9
+    across[parallel] = [_perpendicular(row) for row in first[parallel]] if parallel.any() else 0.0
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    angle = np.arctan2(np.where(parallel[:, None], 0.0, size), cosine)[:, None] * np.asarray(shares)[:, None]  # [n, steps, 1]
+    norms = linear(lengths[0], lengths[1], shares)  # [n, steps, 1]
+    return norms * (np.cos(angle) * first[:, None] + np.sin(angle) * across[:, None])
+
+
+def _perpendicular(direction: np.ndarray) -> np.ndarray:
+    """A vector that is perpendicular to this one and not zero."""
+    axis = np.eye(len(direction))[np.abs(direction).argmin()]
+    return axis - (axis @ direction) * direction
+
+
+def plane(center: np.ndarray, dimensions: tuple[int, int], across: np.ndarray, upward: np.ndarray) -> np.ndarray:
+    """A grid of codes on the plane of two dimensions through a code.
+
+    Args:
+        center: [z_dim], which gives the other dimensions.
+        dimensions: the two, counted from 0.
+        across: [columns], the values of the first.
+        upward: [rows], the values of the second.
+
+    Returns:
+        [rows, columns, z_dim].
+    """
+    codes = np.tile(np.asarray(center, np.float64), (len(upward), len(across), 1))
+    codes[:, :, dimensions[0]] = np.asarray(across)
+    codes[:, :, dimensions[1]] = np.asarray(upward)[:, None]
+    return codes

@@ -1,0 +1,140 @@
+"""A 3-D scatter that turns, as a GIF. Drawn dot by dot by Pillow: matplotlib takes a third of a second for each frame."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from unsupervised_learning import plots
+
+FRAMES = 48  # of a turn: 7.5 degrees each
+FRAME_MS = 70
+SIDE, LEGEND, TITLE = 400, 70, 30  # pixels: of the scatter; right of it; above it
+ELEVATION = np.deg2rad(22)  # of the eye, as in `plots`
+FINE = 2  # each frame is drawn so many times as large, and then reduced: smooth edges
+DOT = 3.1  # radius, pixels
+LEVELS = (0.0, 0.25, 0.5)  # shares of white in the nearest dots, those in the middle and the farthest; few, for a small file
+SHADE = 0.6  # how much darker a dot's edge is
+START = np.deg2rad(40)  # of the turn
+CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
+EDGES = [(a, b) for a in range(8) for b in range(a) if np.abs(CORNERS[a] - CORNERS[b]).sum() == 2]
+
+
+def rotating_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_names: list[str], frames: int = FRAMES) -> bytes:
+    """Draw a scatter of codes turning once around its upright axis, coloured as `plots.latent_scatter`, in a box.
+
+    Dots farther from the eye are paler, and those nearer cover them.
+
+    Args:
+        codes: [n, 3] finite floats.
+        labels: [n] integers in 0 … 9.
+        title: written above.
+        axis_names: of the three dimensions, written at the box's edges.
+        frames: of the turn.
+
+    Returns:
+        A GIF that repeats for ever.
+
+    Raises:
+        ValueError: codes that are not such.
+    """
+    codes, labels = np.asarray(codes, np.float64), np.asarray(labels, int)
+    if codes.ndim != 2 or codes.shape[1] != 3 or not len(codes) or not np.isfinite(codes).all():
+        raise ValueError(f"codes must be [n, 3] finite floats. Received: codes.shape={codes.shape}")
+    limits = plots.equal_limits(codes)  # [3, 2]
+    centered = (codes - limits.mean(axis=1)) / (np.diff(limits, axis=1)[0, 0] / 2)  # in the box from −1 to 1
+    drawn = [_frame(centered, labels, axis_names, START + 2 * np.pi * i / frames) for i in range(frames)]
+    present, font = np.unique(labels), ImageFont.load_default(size=15)
+    sheet = Image.new("RGB", (SIDE + LEGEND, SIDE + TITLE), "white")
+    pen = ImageDraw.Draw(sheet)
+    pen.text((SIDE / 2, TITLE / 2 + 2), title, "black", ImageFont.load_default(size=17), anchor="mm")
+    for row, label in enumerate(present):
+        y = TITLE + SIDE / 2 + 24 * (row - (len(present) - 1) / 2)
+        pen.ellipse((SIDE + 8, y - 7, SIDE + 22, y + 7), plots.DIGIT_COLORS[label], _mixed(plots.DIGIT_COLORS[label], 0, SHADE))
+        pen.text((SIDE + 32, y), str(label), "black", font, anchor="lm")
+    pages = []
+    for picture in drawn:
+        page = sheet.copy()
+        page.paste(picture, (0, TITLE))
+        pages.append(page)
+    palette = _palette(present)
+    flat = [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in pages]
+    encoded = io.BytesIO()
+    flat[0].save(encoded, format="GIF", save_all=True, append_images=flat[1:], duration=FRAME_MS, loop=0, optimize=True)
+    return encoded.getvalue()
+
+
+def _frame(codes: np.ndarray, labels: np.ndarray, axis_names: list[str], azimuth: float) -> Image.Image:
+    """The scatter of codes in the box from −1 to 1, turned by an angle."""
+    large = SIDE * FINE
+    picture = Image.new("RGB", (large, large), "white")
+    pen = ImageDraw.Draw(picture)
+    corners, depths = _projected(CORNERS, azimuth)
+    corners = corners * FINE
+    back = int(depths.argmin())  # the corner that is hidden: its edges are behind the dots
+    for a, b in EDGES:
+        if back in (a, b):
+            pen.line([*corners[a], *corners[b]], "#bbbbbb", FINE)
+    places, depth = _projected(codes, azimuth)
+    order = np.argsort(depth)  # the farthest first
+    thirds = np.digitize((depth.max() - depth) / max(np.ptp(depth), 1e-9), [1 / 3, 2 / 3])
+    for i in order:
+        x, y = places[i] * FINE
+        white = LEVELS[thirds[i]]
+        face, edge = (_mixed(plots.DIGIT_COLORS[labels[i]], white, shade) for shade in (1.0, SHADE))
+        radius = DOT * FINE
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), face, edge)
+    for a, b in EDGES:
+        if back not in (a, b):
+            pen.line([*corners[a], *corners[b]], "#dddddd", FINE)
+    font = ImageFont.load_default(size=15 * FINE)
+    for (x, y), name in zip(_places_of_names(azimuth) * FINE, axis_names, strict=True):
+        pen.text((x, y), name, "black", font, anchor="mm")
+    return picture.resize((SIDE, SIDE), Image.Resampling.BOX)
+
+
+def _places_of_names(azimuth: float) -> np.ndarray:
+    """Where the three axes' names stand: below the box's lower edges in front, and left of its leftmost upright edge."""
+    ends, depths = _projected(CORNERS, azimuth)
+    places = []
+    for axis in (0, 1):  # of the two lower edges along this axis, the one that is nearer to the eye
+        lower = [
+            (a, b)
+            for a, b in EDGES
+            if CORNERS[a][axis] != CORNERS[b][axis] and CORNERS[a][2] == CORNERS[b][2] == -1  # no float arithmetic in these
+        ]
+        a, b = max(lower, key=lambda edge: depths[list(edge)].sum())
+        places.append((ends[a] + ends[b]) / 2 + [0, 16])
+    upright = [(a, b) for a, b in EDGES if CORNERS[a][2] != CORNERS[b][2]]
+    a, b = min(upright, key=lambda edge: ends[list(edge), 0].sum())
+    places.append((ends[a] + ends[b]) / 2 - [14, 0])
+    return np.array(places)
+
+
+def _projected(points: np.ndarray, azimuth: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points in the box from −1 to 1 → places [n, 2] in pixels, and how near each is to the eye, [n]."""
+    turned_x = points[:, 0] * np.cos(azimuth) - points[:, 1] * np.sin(azimuth)
+    turned_y = points[:, 0] * np.sin(azimuth) + points[:, 1] * np.cos(azimuth)
+    upward = points[:, 2] * np.cos(ELEVATION) + turned_y * np.sin(ELEVATION)
+    nearer = points[:, 2] * np.sin(ELEVATION) - turned_y * np.cos(ELEVATION)
+    scale = SIDE * 0.31  # a corner is √2 away across, and the names need room
+    places = np.stack([SIDE / 2 + scale * turned_x, SIDE / 2 - scale * upward], axis=1)
+    return places, nearer
+
+
+def _palette(labels: np.ndarray) -> Image.Image:
+    """A picture with the palette of all frames: greys, and each digit's colours and what smooth edges make of them."""
+    colors = [f"#{grey:02x}{grey:02x}{grey:02x}" for grey in (255, 221, 187, 136, 85, 0)]
+    for label in labels:
+        for white in LEVELS:
+            face, edge = (_mixed(plots.DIGIT_COLORS[label], white, shade) for shade in (1.0, SHADE))
+            colors += [face, edge, _mixed(edge, 0.5, 1.0)]
+    picture = Image.new("P", (1, 1))
+    picture.putpalette([int(color[i : i + 2], 16) for color in colors for i in (1, 3, 5)])
+    return picture
+
+
+def _mixed(color: str, white: float, shade: float) -> str:
+    """A colour made darker by a factor, and then mixed with that share of white."""
+    parts = (int(color[i : i + 2], 16) * shade for i in (1, 3, 5))
+    return "#" + "".join(f"{round(part + white * (255 - part)):02x}" for part in parts)
