@@ -1,5 +1,6 @@
 """The author's artefacts: read, replayed, gone on from, written. The real ones are tried where ORIGINAL_DIR has them."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -19,6 +20,7 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
 
+EXPLORE = "unsupervised_learning/explore.py"
 ORIGINAL = "unsupervised_learning/original.py"
 REAL, REAL_IDX = Path(os.environ.get("ORIGINAL_DIR", "")), os.environ.get("MNIST_IDX_DIR")
 real_artefacts = pytest.mark.skipif(
@@ -311,6 +313,22 @@ def test_going_on_from_an_exported_checkpoint_equals_going_on(script, idx_dir, t
     other = "train_vae.py" if script == "train_ae.py" else "train_ae.py"
     run = run_script(other, *small(idx_dir, tmp_path / "third", f"--restore_original={checkpoint}"))
     assert_refused(run, "another model's checkpoint")
+
+
+@pytest.mark.slow
+def test_a_kept_replay_is_what_explore_looks_at(idx_dir, tmp_path, run_script):
+    assert run_script("train_vae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=30")).status == 0
+    assert run_script(ORIGINAL, "export", str(tmp_path / "run"), str(tmp_path)).status == 0
+    kept = tmp_path / "kept"
+    replay = ["replay", str(tmp_path / "model.ckpt-30"), f"--keep={kept}", f"--data_dir={idx_dir}", "--norelu_heads"]
+    run = run_script(ORIGINAL, *replay)
+    assert run.status == 0, run.err
+    assert json.loads((kept / "config.json").read_text())["settings"]["restore_original"].endswith("model.ckpt-30")
+    looked = run_script(EXPLORE, str(kept), f"--data_dir={idx_dir}", "--only=prior")
+    assert looked.status == 0, looked.err
+    found = json.loads((kept / "explore" / "evaluation.json").read_text())
+    assert "prior" in json.dumps(found)
+    assert_refused(run_script(ORIGINAL, *replay), "--keep", "kept", "not there yet")
 
 
 # The real ones

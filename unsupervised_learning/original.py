@@ -307,6 +307,9 @@ def go_on_from(path: str, model: Model) -> None:
 
 def replay(path: str) -> int:
     """Put a checkpoint into our model, measure it on the test set, and hold it against its dump; returns the exit status."""
+    folder = Path(FLAGS.keep).expanduser() if FLAGS.keep else None
+    if folder and folder.exists():
+        raise RunError(f"--keep must be a folder that is not there yet. Received: {folder}")
     checkpoint = read_checkpoint(path)
     dump = read_dump(FLAGS.dump) if FLAGS.dump else None
     dataset = data.load("mnist", FLAGS.data_dir)
@@ -328,10 +331,30 @@ def replay(path: str) -> int:
         f"{checkpoint.path}: {type(model).__name__}{form}, z_dim {model.z_dim}, after {after} iterations, {state} Adam's state"
     )
     print(f"test set: {dataset.source}")
-    print(table(*measured(model, dataset, checkpoint.at_the_end)))
+    numbers, published = measured(model, dataset, checkpoint.at_the_end)
+    print(table(numbers, published))
     if dump:
         print(beside_dump(model, dataset, *dump))
+    if folder:
+        keep(folder, checkpoint, model, dataset, numbers)
+        print(f"To look inside: python -m unsupervised_learning.explore {folder}")
     return 0
+
+
+def keep(folder: Path, checkpoint: Checkpoint, model: Model, dataset: data.Dataset, numbers: outputs.Json) -> None:
+    """Write the folder of a finished run, as far as `explore` reads it; that it is 2016's is among its settings."""
+    own = {name: value for name, value in model.get_config().items() if name in run_directory.default_settings(type(model))}
+    config = {
+        "model": type(model).__name__,
+        "settings": {**own, "restore_original": str(checkpoint.path)},
+        "max_iterations": checkpoint.iteration or 0,
+        "data": dataset.describe(),
+        "command": command_line.command(),
+    }
+    folder.mkdir(parents=True)
+    outputs.save_model(folder, model)
+    outputs.write_json(folder / "config.json", config)
+    outputs.write_json(folder / "results.json", {"iterations": checkpoint.iteration or 0, "data": dataset.name, **numbers})
 
 
 def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: data.Dataset) -> dict[bool, float]:
@@ -480,6 +503,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_enum("activation", None, list(layers.ACTIVATIONS), "replay: of the hidden layers; not in the checkpoint.")
     flags.DEFINE_bool("relu_heads", None, "replay: the VAE is of the first form; if not given, the better bound decides.")
+    flags.DEFINE_string("keep", None, "replay: a new folder for the model, as of a finished run, for `explore` to look at.")
     flags.DEFINE_string("logs_dir", "logs", "import-logs: the folder of our runs.")
 
 
