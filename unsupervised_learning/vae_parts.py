@@ -3,13 +3,11 @@
 What is said is for a person who does not know such models.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from unsupervised_learning import likelihood, measure_plots, summaries
+from unsupervised_learning import likelihood, measure_plots, outputs, summaries
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.exploration import VAE, Finding, Json, Part, Picture, Row, Subject, axis_names
 from unsupervised_learning.run_directory import recorded
@@ -155,7 +153,7 @@ def results_of(path: Path) -> Json:
         RunError: if it is not one.
     """
     try:
-        results: Any = json.loads(path.read_text())
+        results = outputs.read_json(path)
         return {**results, "kl": float(results["kl"]), "reconstruction": float(results["reconstruction"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is not a VAE's ({type(error).__name__}: {error})") from None
