@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
-from unsupervised_learning import data, outputs
+from unsupervised_learning import data, distribution, outputs
 from unsupervised_learning.command_line import KILLED, RunError, command
 from unsupervised_learning.run_directory import (
     check_same_data,
@@ -104,11 +105,18 @@ class IterationLoop(keras.Model):
         model: built and compiled.
         images: uint8 [n, height, width] or [n, height, width, channels].
         experiment: says how a batch is scaled and whether XLA compiles.
+        step: does an iteration with a scaled batch, if not the model's own `train_step`.
     """
 
-    def __init__(self, model: keras.Model, images: np.ndarray, experiment: Experiment):
+    def __init__(
+        self,
+        model: keras.Model,
+        images: np.ndarray,
+        experiment: Experiment,
+        step: Callable[[tf.Tensor], Any] | None = None,
+    ):
         super().__init__()
-        self.model, self.scale = model, experiment.scale
+        self.model, self.scale, self.step = model, experiment.scale, step or model.train_step
         self.shape = images.shape[1:]
         # In words of 8 bytes: XLA gathers word by word, and takes as long for each whatever its size.
         self.words = None if isinstance(images, np.memmap) else tf.constant(images.reshape(len(images), -1).view(np.int64))
@@ -122,7 +130,7 @@ class IterationLoop(keras.Model):
 
         def iteration(i):
             batch = batches[i] if self.words is None else self.gathered(batches[i])
-            self.model.train_step(self.scale(batch))
+            self.step(self.scale(batch))
             return (i + 1,)
 
         # A single iteration without a loop: outside XLA TensorFlow spreads a loop's operations over two threads once it has
@@ -143,8 +151,18 @@ class IterationLoop(keras.Model):
         return self.model.metrics
 
 
-def pipeline(images: np.ndarray, order: data.BatchOrder, experiment: Experiment, start: int, stop: int) -> tf.data.Dataset:
-    """What `IterationLoop` takes from iteration `start` to before `stop`, a call after the other."""
+def pipeline(
+    images: np.ndarray,
+    order: data.BatchOrder,
+    experiment: Experiment,
+    start: int,
+    stop: int,
+    rows: slice = slice(None),
+) -> tf.data.Dataset:
+    """What `IterationLoop` takes from iteration `start` to before `stop`, a call after the other.
+
+    Of each batch only `rows` are filled in, and read if they are in a file.
+    """
     most = experiment.longest_call
     in_file = isinstance(images, np.memmap)
     shape, dtype = ([order.batch_size, *images.shape[1:]], tf.uint8) if in_file else ([order.batch_size], tf.int32)
@@ -153,7 +171,7 @@ def pipeline(images: np.ndarray, order: data.BatchOrder, experiment: Experiment,
         for first, count in experiment.calls(start, stop):
             indices = order.indices(first, count)
             batches = np.zeros([most, *shape], dtype.as_numpy_dtype)
-            batches[:count] = images[indices] if in_file else indices
+            batches[:count, rows] = images[indices[:, rows]] if in_file else indices[:, rows]
             yield batches, count
 
     signature = (tf.TensorSpec([most, *shape], dtype), tf.TensorSpec((), tf.int32))
@@ -325,13 +343,19 @@ class Progress(keras.callbacks.Callback):
 # The run
 
 
-def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Dataset]) -> int:
+def run(
+    model: keras.Model,
+    experiment: Experiment,
+    load: Callable[[], data.Dataset],
+    strategy: tf.distribute.Strategy | None = None,
+) -> int:
     """Train up to --max_iterations, going on from the newest checkpoint; then write the outputs.
 
     Args:
         model: compiled.
         experiment: what is particular to the model.
         load: gives the data; called once it is clear that the run can be.
+        strategy: if several devices share each batch, from `distribution.start`.
 
     Returns:
         The exit status.
@@ -340,6 +364,23 @@ def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Data
         RunError: --logs_dir is unusable or holds another run; or training diverged.
         DataError: the data cannot be had.
     """
+    if strategy:
+        experiment = dataclasses.replace(experiment, jit_compile=False, most_in_a_call=1)  # XLA compiles for one device only
+        with distribution.answering_for_the_lost():
+            replicated = distribution.Replicated(model, strategy)
+            if replicated.number:
+                return follow(model, experiment, load(), replicated)
+            return lead(model, experiment, load, replicated)
+    return lead(model, experiment, load, None)
+
+
+def lead(
+    model: keras.Model,
+    experiment: Experiment,
+    load: Callable[[], data.Dataset],
+    replicated: distribution.Replicated | None,
+) -> int:
+    """`run` in the process that reads and writes --logs_dir."""
     logs_dir = usable_logs_dir()
     before = earlier_run(logs_dir, model)
     if FLAGS.jit != "auto":
@@ -350,7 +391,21 @@ def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Data
         check_same_data(logs_dir, before, dataset)
     order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
     with lock(logs_dir):
-        return run_alone(model, dataset, order, logs_dir, experiment, going_on=before is not None)
+        status = run_alone(model, dataset, order, logs_dir, experiment, going_on=before is not None, replicated=replicated)
+    return distribution.barrier(replicated, status) if replicated else status
+
+
+def follow(model: keras.Model, experiment: Experiment, dataset: data.Dataset, replicated: distribution.Replicated) -> int:
+    """`run` in one of the other processes: train with the chief, and end when it ends; write nothing."""
+    print(f"{experiment.name} on {dataset.name}: trains with the chief, which alone reads and writes --logs_dir", flush=True)
+    distribution.same_data(replicated, dataset.checksum)
+    replicated.spread()
+    if int(model.iterations) < FLAGS.max_iterations:
+        order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
+        together = distribution.StopTogether(replicated)
+        with together.listening():
+            iterate(model, dataset.train.images, order, experiment, [together], replicated)
+    return distribution.barrier(replicated, 0)
 
 
 def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data.Dataset | None], dict[str, Any]]) -> int:
@@ -389,7 +444,13 @@ def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
 
 
 def run_alone(
-    model: keras.Model, dataset: data.Dataset, order: data.BatchOrder, logs_dir: Path, experiment: Experiment, going_on: bool
+    model: keras.Model,
+    dataset: data.Dataset,
+    order: data.BatchOrder,
+    logs_dir: Path,
+    experiment: Experiment,
+    going_on: bool,
+    replicated: distribution.Replicated | None = None,
 ) -> int:
     """`run`, once nothing stands in its way."""
     sizes = f"{len(dataset.train.labels):,} training"
@@ -407,13 +468,17 @@ def run_alone(
     restored = checkpoints.restore()
     if restored:
         print(f"Model restored: iteration {checkpoints.iteration:,}, from {restored}")
+    if replicated:
+        print(f"{replicated.replicas} devices share each batch (--strategy={FLAGS.strategy})")
+        distribution.same_data(replicated, dataset.checksum)
+        replicated.spread()
     if checkpoints.iteration < FLAGS.max_iterations:
         if going_on:
             discard_from(logs_dir, checkpoints.iteration)
         (logs_dir / "results.json").unlink(missing_ok=True)  # they will not be those of the weights
         config = configuration(model, dataset)
         outputs.write_json(logs_dir / "config.json", config)
-        fit(model, dataset, order, logs_dir, experiment, checkpoints, config)
+        fit(model, dataset, order, logs_dir, experiment, checkpoints, config, replicated)
     else:
         print(f"Finished already, with {checkpoints.iteration:,} iterations; rewriting the outputs.")
 
@@ -446,19 +511,37 @@ def fit(
     experiment: Experiment,
     checkpoints: Checkpoints,
     config: dict[str, Any],
+    replicated: distribution.Replicated | None = None,
 ) -> None:
     """Train from where the model is to --max_iterations, or until the user stops it."""
-    start, stop = checkpoints.iteration, FLAGS.max_iterations
-    images = dataset.train.images
     summaries = Summaries(logs_dir, model, dataset, experiment, FLAGS.batch_size, FLAGS.seed)
     summaries.hyperparameters({**config["settings"], "dataset": dataset.name})
-    progress = Progress(experiment.name, start, stop, model)
-    with checkpoints.stopping_on_signals(), progress:
-        IterationLoop(model, images, experiment).fit(
-            pipeline(images, order, experiment, start, stop),
-            epochs=sum(1 for _ in experiment.calls(start, stop)),
-            steps_per_epoch=1,
-            shuffle=False,  # the order is BatchOrder's
-            verbose=0,
-            callbacks=[summaries, checkpoints, progress, *experiment.callbacks],
-        )
+    progress = Progress(experiment.name, checkpoints.iteration, FLAGS.max_iterations, model)
+    callbacks = [summaries, checkpoints, progress, *experiment.callbacks]
+    stopping = checkpoints.stopping_on_signals()
+    if replicated and replicated.workers > 1:
+        together = distribution.StopTogether(replicated, partial(setattr, checkpoints, "stop_signal"))
+        callbacks, stopping = [together, *callbacks], together.listening()
+    with stopping, progress:
+        iterate(model, dataset.train.images, order, experiment, callbacks, replicated)
+
+
+def iterate(
+    model: keras.Model,
+    images: np.ndarray,
+    order: data.BatchOrder,
+    experiment: Experiment,
+    callbacks: list[keras.callbacks.Callback],
+    replicated: distribution.Replicated | None,
+) -> None:
+    """Do the iterations up to --max_iterations."""
+    start, stop = int(model.iterations), FLAGS.max_iterations
+    step, rows = (replicated.train_step, replicated.rows) if replicated else (None, slice(None))
+    IterationLoop(model, images, experiment, step).fit(
+        pipeline(images, order, experiment, start, stop, rows),
+        epochs=sum(1 for _ in experiment.calls(start, stop)),
+        steps_per_epoch=1,
+        shuffle=False,  # the order is BatchOrder's
+        verbose=0,
+        callbacks=callbacks,
+    )
