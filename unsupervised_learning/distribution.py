@@ -16,6 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -226,9 +227,10 @@ class Replicated:
     Args:
         model: built and compiled, on one device.
         strategy: what `start` gave.
+        jit_compile: whether XLA would compile the training on one device.
     """
 
-    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy):
+    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, jit_compile: bool = False):
         self.strategy = strategy
         with strategy.scope():
             self.twin = type(model).from_config(model.get_config())
@@ -238,6 +240,8 @@ class Replicated:
                 one.optimizer.build(one.trainable_variables)
         self.state = list(zip(state_of(model), state_of(self.twin), strict=True))
         self.metrics = list(zip(metrics_of(model), metrics_of(self.twin), strict=True))
+        if jit_compile and hasattr(self.twin, "training_noise"):  # from one seed XLA draws other normal numbers than TensorFlow
+            self.twin.training_noise = tf.function(self.twin.training_noise, jit_compile=True)
         self.exchange = tf.function(lambda value: self.in_first(strategy.run(lambda: replicas.whole(value[None]))))
 
     @property
@@ -263,7 +267,8 @@ class Replicated:
 
     def in_first(self, value: Any) -> tf.Tensor:
         """A value or variable as the first of this process's replicas has it."""
-        return self.strategy.experimental_local_results(getattr(value, "value", value))[0]
+        values = value.value if isinstance(value, keras.Variable) else value
+        return self.strategy.experimental_local_results(values)[0]
 
     def exchanged(self, value: int) -> list[int]:
         """The numbers that the workers bring, each below 2³¹; waits until all have brought one."""
@@ -284,8 +289,8 @@ class Replicated:
         """The model's state as the chief has it; for replicas."""
         chief = replicas.number() == 0
         values = [tf.convert_to_tensor(variable) for variable, _ in self.state]
-        values = [tf.where(chief, value, tf.zeros_like(value)) for value in values]
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+        reduce = partial(tf.distribute.get_replica_context().all_reduce, tf.distribute.ReduceOp.SUM)
+        return [reduce(tf.where(chief, value, tf.zeros_like(value))) for value in values]
 
     def train_step(self, images: tf.Tensor) -> None:
         """One iteration by the twin, then its state in the model.

@@ -365,9 +365,9 @@ def run(
         DataError: the data cannot be had.
     """
     if strategy:
-        experiment = dataclasses.replace(experiment, jit_compile=False, most_in_a_call=1)  # XLA compiles for one device only
         with distribution.answering_for_the_lost():
-            replicated = distribution.Replicated(model, strategy)
+            replicated = distribution.Replicated(model, strategy, experiment.jit_compile and FLAGS.jit != "off")
+            experiment = dataclasses.replace(experiment, jit_compile=False, most_in_a_call=1)  # XLA compiles for one device
             if replicated.number:
                 return follow(model, experiment, load(), replicated)
             return lead(model, experiment, load, replicated)
