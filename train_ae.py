@@ -7,7 +7,7 @@ from functools import partial
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, layers, original, outputs, summaries, training
+from unsupervised_learning import command_line, data, distribution, layers, original, outputs, summaries, training
 from unsupervised_learning.autoencoder import AutoEncoder
 
 FLAGS = flags.FLAGS
@@ -24,6 +24,7 @@ EXPERIMENT = training.Experiment(
 
 def main() -> int:
     """Train as the flags say."""
+    strategy = distribution.start()
     layers.set_precision(FLAGS.mixed_precision)
     model = AutoEncoder(
         FLAGS.z_dim,
@@ -37,7 +38,7 @@ def main() -> int:
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
         original.go_on_from(FLAGS.restore_original, model)
-    return training.run(model, EXPERIMENT, lambda: data.load(FLAGS.dataset, FLAGS.data_dir))
+    return training.run(model, EXPERIMENT, lambda: data.load(FLAGS.dataset, FLAGS.data_dir), strategy)
 
 
 if __name__ == "__main__":

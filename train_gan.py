@@ -5,7 +5,7 @@ Writes TensorBoard summaries, checkpoints, generated images and results to --log
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, gan, layers, outputs, pictures, summaries, training
+from unsupervised_learning import command_line, data, distribution, gan, layers, outputs, pictures, summaries, training
 
 FLAGS = flags.FLAGS
 LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
@@ -27,6 +27,7 @@ def main() -> int:
     if FLAGS.visualize:
         return training.visualize(gan.DCGAN, outputs.write_gan)
 
+    strategy = distribution.start()
     layers.set_precision(FLAGS.mixed_precision)
     arguments = {name: getattr(FLAGS, name) for name in gan.ARGUMENTS if name in FLAGS}
     model = gan.DCGAN(side=64 if large else 28, channels=3 if large else 1, **arguments)
@@ -45,8 +46,9 @@ def main() -> int:
         callbacks=(gan.NearZeroWarning(),),
     )
     if large:
-        return training.run(model, experiment, lambda: pictures.load(name, FLAGS.image_dir, FLAGS.data_dir, FLAGS.cache_dir))
-    return training.run(model, experiment, lambda: data.load(name, FLAGS.data_dir))
+        folders = (FLAGS.image_dir, FLAGS.data_dir, FLAGS.cache_dir)
+        return training.run(model, experiment, lambda: pictures.load(name, *folders), strategy)
+    return training.run(model, experiment, lambda: data.load(name, FLAGS.data_dir), strategy)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,17 @@ from functools import partial
 
 from absl import flags
 
-from unsupervised_learning import binarization, command_line, data, layers, original, outputs, summaries, training
+from unsupervised_learning import (
+    binarization,
+    command_line,
+    data,
+    distribution,
+    layers,
+    original,
+    outputs,
+    summaries,
+    training,
+)
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -23,6 +33,7 @@ EXPERIMENT = training.Experiment(
 
 def main() -> int:
     """Train as the flags say."""
+    strategy = distribution.start()
     layers.set_precision(FLAGS.mixed_precision)
     model = VariationalAutoEncoder(
         FLAGS.z_dim,
@@ -38,7 +49,7 @@ def main() -> int:
     if FLAGS.restore_original:
         original.go_on_from(FLAGS.restore_original, model)
     return training.run(
-        model, EXPERIMENT, lambda: binarization.binarized(data.load(FLAGS.dataset, FLAGS.data_dir), FLAGS.binarize)
+        model, EXPERIMENT, lambda: binarization.binarized(data.load(FLAGS.dataset, FLAGS.data_dir), FLAGS.binarize), strategy
     )
 
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from unsupervised_learning import layers, losses
+from unsupervised_learning import layers, losses, replicas
 
 PIXELS = 28 * 28
 EVALUATION_BATCH = 256  # the reported test L2 is 2016's: the sum over a batch of 256, whatever the batch in training
@@ -102,6 +102,7 @@ class AutoEncoder(keras.Model):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         objective, gradients = self.gradients(images)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        objective = replicas.whole(objective)
         for tracker in self.trackers:
             tracker.update_state(objective[tracker.name])
         return {tracker.name: tracker.result() for tracker in self.trackers}

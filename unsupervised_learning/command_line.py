@@ -20,6 +20,8 @@ KILLED = 128  # plus the signal's number: exit status, as shells have it
 class RunError(ValueError):
     """A run cannot start or go on; the message is one line for the user."""
 
+    status = USAGE_ERROR
+
 
 def define_flags(
     *, logs_dir: str, max_iterations: int, batch_size: int, learning_rate: float, z_dim: int, datasets: tuple[str, ...]
@@ -39,6 +41,13 @@ def define_flags(
     )
     flags.DEFINE_enum("jit", "auto", ["auto", "on", "off"], "Let XLA compile training; auto: where it is known to be faster.")
     flags.DEFINE_bool("mixed_precision", False, "Compute in bfloat16, not as in 2016: faster on some machines, less exact.")
+    flags.DEFINE_enum(
+        "strategy",
+        "none",
+        ["none", "mirrored", "multi_worker"],
+        "Devices that share each batch: one; all of this machine; those of all processes that TF_CONFIG names.",
+    )
+    flags.DEFINE_integer("logical_cpus", 1, "Devices to make of this CPU, to try --strategy=mirrored without GPUs.", 1, 64)
     require_number("learning_rate", above_zero=True)
     require_number("init_stddev")
     flags.register_validator("logs_dir", bool, "must be the path of a folder")
@@ -120,7 +129,7 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
         try:
             return main(rest[1:]) if positional else main()
         except (RunError, data.DataError) as error:
-            fail(str(error))
+            fail(str(error), getattr(error, "status", USAGE_ERROR))
         except OSError as error:  # a full disk, a file where a folder has to be
             fail(f"{error.filename or 'output'}: {error.strerror or error}")
         except KeyboardInterrupt:
@@ -130,10 +139,10 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
     app.run(run, flags_parser=parse)
 
 
-def fail(message: str) -> NoReturn:
+def fail(message: str, status: int = USAGE_ERROR) -> NoReturn:
     """End the program with one line."""
     print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(USAGE_ERROR)
+    sys.exit(status)
 
 
 def command() -> str:

@@ -29,14 +29,15 @@ def not_finite(model: keras.Model, losses: Mapping[str, Any]) -> list[str]:
 
 
 def located(
-    loop: "IterationLoop", checkpoints: "Checkpoints", batches: Callable[[int, int], Iterable], experiment_name: str
+    loop: "IterationLoop", checkpoints: "Checkpoints", batches: Callable[[int, int], Iterable] | None, experiment_name: str
 ) -> RunError:
     """Repeat training from the newest checkpoint, iteration by iteration, to the one that spoils it; save the state before it.
 
     Args:
         loop: as it was when losses or weights were found not to be finite.
         checkpoints: of this run.
-        batches: first iteration, the one to stop before → what the loop takes, one iteration a call.
+        batches: first iteration, the one to stop before → what the loop takes, one iteration a call. None where training cannot
+            be repeated, as several devices share it.
         experiment_name: in the terminal.
 
     Returns:
@@ -47,6 +48,9 @@ def located(
     newest = checkpoints.manager.latest_checkpoint
     if newest is None:
         return RunError(f"{named(not_finite(loop.model, {}))} not finite before the first iteration. {advice}")
+    if batches is None:
+        bad = named(not_finite(loop.model, loop.get_metrics_result() or {}) or ["losses"])
+        return RunError(f"{bad} not finite before iteration {noticed:,}; the last good checkpoint is {newest}. {advice}")
     print(f"{experiment_name}: not finite at iteration {noticed:,}; repeating from {newest} to find out since when", flush=True)
     checkpoints.restore()
     start = checkpoints.iteration

@@ -21,7 +21,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from unsupervised_learning import layers, losses
+from unsupervised_learning import layers, losses, replicas
 
 # What a recipe sets beside the networks; each can be changed on its own.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -134,6 +134,7 @@ class DCGAN(keras.Model):
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
         self.iterations = tf.Variable(tf.zeros((), tf.int64), trainable=False, name="iterations")
+        self.turn: bool | None = None  # the discriminator's, where it is decided outside: `by_turns`
         self.trackers = [Newest(name=name) for name in LOSSES]
         self.built = True
 
@@ -289,10 +290,31 @@ class DCGAN(keras.Model):
             update()
             return True
 
-        if self.discriminator_every == 1:
+        if self.discriminator_every == 1 or self.turn:
             do()
+        elif self.turn is None:
+            tf.cond(self.due(), do, lambda: False)
+
+    def due(self) -> tf.Tensor:
+        """Whether the coming iteration updates the discriminator."""
+        return tf.math.floormod(self.iterations, self.discriminator_every) == 0
+
+    def by_turns(self, step: Callable[[], None]) -> None:
+        """Call `step`, which calls `train_step` in the replicas of a strategy, with the discriminator's turn decided out here.
+
+        In there it cannot be: replicas do not exchange anything from within a `tf.cond`.
+        """
+
+        def with_turn(turn: bool) -> bool:
+            self.turn = turn
+            step()
+            self.turn = None
+            return turn
+
+        if self.discriminator_every == 1:
+            step()
         else:
-            tf.cond(tf.math.floormod(self.iterations, self.discriminator_every) == 0, do, lambda: False)
+            tf.cond(self.due(), lambda: with_turn(True), lambda: with_turn(False))
 
     def update_discriminator(self, images: tf.Tensor, fake: tf.Tensor) -> None:
         """One update from real and fake images, which go through separately, each batch with its own statistics."""
@@ -303,6 +325,7 @@ class DCGAN(keras.Model):
         variables = self.discriminator.trainable_variables
         gradients = tape.gradient(found["objective"], variables)
         self.discriminator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        found = replicas.whole(found)
         for tracker in self.trackers[:3]:
             tracker.update_state(found[tracker.name])
 
@@ -315,7 +338,7 @@ class DCGAN(keras.Model):
         variables = self.generator.trainable_variables
         gradients = tape.gradient(fake, variables, output_gradients=[tf.convert_to_tensor(loss_tape.gradient(loss, fake))])
         self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self.trackers[3].update_state(loss)
+        self.trackers[3].update_state(replicas.whole(loss))
 
     # The losses
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from unsupervised_learning import replicas
+
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "relu": tf.nn.relu,
     "elu": tf.nn.elu,
@@ -107,11 +109,25 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=False)
         inputs = tf.cast(inputs, tf.float32)
         mean, variance = tf.nn.moments(inputs, axes=(0, 1, 2))
+        if replicas.count() > 1:
+            mean, variance = moments_of_whole(mean, variance)
         if self.update_statistics:
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         normalized = tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, self.epsilon)
         return tf.cast(normalized, self.compute_dtype)
+
+
+def moments_of_whole(mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The whole batch's mean and variance from those of a replica's share, each [channels]; with their gradients.
+
+    One exchange between the replicas, and no difference of squares, which would round: the whole's variance is the shares'
+    mean variance plus the variance of their means (Chan, Golub & LeVeque 1979, for shares of one size).
+    """
+    of_shares = replicas.whole(tf.stack([mean, variance])[None])  # [replicas, 2, channels]
+    means, variances = of_shares[:, 0], of_shares[:, 1]
+    mean = tf.reduce_mean(means, axis=0)
+    return mean, tf.reduce_mean(variances + tf.square(means - mean), axis=0)
 
 
 def adam(learning_rate: float = 1e-3, beta1: float = 0.9) -> keras.optimizers.Adam:
@@ -139,7 +155,8 @@ def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf
     Departs from 2016: it drew from one running, unseeded stream; this is stateless because a resumed run must be exact.
 
     Args:
-        shape: of the result; entries may be tensors.
+        shape: of the result; entries may be tensors. In a replica the first counts the replica's rows, and the result is
+            those of the whole batch's noise that are the replica's.
         seed: the run's seed.
         stream: what the noise is for: `TRAINING_NOISE` or `EVALUATION_NOISE`.
         position: scalar integer below 2³², for example the iteration.
@@ -147,12 +164,16 @@ def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf
     Returns:
         float32 of the given shape.
     """
-    return tf.random.stateless_normal(shape, _name(seed, stream, position))
+    return replicas.share(tf.random.stateless_normal(_of_whole(shape), _name(seed, stream, position)))
 
 
 def named_uniform(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     """As `named_noise`, but spread evenly over [−1, 1): the GAN's z."""
-    return tf.random.stateless_uniform(shape, _name(seed, stream, position), -1.0, 1.0)
+    return replicas.share(tf.random.stateless_uniform(_of_whole(shape), _name(seed, stream, position), -1.0, 1.0))
+
+
+def _of_whole(shape: tuple) -> tuple:
+    return shape if replicas.count() == 1 else (shape[0] * replicas.count(), *shape[1:])
 
 
 def _name(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:

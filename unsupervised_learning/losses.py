@@ -1,11 +1,14 @@
 """The losses as pure functions, each written once: train steps, test steps and evaluation all call these.
 
 Unless a docstring says otherwise a loss is per image, shape [batch], in nats, summed over pixels or latent dimensions.
+Where replicas share a batch a scalar loss is the replica's share of it: the shares add up to the whole batch's loss.
 """
 
 from collections.abc import Iterable
 
 import tensorflow as tf
+
+from unsupervised_learning import replicas
 
 
 def squared_error(images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
@@ -74,7 +77,7 @@ def adversarial_cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
         Scalar, nats, averaged over the batch; ln 2 for a discriminator that cannot tell.
     """
     labels = tf.ones_like(logits) if real else tf.zeros_like(logits)
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
+    return mean_over_batch(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
 
 
 def feature_matching(feature_real: tf.Tensor, feature_fake: tf.Tensor, pixels: int) -> tf.Tensor:
@@ -100,7 +103,18 @@ def l2_regularization(variables: Iterable[tf.Variable]) -> tf.Tensor:
     Returns:
         A scalar, at least 0; no unit.
     """
-    return tf.add_n([half_sum_of_squares(tf.convert_to_tensor(variable)) for variable in variables])
+    total = tf.add_n([half_sum_of_squares(tf.convert_to_tensor(variable)) for variable in variables])
+    return share_of(total)
+
+
+def mean_over_batch(values: tf.Tensor) -> tf.Tensor:
+    """The mean of values [batch, …], a scalar."""
+    return share_of(tf.reduce_mean(values))
+
+
+def share_of(loss: tf.Tensor) -> tf.Tensor:
+    """A replica's share of a loss that the replicas have, all or on average."""
+    return loss if replicas.count() == 1 else loss / replicas.count()
 
 
 def half_sum_of_squares(values: tf.Tensor) -> tf.Tensor:

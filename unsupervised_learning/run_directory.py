@@ -73,6 +73,7 @@ def configuration(model: keras.Model, dataset: data.Dataset) -> dict[str, Any]:
         "model": type(model).__name__,
         "settings": settings_of(model),
         "max_iterations": FLAGS.max_iterations,
+        "strategy": FLAGS.strategy,  # not among the settings: a run goes on under any
         "data": dataset.describe(),
         "versions": {
             "python": platform.python_version(),

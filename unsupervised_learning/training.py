@@ -28,7 +28,7 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
-from unsupervised_learning import data, outputs
+from unsupervised_learning import data, distribution, outputs
 from unsupervised_learning.background import Background
 from unsupervised_learning.command_line import KILLED, RunError, command
 from unsupervised_learning.divergence import NotFiniteError, located, not_finite
@@ -111,11 +111,18 @@ class IterationLoop(keras.Model):
         model: built and compiled.
         images: uint8 [n, height, width] or [n, height, width, channels].
         experiment: says how a batch is scaled and whether XLA compiles.
+        step: does an iteration with a scaled batch, if not the model's own `train_step`.
     """
 
-    def __init__(self, model: keras.Model, images: np.ndarray, experiment: Experiment):
+    def __init__(
+        self,
+        model: keras.Model,
+        images: np.ndarray,
+        experiment: Experiment,
+        step: Callable[[tf.Tensor], Any] | None = None,
+    ):
         super().__init__()
-        self.model, self.scale = model, experiment.scale
+        self.model, self.scale, self.step = model, experiment.scale, step or model.train_step
         self.shape = images.shape[1:]
         # In words of 8 bytes: XLA gathers word by word, and takes as long for each whatever its size.
         self.words = None if isinstance(images, np.memmap) else tf.constant(images.reshape(len(images), -1).view(np.int64))
@@ -131,7 +138,7 @@ class IterationLoop(keras.Model):
 
         def iteration(i):
             batch = batches[i] if self.words is None else self.gathered(batches[i])
-            self.model.train_step(self.scale(batch))
+            self.step(self.scale(batch))
             return (i + 1,)
 
         # A single iteration without a loop: outside XLA TensorFlow spreads a loop's operations over two threads once it has
@@ -153,9 +160,18 @@ class IterationLoop(keras.Model):
 
 
 def pipeline(
-    images: np.ndarray, order: data.BatchOrder, experiment: Experiment, start: int, stop: int, most: int | None = None
+    images: np.ndarray,
+    order: data.BatchOrder,
+    experiment: Experiment,
+    start: int,
+    stop: int,
+    most: int | None = None,
+    rows: slice = slice(None),
 ) -> tf.data.Dataset:
-    """What `IterationLoop` takes from iteration `start` to before `stop`, a call after the other; `most` as in `calls`."""
+    """What `IterationLoop` takes from iteration `start` to before `stop`, a call after the other; `most` as in `calls`.
+
+    Of each batch only `rows` are filled in, and read if they are in a file.
+    """
     longest = experiment.longest_call
     in_file = isinstance(images, np.memmap)
     shape, dtype = ([order.batch_size, *images.shape[1:]], tf.uint8) if in_file else ([order.batch_size], tf.int32)
@@ -163,9 +179,9 @@ def pipeline(
     def generate() -> Iterator[tuple[np.ndarray, int]]:
         own = copy.copy(order)  # as this is in another thread
         for first, count in experiment.calls(start, stop, most):
-            indices = own.indices(first, count)
+            indices = own.indices(first, count)[:, rows]
             batches = np.zeros([longest, *shape], dtype.as_numpy_dtype)
-            batches[:count] = images[indices] if in_file else indices
+            batches[:count, rows] = images[indices] if in_file else indices
             yield batches, count
 
     signature = (tf.TensorSpec([longest, *shape], dtype), tf.TensorSpec((), tf.int32))
@@ -333,13 +349,19 @@ class Progress(keras.callbacks.Callback):
 # The run
 
 
-def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Dataset]) -> int:
+def run(
+    model: keras.Model,
+    experiment: Experiment,
+    load: Callable[[], data.Dataset],
+    strategy: tf.distribute.Strategy | None = None,
+) -> int:
     """Train up to --max_iterations, going on from the newest checkpoint; then write the outputs.
 
     Args:
         model: compiled.
         experiment: what is particular to the model.
         load: gives the data; called once it is clear that the run can be.
+        strategy: if several devices share each batch, from `distribution.start`.
 
     Returns:
         The exit status.
@@ -348,6 +370,23 @@ def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Data
         RunError: --logs_dir is unusable or holds another run; or training diverged.
         DataError: the data cannot be had.
     """
+    if strategy:
+        with distribution.answering_for_the_lost():
+            replicated = distribution.Replicated(model, strategy, experiment.jit_compile and FLAGS.jit != "off")
+            experiment = dataclasses.replace(experiment, jit_compile=False, most_in_a_call=1)  # XLA compiles for one device
+            if replicated.number:
+                return follow(model, experiment, load(), replicated)
+            return lead(model, experiment, load, replicated)
+    return lead(model, experiment, load, None)
+
+
+def lead(
+    model: keras.Model,
+    experiment: Experiment,
+    load: Callable[[], data.Dataset],
+    replicated: distribution.Replicated | None,
+) -> int:
+    """`run` in the process that reads and writes --logs_dir."""
     logs_dir = usable_logs_dir()
     before = earlier_run(logs_dir, model)
     if FLAGS.jit != "auto":
@@ -358,7 +397,24 @@ def run(model: keras.Model, experiment: Experiment, load: Callable[[], data.Data
         check_same_data(logs_dir, before, dataset)
     order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
     with lock(logs_dir), Background() as background:
-        return run_alone(model, dataset, order, logs_dir, experiment, background, going_on=before is not None)
+        status = run_alone(
+            model, dataset, order, logs_dir, experiment, background, going_on=before is not None, replicated=replicated
+        )
+    return distribution.barrier(replicated, status) if replicated else status
+
+
+def follow(model: keras.Model, experiment: Experiment, dataset: data.Dataset, replicated: distribution.Replicated) -> int:
+    """`run` in one of the other processes: train with the chief, and end when it ends; write nothing."""
+    print(f"{experiment.name} on {dataset.name}: trains with the chief, which alone reads and writes --logs_dir", flush=True)
+    distribution.same_data(replicated, dataset.checksum)
+    replicated.spread()
+    if int(model.iterations) < FLAGS.max_iterations:
+        order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
+        loop, feed = looped(model, dataset.train.images, order, experiment, replicated)
+        together = distribution.StopTogether(replicated)
+        with together.listening():
+            iterate(loop, feed, experiment, [together])
+    return distribution.barrier(replicated, 0)
 
 
 def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data.Dataset | None], dict[str, Any]]) -> int:
@@ -404,6 +460,7 @@ def run_alone(
     experiment: Experiment,
     background: Background,
     going_on: bool,
+    replicated: distribution.Replicated | None = None,
 ) -> int:
     """`run`, once nothing stands in its way."""
     sizes = f"{len(dataset.train.labels):,} training"
@@ -420,13 +477,17 @@ def run_alone(
     restored = checkpoints.restore()
     if restored:
         print(f"Model restored: iteration {checkpoints.iteration:,}, from {restored}")
+    if replicated:
+        print(f"{replicated.replicas} devices share each batch (--strategy={FLAGS.strategy})")
+        distribution.same_data(replicated, dataset.checksum)
+        replicated.spread()
     if checkpoints.iteration < FLAGS.max_iterations:
         if going_on:
             discard_from(logs_dir, checkpoints.iteration)
         (logs_dir / "results.json").unlink(missing_ok=True)  # they will not be those of the weights
         config = configuration(model, dataset)
         outputs.write_json(logs_dir / "config.json", config)
-        fit(model, dataset, order, logs_dir, experiment, checkpoints, config)
+        fit(model, dataset, order, logs_dir, experiment, checkpoints, config, replicated)
     else:
         print(f"Finished already, with {checkpoints.iteration:,} iterations; rewriting the outputs.")
 
@@ -459,24 +520,52 @@ def fit(
     experiment: Experiment,
     checkpoints: Checkpoints,
     config: dict[str, Any],
+    replicated: distribution.Replicated | None = None,
 ) -> None:
     """Train from where the model is to --max_iterations, or until the user stops it."""
-    start, stop = checkpoints.iteration, FLAGS.max_iterations
-    images = dataset.train.images
     summaries = Summaries(logs_dir, model, dataset, experiment, order, checkpoints.background)
     summaries.hyperparameters({**config["settings"], "dataset": dataset.name})
-    progress = Progress(experiment.name, start, stop, model)
-    loop, feed = IterationLoop(model, images, experiment), partial(pipeline, images, order, experiment)
-    with checkpoints.stopping_on_signals(), progress:
+    progress = Progress(experiment.name, checkpoints.iteration, FLAGS.max_iterations, model)
+    callbacks = [checkpoints, summaries, progress, *experiment.callbacks]
+    stopping = checkpoints.stopping_on_signals()
+    if replicated and replicated.workers > 1:
+        together = distribution.StopTogether(replicated, partial(setattr, checkpoints, "stop_signal"))
+        callbacks, stopping = [together, *callbacks], together.listening()
+    loop, feed = looped(model, dataset.train.images, order, experiment, replicated)
+    with stopping, progress:
         try:
-            loop.fit(
-                feed(start, stop),
-                epochs=sum(1 for _ in experiment.calls(start, stop)),
-                steps_per_epoch=1,
-                shuffle=False,  # the order is BatchOrder's
-                verbose=0,
-                callbacks=[checkpoints, summaries, progress, *experiment.callbacks],
-            )
+            iterate(loop, feed, experiment, callbacks)
         except NotFiniteError:
             progress.bar.close()
-            raise located(loop, checkpoints, partial(feed, most=1), experiment.name) from None
+            repeat = None if replicated else partial(feed, most=1)
+            raise located(loop, checkpoints, repeat, experiment.name) from None
+
+
+def looped(
+    model: keras.Model,
+    images: np.ndarray,
+    order: data.BatchOrder,
+    experiment: Experiment,
+    replicated: distribution.Replicated | None,
+) -> tuple[IterationLoop, Callable[..., tf.data.Dataset]]:
+    """The compiled loop, and what gives it batches: from an iteration to before another."""
+    step, rows = (replicated.train_step, replicated.rows) if replicated else (None, slice(None))
+    return IterationLoop(model, images, experiment, step), partial(pipeline, images, order, experiment, rows=rows)
+
+
+def iterate(
+    loop: IterationLoop,
+    feed: Callable[..., tf.data.Dataset],
+    experiment: Experiment,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Do the iterations up to --max_iterations."""
+    start, stop = int(loop.model.iterations), FLAGS.max_iterations
+    loop.fit(
+        feed(start, stop),
+        epochs=sum(1 for _ in experiment.calls(start, stop)),
+        steps_per_epoch=1,
+        shuffle=False,  # the order is BatchOrder's
+        verbose=0,
+        callbacks=callbacks,
+    )

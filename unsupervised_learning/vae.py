@@ -11,7 +11,7 @@ that is, it minimises reconstruction + KL, with one draw of z per image.
 import keras
 import tensorflow as tf
 
-from unsupervised_learning import layers, losses
+from unsupervised_learning import layers, losses, replicas
 
 PIXELS = 28 * 28
 
@@ -102,7 +102,7 @@ class VariationalAutoEncoder(keras.Model):
         reconstruction = losses.bernoulli_cross_entropy(images, self.decoder(latent))
         kl = losses.gaussian_kl(mu, log_var)
         regularization = losses.l2_regularization(self.trainable_variables)
-        loss = tf.reduce_mean(reconstruction + self.kl_weight * kl) + self.regularization * regularization
+        loss = losses.mean_over_batch(reconstruction + self.kl_weight * kl) + self.regularization * regularization
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "regularization": regularization}
 
     def gradients(self, images: tf.Tensor, noise: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
@@ -137,6 +137,7 @@ class VariationalAutoEncoder(keras.Model):
 
     def track(self, objective: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Add a batch's losses to the running means over images."""
+        objective = replicas.whole(objective)
         for tracker in self.trackers:
             per_image = tf.broadcast_to(objective[tracker.name], tf.shape(objective["kl"]))
             tracker.update_state(per_image)
