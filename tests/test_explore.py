@@ -13,22 +13,14 @@ from conftest import read_events, small
 from test_compare import Tags
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import (
-    binarization,
-    data,
-    digit_classifier,
-    exploration_page,
-    explore,
-    gan_evaluation,
-    pictures,
-    plots,
-    run_directory,
-)
+from unsupervised_learning import binarization, data, digit_classifier, gan_evaluation, pictures, plots, run_directory
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.explore import __main__ as explore
+from unsupervised_learning.explore import rendering
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-EXPLORE = "unsupervised_learning/explore.py"
+EXPLORE = "unsupervised_learning/explore/__main__.py"
 QUICK = ["--draws=1,3", "--images=40", "--dots=60", "--samples=60"]
 OF_AE = ["reconstructions", "scatter", "traversal", "manifold", "interpolation", "samples", "codes"]
 OF_VAE = [*OF_AE, "dimensions", "prior", "likelihood", "rate_distortion"]
@@ -306,4 +298,4 @@ def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_scri
 
 def test_what_tensorboard_gets_of_nested_numbers():
     numbers = {"a": 1, "b": {"c": [0.5, 2], "long": [0.0] * 100}, "name": "x", "binary": True, "none": None, "rows": [{"k": 3}]}
-    assert exploration_page.scalars(numbers, "t") == {"t/a": 1.0, "t/b/c/1": 0.5, "t/b/c/2": 2.0, "t/rows/1/k": 3.0}
+    assert rendering.scalars(numbers, "t") == {"t/a": 1.0, "t/b/c/1": 0.5, "t/b/c/2": 2.0, "t/rows/1/k": 3.0}

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from test_compare import Tags
 
-from unsupervised_learning import interactive, page, plots
+from unsupervised_learning import page, plots
+from unsupervised_learning.explore import interactive
 
 
 def some(n=30, dimensions=3):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from unsupervised_learning import latent_plots
+from unsupervised_learning.explore import latent_plots
 
 
 def frames(axes) -> list[tuple[float, float]]:

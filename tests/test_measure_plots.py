@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unsupervised_learning import measure_plots
+from unsupervised_learning.explore import measure_plots
 
 
 def patches(axes: Any) -> list[Any]:  # Any: matplotlib types them as what they have in common

@@ -20,7 +20,7 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-EXPLORE = "unsupervised_learning/explore.py"
+EXPLORE = "unsupervised_learning/explore/__main__.py"
 ORIGINAL = "unsupervised_learning/original.py"
 REAL, REAL_IDX = Path(os.environ.get("ORIGINAL_DIR", "")), os.environ.get("MNIST_IDX_DIR")
 real_artefacts = pytest.mark.skipif(

@@ -141,7 +141,9 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
 
 def fail(message: str, status: int = USAGE_ERROR) -> NoReturn:
     """End the program with one line."""
-    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    path = Path(sys.argv[0])
+    name = path.parent.name if path.name == "__main__.py" else path.name
+    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(status)
 
 

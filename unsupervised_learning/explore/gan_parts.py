@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from unsupervised_learning import latent_parts, latent_plots, measure_plots, outputs, plots, summaries
-from unsupervised_learning.exploration import GAN, Finding, Json, Part, Picture, Row, Subject
+from unsupervised_learning import outputs, plots, summaries
+from unsupervised_learning.explore import latent_parts, latent_plots, measure_plots
+from unsupervised_learning.explore.subject import GAN, Finding, Json, Part, Picture, Row, Subject
 
 GRADIENTS = "gradient_norm_"
 NEIGHBOURS_SHOWN = 10

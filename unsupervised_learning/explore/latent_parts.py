@@ -7,18 +7,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from unsupervised_learning import (
-    data,
-    interactive,
-    latent_paths,
-    latent_plots,
-    measure_plots,
-    plots,
-    representation,
-    rotation,
-    summaries,
-)
-from unsupervised_learning.exploration import AE, VAE, Finding, Part, Picture, Row, Subject, axis_names, label_names
+from unsupervised_learning import data, plots, representation, summaries
+from unsupervised_learning.explore import interactive, latent_paths, latent_plots, measure_plots, rotation
+from unsupervised_learning.explore.subject import AE, VAE, Finding, Part, Picture, Row, Subject, axis_names, label_names
 
 STEPS = 11  # of a walk
 MOST_DIMENSIONS = 10  # walked along

@@ -22,23 +22,11 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
-from unsupervised_learning import (
-    binarization,
-    command_line,
-    data,
-    exploration_page,
-    gan_parts,
-    interactive,
-    latent_parts,
-    outputs,
-    page,
-    pictures,
-    training,
-    vae_parts,
-)
+from unsupervised_learning import binarization, command_line, data, outputs, page, pictures, training
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.experiments import MODELS
-from unsupervised_learning.exploration import Finding, Json, Part, Sizes, Subject
+from unsupervised_learning.explore import gan_parts, interactive, latent_parts, rendering, vae_parts
+from unsupervised_learning.explore.subject import Finding, Json, Part, Sizes, Subject
 from unsupervised_learning.run_directory import recorded
 
 FLAGS = flags.FLAGS
@@ -217,7 +205,7 @@ def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Finding]]
     """Write everything to a new folder, and put it in the place of an earlier look's."""
     new = target.with_name(f"new-{target.name}-{uuid.uuid4().hex}")
     files = {
-        exploration_page.file_name(picture): exploration_page.encoded(picture)
+        rendering.file_name(picture): rendering.encoded(picture)
         for _, finding in found.values()
         for picture in finding.pictures
     }
@@ -225,13 +213,13 @@ def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Finding]]
         (new / "figures").mkdir(parents=True)
         for name, content in files.items():
             (new / "figures" / name).write_bytes(content)
-        outputs.write_json(new / "evaluation.json", exploration_page.evaluation(subject, found, left_out))
-        (new / "index.html").write_text(exploration_page.document(subject, found, files, left_out))
+        outputs.write_json(new / "evaluation.json", rendering.evaluation(subject, found, left_out))
+        (new / "index.html").write_text(rendering.document(subject, found, files, left_out))
         for part, finding in found.values():
             if finding.widget:
                 alone = page.document(f"{part.title}: {subject.path.resolve().name}", finding.widget, interactive.STYLE)
                 (new / "latent_scatter.html").write_text(alone)
-        exploration_page.write_events(new, subject.results["iterations"], found, files)
+        rendering.write_events(new, subject.results["iterations"], found, files)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(new, target)
     finally:
