@@ -1,6 +1,7 @@
 """The scripts' shared flags, and their answers to a user's mistakes: one line on stderr and exit status 2."""
 
 import math
+import re
 import shlex
 import signal
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import tensorflow as tf
 from absl import app, flags, logging
 
 from unsupervised_learning import data
@@ -123,11 +125,21 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
             fail(str(error))
         except OSError as error:  # a full disk, a file where a folder has to be
             fail(f"{error.filename or 'output'}: {error.strerror or error}")
+        except tf.errors.OpError as error:  # TensorFlow's words for the same
+            if isinstance(error, tf.errors.InvalidArgumentError | tf.errors.InternalError | tf.errors.UnimplementedError):
+                raise  # these are mistakes of ours
+            fail(f"{type(error).__name__}: {said_by(error)}")
         except KeyboardInterrupt:
             print(f"\nInterrupted; what was saved before holds. To go on, type the same again: {command()}", file=sys.stderr)
             return KILLED + signal.SIGINT
 
     app.run(run, flags_parser=parse)
+
+
+def said_by(error: tf.errors.OpError) -> str:
+    """TensorFlow's message in one line, without where in its graph it arose."""
+    lines = str(error.message).splitlines() or [""]
+    return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", lines[0])
 
 
 def fail(message: str) -> NoReturn:

@@ -26,7 +26,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import command_line, data, evaluation, layers, outputs, run_directory, training
+from unsupervised_learning import checkpoint_files, command_line, data, evaluation, layers, outputs, run_directory, training
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -420,10 +420,8 @@ def export(logs_dir: str, file: str) -> int:
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder}/config.json has settings that no run has: {type(error).__name__}: {error}") from None
     model.optimizer.build(model.trainable_variables)
-    newest = tf.train.latest_checkpoint(str(folder))
-    if newest is None:
+    if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
         raise RunError(f"{folder} has no checkpoint")
-    training.read_checkpoint(tf.train.Checkpoint(model=model, optimizer=model.optimizer), newest)
     if target.is_dir():
         target = target / f"model.ckpt-{int(model.iterations)}"
     if not target.parent.is_dir():

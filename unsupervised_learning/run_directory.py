@@ -3,6 +3,7 @@
 import fcntl
 import inspect
 import json
+import os
 import platform
 import tempfile
 from pathlib import Path
@@ -143,19 +144,27 @@ def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: data.Datase
 
 
 def lock(logs_dir: Path) -> IO:
-    """Make the directory and hold it until the process ends, however it ends.
+    """Make the directory and hold it until the process ends, however it ends: the file may stay, the lock on it does not.
 
     Raises:
         RunError: if another process holds it, or it cannot be made.
     """
     try:
         logs_dir.mkdir(parents=True, exist_ok=True)
-        file = open(logs_dir / "lock", "a")  # noqa: SIM115 (open as long as the lock is to be held)
+        file = open(logs_dir / "lock", "a+")  # noqa: SIM115 (open as long as the lock is to be held)
     except OSError as error:
         raise RunError(f"--logs_dir cannot be made. Received: {logs_dir}: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise RunError(f"another process is working in {logs_dir}; wait for it, or choose another --logs_dir") from None
+    except OSError as error:
+        with file:
+            file.seek(0)
+            holder = file.read().strip()
+        if not isinstance(error, BlockingIOError):
+            raise RunError(f"--logs_dir cannot be locked. Received: {logs_dir}: {error.strerror}") from None
+        who = f"another process (its id: {holder})" if holder.isdigit() else "another process"
+        raise RunError(f"{who} is working in {logs_dir}; wait for it, or choose another --logs_dir") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
     return file
