@@ -128,3 +128,12 @@ def read_events(logs_dir: Path) -> dict[tuple[str, str], dict[int, np.ndarray]]:
                 assert event.step not in values[key], f"{key} twice at {event.step}"
                 values[key][event.step] = tensor_util.make_ndarray(value.tensor) if value.HasField("tensor") else value
     return values
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The counts that a test has recorded, also where it ran in a worker of pytest-xdist."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
+                if name == "counts":
+                    terminalreporter.write_line(value)

@@ -22,10 +22,10 @@ def logs_dir(tmp_path):
     return tmp_path / "run"
 
 
-def restored(logs_dir):
+def restored(logs_dir, mend=False):
     """The restored checkpoint's name, and the number it holds."""
     value = tf.Variable(tf.zeros(1000))
-    path = checkpoint_files.restore_newest(tf.train.Checkpoint(value=value), logs_dir)
+    path = checkpoint_files.restore_newest(tf.train.Checkpoint(value=value), logs_dir, mend)
     return path and path.name, float(value[999])
 
 
@@ -94,19 +94,30 @@ def test_a_copied_run_is_restored_from_the_copy(logs_dir, tmp_path):
     assert restored(tmp_path / "copy") == ("model.ckpt-100", 1000.0)
 
 
-def test_settled_list_leaves_out_what_is_newer(logs_dir):
-    checkpoint_files.settle(logs_dir, logs_dir / "model.ckpt-10")
+def test_mending_the_folder(logs_dir):
+    """Damaged files are set aside, the list is right, what was left unfinished goes, and nothing else."""
+    damage(logs_dir, 100, "cut")
+    (logs_dir / "model.ckpt-200_temp").mkdir()
+    (logs_dir / "model.ckpt-200_temp" / "part").write_bytes(b"1")
+    for name in ("checkpoint.tmp1234", "new-events", "new-ideas.txt", "model.ckpt-notes.index"):
+        (logs_dir / name).write_text("")
+    assert restored(logs_dir, mend=True) == ("model.ckpt-10", 100.0)
     state = tf.train.get_checkpoint_state(str(logs_dir))
     assert state.model_checkpoint_path == str(logs_dir / "model.ckpt-10")
     assert list(state.all_model_checkpoint_paths) == [str(logs_dir / f"model.ckpt-{number}") for number in (5, 10)]
+    endings = ("data-00000-of-00001", "index")
+    expected = {
+        f"{name}.{ending}" for name in ("model.ckpt-5", "model.ckpt-10", "damaged-model.ckpt-100") for ending in endings
+    }
+    expected |= {"checkpoint", "new-ideas.txt", "model.ckpt-notes.index"}
+    assert {path.name for path in logs_dir.iterdir()} == expected
 
 
-def test_what_was_left_unfinished_goes_and_nothing_else(logs_dir):
-    before = {path.name for path in logs_dir.iterdir()}
-    (logs_dir / "model.ckpt-200_temp").mkdir()
-    (logs_dir / "model.ckpt-200_temp" / "part").write_bytes(b"1")
+def test_nothing_is_mended_where_none_is_left(logs_dir):
     (logs_dir / "checkpoint.tmp1234").write_text("")
-    (logs_dir / "new-events").write_text("")
-    (logs_dir / "new-ideas.txt").write_text("the user's")
-    checkpoint_files.discard_unfinished(logs_dir)
-    assert {path.name for path in logs_dir.iterdir()} == {*before, "new-ideas.txt"}
+    for number in (5, 10, 100):
+        damage(logs_dir, number, "cut")
+    before = {path: path.read_bytes() for path in logs_dir.iterdir()}
+    with pytest.raises(RunError, match="Nothing was changed"):
+        restored(logs_dir, mend=True)
+    assert {path: path.read_bytes() for path in logs_dir.iterdir()} == before

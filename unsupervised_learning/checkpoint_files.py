@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.data import reason, warn
+from unsupervised_learning.outputs import write_atomically
 
 NAME = "model.ckpt"
 STATE = "checkpoint"  # TensorFlow's name for the list
@@ -40,48 +41,68 @@ def listed(logs_dir: Path) -> Path | None:
     return logs_dir / Path(match[1]).name if match else None
 
 
-def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path) -> Path | None:
+def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool = False) -> Path | None:
     """Restore the newest checkpoint that can be read, and say so where it is not the one that the list names.
+
+    Args:
+        checkpoint: what is restored.
+        logs_dir: the run's folder.
+        mend: also put the folder in order: set damaged checkpoints aside, make the list say what is there, and remove what a
+            killed process left unfinished. Only for who holds the folder's lock.
 
     Returns:
         Its path; None if there is none at all.
 
     Raises:
-        RunError: none of those that are there can be read.
+        RunError: none of those that are there can be read; nothing is changed then.
     """
     there, first = newest_first(logs_dir), listed(logs_dir)
-    damaged: list[str] = []
+    said: list[str] = []
     if first is None and there:
-        damaged.append(f"{logs_dir / STATE}, which names the newest checkpoint, is missing or damaged")
+        said.append(f"{logs_dir / STATE}, which names the newest checkpoint, is missing or damaged")
     elif first not in there and there:
-        damaged.append(f"{logs_dir / STATE} names {first}, which is not there")
+        said.append(f"{logs_dir / STATE} names {first}, which is not there")
     elif first:
         there = [first, *(path for path in there if path != first)]
+    restored, damaged = None, []
     for path in there:
         try:
             checkpoint.restore(str(path)).assert_existing_objects_matched().expect_partial()
         except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
-            damaged.append(f"cannot read the checkpoint {path}: {reason(error)}")
+            said.append(f"cannot read the checkpoint {path}: {reason(error)}")
+            damaged.append(path)
             continue
-        if damaged:
-            warn(f"{'; '.join(damaged)}; going on from {path}")
-        return path
-    if there:
-        raise RunError(f"{'; '.join(damaged)}; no other is left. Nothing was changed; choose another --logs_dir")
-    return None
+        restored = path
+        break
+    if there and not restored:
+        raise RunError(f"{'; '.join(said)}; no other is left. Nothing was changed; choose another --logs_dir")
+    if said:
+        warn(f"{'; '.join(said)}; going on from {restored}")
+    if mend:
+        discard_unfinished(logs_dir)
+        for path in damaged:
+            set_aside(path)
+        if restored:
+            write_list(logs_dir, restored)
+    return restored
 
 
-def settle(logs_dir: Path, restored: Path) -> None:
-    """Make the list say what is there up to the restored checkpoint, and remove what a killed process left unfinished.
+def write_list(logs_dir: Path, restored: Path) -> None:
+    """Make the list say what is there up to the restored checkpoint; of newer ones training makes others."""
+    kept = [path.name for path in reversed(newest_first(logs_dir)) if int(number(path)) < int(number(restored))]
+    lines = [f'model_checkpoint_path: "{restored.name}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in (*kept, restored.name)]
+    write_atomically(logs_dir / STATE, "\n".join(lines) + "\n")
 
-    A newer one was damaged, and is written anew when training comes there.
-    """
-    kept = [str(path) for path in reversed(newest_first(logs_dir)) if int(number(path)) < int(number(restored))]
-    tf.compat.v1.train.update_checkpoint_state(str(logs_dir), str(restored), [*kept, str(restored)])
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged checkpoint's files, so that it is not tried again."""
+    for file in path.parent.glob(f"{path.name}.*"):
+        file.rename(file.with_name(f"damaged-{file.name}"))
 
 
 def discard_unfinished(logs_dir: Path) -> None:
-    """Remove what a killed process left unfinished; only for who holds the folder's lock."""
+    """Remove what a killed process left unfinished."""
     for pattern in UNFINISHED:
         for path in logs_dir.glob(pattern):
             if path.is_dir():

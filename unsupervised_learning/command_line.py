@@ -1,6 +1,7 @@
 """The scripts' shared flags, and their answers to a user's mistakes: one line on stderr and exit status 2."""
 
 import math
+import os
 import re
 import shlex
 import signal
@@ -43,7 +44,7 @@ def define_flags(
     flags.DEFINE_bool("mixed_precision", False, "Compute in bfloat16, not as in 2016: faster on some machines, less exact.")
     require_number("learning_rate", above_zero=True)
     require_number("init_stddev")
-    flags.register_validator("logs_dir", bool, "must be the path of a folder")
+    require_path("logs_dir")
 
 
 def define_dense_flags(*, regularization: float, activation: str, activations: list[str]):
@@ -88,6 +89,18 @@ def is_weight_or_only(value: str) -> bool:
         return 0 <= float(value) < math.inf
     except ValueError:
         return False
+
+
+def path_of(given: str | Path) -> Path:
+    """A path that a user has typed: ~ is the home folder, where there is one."""
+    return Path(os.path.expanduser(given))
+
+
+def require_path(name: str) -> None:
+    """Refuse an empty path, and one that is no text: TensorFlow takes no other."""
+    flags.register_validator(
+        name, lambda value: value and value.isprintable(), "must be the path of a folder, in printable text"
+    )
 
 
 def require_number(name: str, above_zero: bool = False, below: float = math.inf) -> None:
@@ -143,8 +156,9 @@ def said_by(error: tf.errors.OpError) -> str:
 
 
 def fail(message: str) -> NoReturn:
-    """End the program with one line."""
-    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    """End the program with one line, in which what no terminal shows is written out."""
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
+    print(f"{Path(sys.argv[0]).name}: error: {line}", file=sys.stderr)
     sys.exit(USAGE_ERROR)
 
 

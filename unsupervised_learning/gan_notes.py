@@ -470,9 +470,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("batch_size", 64, "Images in a batch.", 1)
     flags.DEFINE_bool("quick", False, "A look: 60 iterations, one seed, in logs/gan_notes_quick, if these are not given.")
     flags.DEFINE_list("only", [], f"Only these settings, of: {', '.join(SETTINGS)}.")
-    flags.register_validator("logs_dir", bool, "must be the path of a folder")
     known = f"must be some of {', '.join(SETTINGS)}"
     flags.register_validator("only", lambda names: set(names) <= set(SETTINGS), known)
+    command_line.require_path("logs_dir")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from tensorboard.util import tensor_util
 
 from unsupervised_learning import checkpoint_files, command_line, data, evaluation, layers, outputs, run_directory, training
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning.command_line import RunError, path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -114,7 +114,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         RunError: if there is none, it is damaged, or it is neither model's.
     """
-    path = Path(path).expanduser()
+    path = path_of(path)
     if not (path.is_file() or path.with_name(f"{path.name}.index").is_file()):
         raise RunError(f"no checkpoint at {path}; expected a file such as model.ckpt-20000")
     try:
@@ -186,7 +186,7 @@ def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         RunError: if it is neither.
     """
-    path = Path(path).expanduser()
+    path = path_of(path)
     try:
         text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
         table = np.loadtxt(text.splitlines(), delimiter="," if "," in text[:1000] else None, ndmin=2)
@@ -407,7 +407,7 @@ def codes_summed_as_2016(model: AutoEncoder, images: np.ndarray) -> np.ndarray:
 
 def export(logs_dir: str, file: str) -> int:
     """Write the newest checkpoint of a run of ours under 2016's names; returns the exit status."""
-    folder, target = Path(logs_dir).expanduser(), Path(file).expanduser()
+    folder, target = path_of(logs_dir), path_of(file)
     if not (folder / "config.json").exists():
         raise RunError(f"LOGS_DIR must be a run of train_ae.py or train_vae.py. Received: {folder}, without config.json")
     config = run_directory.recorded(folder)
@@ -433,13 +433,13 @@ def export(logs_dir: str, file: str) -> int:
 
 def import_logs(given: str) -> int:
     """Put the event files below a folder beside our runs; returns the exit status."""
-    folder = Path(given).expanduser()
+    folder = path_of(given)
     files = [path for path in sorted(folder.rglob("*tfevents*")) if path.is_file()]
     if not files:
         raise RunError(f"DIR must be a folder with event files, below it or in it. Received: {folder}, without any")
     imported = 0
     for file in files:
-        target = Path(FLAGS.logs_dir).expanduser() / "original_2016" / file.relative_to(folder)
+        target = path_of(FLAGS.logs_dir) / "original_2016" / file.relative_to(folder)
         if target.resolve() == file.resolve():
             raise RunError(f"{file} lies where it would be written to; choose another --logs_dir")
         try:
@@ -479,6 +479,7 @@ def define_flags() -> None:
     flags.DEFINE_enum("activation", None, list(layers.ACTIVATIONS), "replay: of the hidden layers; not in the checkpoint.")
     flags.DEFINE_bool("relu_heads", None, "replay: the VAE is of the first form; if not given, the better bound decides.")
     flags.DEFINE_string("logs_dir", "logs", "import-logs: the folder of our runs.")
+    command_line.require_path("logs_dir")
 
 
 if __name__ == "__main__":

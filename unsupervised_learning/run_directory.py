@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import flags
 
 from unsupervised_learning import data
-from unsupervised_learning.command_line import RunError, command
+from unsupervised_learning.command_line import RunError, command, path_of
 
 FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
@@ -33,7 +33,7 @@ def usable_logs_dir() -> Path:
         raise RunError(
             f"--logs_dir must not hold *, ?, [ or ], with which TensorFlow cannot find checkpoints. Received: {given}"
         )
-    path = Path(given).expanduser()
+    path = path_of(given)
     existing = path
     try:
         while not existing.exists():

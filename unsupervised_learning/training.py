@@ -184,10 +184,8 @@ class Checkpoints(keras.callbacks.Callback):
         self.trained, self.logs_dir, self.every, self.background, self.dump = model, logs_dir, every, background, dump
         self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
-        self.restored = checkpoint_files.restore_newest(self.checkpoint, logs_dir)
-        if self.restored:
-            checkpoint_files.settle(logs_dir, self.restored)
-        elif (logs_dir / "results.json").exists():
+        self.restored = checkpoint_files.restore_newest(self.checkpoint, logs_dir, mend=True)
+        if self.restored is None and (logs_dir / "results.json").exists():
             raise RunError(f"{logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
         self.manager = tf.train.CheckpointManager(
             self.checkpoint, str(logs_dir), max_to_keep=CHECKPOINTS_KEPT, checkpoint_name=checkpoint_files.NAME
@@ -390,7 +388,6 @@ def run_alone(
         model.optimizer.build(model.trainable_variables)
     dump = experiment.dump
     dump_at = dump and (lambda iteration: dump(logs_dir, model, dataset, iteration, background))
-    checkpoint_files.discard_unfinished(logs_dir)
     checkpoints = Checkpoints(model, logs_dir, experiment.checkpoint_every, background, dump_at)
     if checkpoints.restored:
         print(f"Model restored: iteration {checkpoints.iteration:,}, from {checkpoints.restored}")
