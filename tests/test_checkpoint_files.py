@@ -102,9 +102,9 @@ def test_mending_the_folder(logs_dir):
     for name in ("checkpoint.tmp1234", "new-events", "new-ideas.txt", "model.ckpt-notes.index"):
         (logs_dir / name).write_text("")
     assert restored(logs_dir, mend=True) == ("model.ckpt-10", 100.0)
-    state = tf.train.get_checkpoint_state(str(logs_dir))
-    assert state.model_checkpoint_path == str(logs_dir / "model.ckpt-10")
-    assert list(state.all_model_checkpoint_paths) == [str(logs_dir / f"model.ckpt-{number}") for number in (5, 10)]
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(), str(logs_dir), 5, checkpoint_name="model.ckpt")
+    assert manager.latest_checkpoint == str(logs_dir / "model.ckpt-10")
+    assert manager.checkpoints == [str(logs_dir / f"model.ckpt-{number}") for number in (5, 10)]
     endings = ("data-00000-of-00001", "index")
     expected = {
         f"{name}.{ending}" for name in ("model.ckpt-5", "model.ckpt-10", "damaged-model.ckpt-100") for ending in endings

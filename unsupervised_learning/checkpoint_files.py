@@ -88,10 +88,15 @@ def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool =
 
 
 def write_list(logs_dir: Path, restored: Path) -> None:
-    """Make the list say what is there up to the restored checkpoint; of newer ones training makes others."""
-    kept = [path.name for path in reversed(newest_first(logs_dir)) if int(number(path)) < int(number(restored))]
+    """Make the list say what is there up to the restored checkpoint; of newer ones training makes others.
+
+    With the times, without which `tf.train.CheckpointManager` does not count those that it deletes when there are too many.
+    """
+    kept = [path for path in reversed(newest_first(logs_dir)) if int(number(path)) <= int(number(restored))]
     lines = [f'model_checkpoint_path: "{restored.name}"']
-    lines += [f'all_model_checkpoint_paths: "{name}"' for name in (*kept, restored.name)]
+    lines += [f'all_model_checkpoint_paths: "{path.name}"' for path in kept]
+    times = [path.with_name(f"{path.name}.index").stat().st_mtime for path in kept]
+    lines += [f"all_model_checkpoint_timestamps: {seconds}" for seconds in times]
     write_atomically(logs_dir / STATE, "\n".join(lines) + "\n")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
-from unsupervised_learning import curves, evaluation, summaries
+from unsupervised_learning import curves, data, evaluation, run_directory, summaries
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.experiments import CONTESTANTS, EXPERIMENTS, Run, Runs
 from unsupervised_learning.outputs import RESULTS_OF_2016
@@ -73,8 +73,8 @@ class Claim(NamedTuple):
             return self.judge(runs)
         except RunError as error:
             return Finding("–", CANNOT, str(error))
-        except (KeyError, TypeError, ValueError) as error:  # of another version, or damaged
-            return Finding("–", CANNOT, f"a record is not what it should be ({type(error).__name__}: {error})")
+        except run_directory.UNREADABLE as error:  # of another version, or damaged
+            return Finding("–", CANNOT, f"a record is not what it should be ({data.reason(error)})")
 
 
 REPRODUCED, DIFFERS, CANNOT = "reproduced", "differs", "cannot be tested"

@@ -346,9 +346,9 @@ def is_finished(folder: Path, command: str, iterations: int) -> bool:
     """Whether the folder holds that very command's run, to its end."""
     try:
         results, config = json.loads((folder / "results.json").read_text()), run_directory.recorded(folder)
-    except (OSError, ValueError):
+        return results["iterations"] == iterations and config.get("command") == command
+    except run_directory.UNREADABLE:
         return False
-    return results["iterations"] == iterations and config.get("command") == command
 
 
 def train(arguments: list[str], log: Path) -> int:

@@ -21,6 +21,10 @@ FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
 OF_ARITHMETIC = ("jit", "mixed_precision")  # that decide how they round; recorded where they differ from their defaults
 
+# What reading a JSON file raises that is damaged, of something else, or nonsense: not there, no JSON, a key missing, another
+# type, a number too large, nested too deep.
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
+
 
 def usable_logs_dir() -> Path:
     """--logs_dir as a path, once it is sure that it can be made and written; makes nothing.
@@ -92,8 +96,8 @@ def recorded(logs_dir: Path) -> dict[str, Any]:
         sizes = dict(described.get("sizes", {}))
         described = {**{key: str(described[key]) for key in ("name", "source", "checksum")}, "sizes": sizes}
         return {**config, "model": str(config["model"]), "settings": settings, "data": described}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+    except UNREADABLE as error:
+        reason = data.reason(error)
         raise RunError(f"{path} is not a run's config.json ({reason}); choose another --logs_dir") from None
 
 
