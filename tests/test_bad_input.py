@@ -3,13 +3,13 @@
 Values come from hypothesis, by each flag's type and bounds; files are made by hand. At the end pytest says how many there were.
 """
 
+import ast
 import gzip
 import json
-import os
 import re
 import runpy
+import shutil
 import struct
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,9 +25,11 @@ from conftest import REPOSITORY, Finished, small, write_idx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_claims import write_run
+from test_compare import Tags
 
-from unsupervised_learning import command_line, gan_notes, layers, original
+from unsupervised_learning import claims, command_line, experiments, gan_notes, layers, original
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.command_line import RunError
 
 TRAIN = ("train_ae.py", "train_vae.py", "train_gan.py")
 ORIGINAL = "unsupervised_learning/original.py"
@@ -69,6 +71,8 @@ def refuse(run_script, tmp_path, record_property) -> Callable[..., None]:
         before = contents(tmp_path)
         refused(run_script(script, *arguments), *said)
         after = contents(tmp_path)
+        for folder in {str(Path(name).parent) for name in after if Path(name).name == "lock"}:
+            after[f"{folder}/lock"] = before.get(f"{folder}/lock", "new")  # who held it last
         assert after == before, {name for name in {**before, **after} if before.get(name) != after.get(name)}
         record_property("bad input", kind)
 
@@ -189,6 +193,24 @@ def test_flags_and_words_that_are_none(script, refuse, tmp_path, monkeypatch):
         refuse("flags", script, text)
 
     one()
+
+
+HUGE = {  # values that are no nonsense as such, but more than any machine or number format holds
+    "train_ae.py": ["batch_size=99999999999999999999", "learning_rate=1e308", "init_stddev=1e300", "init_bias=1e300"],
+    "train_vae.py": ["kl_weight=1e300", "regularization=1e300", "init_bias=1e39"],
+    "train_gan.py": ["discriminator_width=1e300", "discriminator_width=99999", "discriminator_every=99999999999999999999"],
+    "unsupervised_learning/gan_notes.py": ["seeds=99999999999999", "batch_size=99999999999999999999"],
+}
+
+
+@pytest.mark.parametrize(("script", "value"), [(script, value) for script, values in HUGE.items() for value in values])
+def test_values_too_large(script, value, run_script, tmp_path, record_property):
+    """Refused, or stopped at the first number that is none; what was saved before may stay."""
+    idx = write_idx(tmp_path / "idx", 36, 12)
+    iterations = [] if "gan_notes" in script else ["--max_iterations=3"]
+    given = [f"--data_dir={idx}", f"--logs_dir={tmp_path / 'run'}", *iterations, "--batch_size=2"]
+    refused(run_script(script, *given, f"--{value}"))
+    record_property("bad input", "flags")
 
 
 # Data
@@ -398,7 +420,8 @@ def nonsense_records(record: dict[str, Any], keys: tuple[tuple[str, ...], ...]) 
             yield json.dumps(changed).encode()
 
 
-CONFIG = (("model",), ("settings",), ("data",), ("data", "checksum"), ("data", "name"), ("data", "sizes"))
+# Of config.json, whatever the run; what else is nonsense in it plays no part.
+CONFIG = (("model",), ("settings",), ("data",), ("data", "checksum"))
 
 
 def test_config_of_a_run_to_go_on_with(refuse, tmp_path, idx_dir, run_script):
@@ -406,37 +429,155 @@ def test_config_of_a_run_to_go_on_with(refuse, tmp_path, idx_dir, run_script):
     assert run_script("train_ae.py", *arguments, "--max_iterations=1").status == 0
     path = tmp_path / "run" / "config.json"
     config = json.loads(path.read_text())
-    own = [("settings", name) for name in ("z_dim", "activation", "seed", "batch_size", "learning_rate", "regularization")]
-    for content in [*NO_JSON.values(), *nonsense_records(config, (*CONFIG, *own))]:
-        try:
-            changed = json.loads(content)
-            same = {**changed, "data": {**changed["data"], "sizes": 0}} == {**config, "data": {**config["data"], "sizes": 0}}
-            default = changed["settings"] == {**config["settings"], **changed["settings"]}
-        except (ValueError, TypeError, KeyError, RecursionError):
-            same = default = False
-        if same and default:  # what it is about is right
-            continue
+    keys = (*CONFIG, *(("settings", name) for name in ("batch_size", "learning_rate")))
+    for content in [*NO_JSON.values(), *nonsense_records(config, keys)]:
         path.write_bytes(content)
         refuse("files", "train_ae.py", *arguments, "--max_iterations=2", said=(str(tmp_path / "run"),))
 
 
-def test_config_of_a_gan_to_draw_from(refuse, tmp_path, idx_dir, run_script):
-    arguments = ["--visualize", f"--logs_dir={tmp_path / 'run'}"]
-    given = [f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}", "--batch_size=2", "--z_dim=4"]
-    assert run_script("train_gan.py", *given, "--max_iterations=1").status == 0
-    path = tmp_path / "run" / "config.json"
+def test_config_of_a_run_to_draw_from_or_export(refuse, tmp_path):
+    """Its settings, of which a model is built; where they can be one's, the checkpoint is none."""
+    path = write_run(tmp_path, "gan") / "config.json"
     config = json.loads(path.read_text())
-    own = [("settings", name) for name in ("z_dim", "side", "channels", "recipe", "discriminator_width", "initializer")]
-    for content in [*NO_JSON.values(), *nonsense_records(config, (("model",), ("settings",), *own))]:
-        changed = b"gone" if content in NO_JSON.values() else content
-        if changed != b"gone" and drawable(json.loads(changed)):
-            continue
+    keys = (("model",), ("settings",), *(("settings", name) for name in ("side", "channels", "initializer", "recipe")))
+    (path.parent / "model.ckpt-0.index").write_bytes(b"not looked at")
+    (path.parent / "lock").touch()
+    whole = path.read_bytes()
+    for content in [*NO_JSON.values(), *nonsense_records(config, keys)]:
         path.write_bytes(content)
-        refuse("files", "train_gan.py", *arguments)
+        refuse("files", "train_gan.py", "--visualize", f"--logs_dir={path.parent}")
+    path.write_bytes(whole)
+    path = write_run(tmp_path, "autoencoder") / "config.json"
+    config = json.loads(path.read_text())
+    keys = (("model",), ("settings",), *(("settings", name) for name in ("z_dim", "activation", "learning_rate")))
+    for content in [*NO_JSON.values(), *nonsense_records(config, keys)]:
+        path.write_bytes(content)
+        refuse("files", ORIGINAL, "export", str(path.parent), str(tmp_path))
 
 
-def drawable(config: dict[str, Any]) -> bool:
-    """Whether what is nonsense in the settings plays no part, or is gone and the default the same."""
-    expected = {"z_dim": 4, "side": 28, "channels": 1, "recipe": "dcgan", "discriminator_width": 1.0}
-    settings = config["settings"]
-    return isinstance(settings, dict) and config.get("model") == "DCGAN" and all(settings.get(k) == v for k, v in expected.items())
+RESULTS = (("iterations",), ("training_seconds",), ("comparable_with_2016",), ("test_l2",), ("pca",), ("knn_accuracy",))
+
+
+def test_records_of_runs_to_report(tmp_path, run_script, record_property):
+    """`compare` leaves such runs out and names them, or says of a claim that it cannot be tested; its page stays a page."""
+    kinds = []
+    folder = write_run(tmp_path / "one", "autoencoder")
+    config, results = (json.loads((folder / name).read_text()) for name in ("config.json", "results.json"))
+    config_keys = (*CONFIG, ("data", "name"), ("data", "sizes"), ("settings", "seed"), ("settings", "z_dim"))
+    for name, record, keys in (("config.json", config, config_keys), ("results.json", results, RESULTS)):
+        for number, content in enumerate([*NO_JSON.values(), *nonsense_records(record, keys)]):
+            copy = tmp_path / "logs" / f"{name}_{number}"
+            shutil.copytree(folder, copy)
+            (copy / name).write_bytes(content)
+            kinds.append(copy.name)
+    for number, content in enumerate(
+        [*NO_JSON.values(), b'{"setting": {"share": 1e999}, "seconds_per_iteration": {"vae": 3}}']
+    ):
+        (tmp_path / "logs" / str(number)).mkdir()
+        (tmp_path / "logs" / str(number) / "speed.json").write_bytes(content)
+        kinds.append(f"{number}/speed.json")
+    run = run_script("unsupervised_learning/compare.py", f"--logs_dir={tmp_path}/logs", f"--out={tmp_path}/report")
+    assert (run.status, run.err) == (0, ""), run.err
+    text = (tmp_path / "report" / "index.html").read_text()
+    Tags(text)
+    assert "<script" not in text
+    for kind in kinds:
+        assert kind in text, kind
+        record_property("bad input", "files")
+
+
+def test_records_of_runs_one_by_one(tmp_path, run_script, record_property):
+    """Each alone, so that what is nonsense in it is what the claims read."""
+    folder = write_run(tmp_path / "logs", "autoencoder")
+    whole = json.loads((folder / "results.json").read_text())
+    runs = [json.loads(content) for content in nonsense_records(whole, (("test_l2",), ("pca",), ("knn_accuracy",)))]
+    for record in runs:
+        (folder / "results.json").write_text(json.dumps(record))
+        found = experiments.find_runs(tmp_path / "logs")
+        assert len(found["autoencoder"]) == 1
+        for claim in claims.CLAIMS:
+            assert claim.find(found).verdict in (claims.REPRODUCED, claims.DIFFERS, claims.CANNOT)
+        record_property("bad input", "files")
+
+
+def test_records_of_a_run_to_keep(refuse, tmp_path):
+    folder = write_run(tmp_path, "autoencoder")
+    for name, keys in (("config.json", (*CONFIG[:3], ("settings", "seed"))), ("results.json", RESULTS[:1])):
+        whole = (folder / name).read_bytes()
+        for content in [*NO_JSON.values(), *nonsense_records(json.loads(whole), keys)]:
+            (folder / name).write_bytes(content)
+            refuse("files", "unsupervised_learning/reference.py", str(folder), f"--out={tmp_path}/kept", said=(str(folder),))
+        (folder / name).write_bytes(whole)
+
+
+# Nothing that is read is run
+
+
+def harmful_model(path: Path, touched: Path) -> None:
+    """A model whose file holds code: a Lambda layer that writes a file when it is called."""
+    hidden = keras.layers.Lambda(lambda x, name=str(touched): (open(name, "w").close(), x)[1])
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, hidden(inputs))
+    touched.unlink(missing_ok=True)  # building it has run it
+    model.save(path)
+
+
+def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
+    harmful_model(tmp_path / "model.keras", tmp_path / "touched")
+    with pytest.raises(RunError, match=r"model\.keras cannot be loaded") as caught:
+        gan_notes.trained_gan(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", bytes(1000), None], ids=str)
+def test_files_that_are_no_model(content, tmp_path, record_property):
+    if content is not None:
+        (tmp_path / "model.keras").write_bytes(content)
+    with pytest.raises(RunError, match=r"model\.keras cannot be loaded") as caught:
+        gan_notes.trained_gan(tmp_path)
+    assert "\n" not in str(caught.value)
+    record_property("bad input", "files")
+
+
+@pytest.mark.parametrize("config", [b"{", b"[]", b'{"module": "os", "class_name": "system", "config": {}}'])
+def test_models_of_another_kind(config, tmp_path, record_property):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", config)
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("model.weights.h5", b"")
+    with pytest.raises(RunError, match=r"model\.keras cannot be loaded"):
+        gan_notes.trained_gan(tmp_path)
+    record_property("bad input", "files")
+
+
+def test_no_call_in_the_code_could_run_what_it_reads():
+    """No pickle, eval, exec, yaml; no load_model without safe_mode and no np.load with pickles."""
+    files = [
+        *REPOSITORY.glob("*.py"),
+        *(REPOSITORY / "unsupervised_learning").glob("*.py"),
+        *(REPOSITORY / "benchmarks").glob("*.py"),
+    ]
+    assert len(files) > 25
+    loads = 0
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            where = f"{file.name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {
+                    (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0] for alias in node.names
+                }
+                assert not names & {"pickle", "marshal", "shelve", "dill", "joblib", "yaml", "cloudpickle"}, where
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            assert name not in ("eval", "exec", "compile", "os.system", "__import__"), where
+            assert "enable_unsafe_deserialization" not in name, where
+            assert given.get("shell", "False") == "False", where
+            if name.endswith("load_model"):
+                loads += 1
+                assert given.get("safe_mode") == "True", where
+            if name in ("np.load", "numpy.load"):
+                assert given.get("allow_pickle") == "False", where
+    assert loads

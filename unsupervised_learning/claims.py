@@ -108,7 +108,7 @@ def beside(values: Sequence[float], before: float, form: str = ".3f", why: str =
 
 def numbers(runs: Sequence[Run], name: str) -> list[float]:
     """A number of results.json, of each run."""
-    return [run.results[name] for run in runs]
+    return [float(run.results[name]) for run in runs]
 
 
 def clustering(codes: np.ndarray, labels: np.ndarray) -> float:
@@ -153,7 +153,7 @@ def run_2(runs: Runs) -> Finding:
 
 def beats_pca(runs: Runs) -> Finding:
     """Mean squared errors."""
-    ours, pca = numbers(runs["autoencoder"], "test_mse"), [run.results["pca"]["test_mse"] for run in runs["autoencoder"]]
+    ours, pca = numbers(runs["autoencoder"], "test_mse"), [float(run.results["pca"]["test_mse"]) for run in runs["autoencoder"]]
     return judged(max(ours) < min(pca), f"{mean_sd(ours, '.4f')}, PCA {np.mean(pca):.4f}")
 
 

@@ -27,7 +27,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
 from unsupervised_learning import checkpoint_files, command_line, data, evaluation, layers, outputs, run_directory, training
-from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.command_line import RunError, path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -132,7 +132,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise RunError(
             f"{path} is no checkpoint of 2016's autoencoder or VAE: it holds {found}; expected W_fc1 or encoder/W_fc1"
         )
-    z_dim = stored["W_fc3" if build is AutoEncoder else "encoder/W_fc3"].shape[-1]
+    into_latents = stored["W_fc3" if build is AutoEncoder else "encoder/W_fc3"].shape  # units, z_dim
+    z_dim = into_latents[-1] if len(into_latents) == 2 else 0
+    if not 1 <= z_dim <= PIXELS:
+        raise RunError(f"{path}: the latents' weights have the shape {into_latents}; expected (50, z_dim)")
     shapes = {name: tuple(variable.shape) for name, variable in build(z_dim=z_dim).variables_of_2016().items()}
     has_adam = all(f"{name}{slot}" in stored for name in shapes for slot in ("/Adam", "/Adam_1"))
     values = {name: stored[name] for name in shapes}
@@ -141,9 +144,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     for name, value in [*values.items(), *momentums.items(), *velocities.items()]:
         if value.shape != shapes[name]:
             raise RunError(f"{path}: {name} has the shape {value.shape}; expected {shapes[name]}")
+        if value.dtype != np.float32:
+            raise RunError(f"{path}: {name} is of type {value.dtype}; expected float32")
         if not np.isfinite(value).all():
             raise RunError(f"{path}: {name} is not finite")
-    return Checkpoint(path, build, z_dim, values, momentums, velocities, iteration_of(path, stored.get("beta2_power")))
+    power = stored.get("beta2_power")
+    if power is not None and (np.shape(power) != () or np.asarray(power).dtype != np.float32):
+        raise RunError(f"{path}: beta2_power is {power!r}; expected one number")
+    return Checkpoint(path, build, z_dim, values, momentums, velocities, iteration_of(path, power))
 
 
 def iteration_of(path: Path, beta2_power: np.ndarray | None) -> int | None:
@@ -414,11 +422,11 @@ def export(logs_dir: str, file: str) -> int:
     builds = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
     if config["model"] not in builds:
         raise RunError(f"only {' and '.join(builds)} have 2016 names for all they hold. Received: {folder}, {config['model']}")
+    model = training.rebuilt(builds[config["model"]], config["settings"])
     try:
-        model = training.rebuilt(builds[config["model"]], config["settings"])
         model.compile(optimizer=layers.adam(float(config["settings"]["learning_rate"])))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder}/config.json has settings that no run has: {type(error).__name__}: {error}") from None
+    except run_directory.UNREADABLE as error:
+        raise RunError(f"{folder}/config.json has a learning_rate that no run has: {data.reason(error)}") from None
     model.optimizer.build(model.trainable_variables)
     if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
         raise RunError(f"{folder} has no checkpoint")

@@ -354,18 +354,26 @@ def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data
     config = recorded(logs_dir)
     if config["model"] != build.__name__:
         raise RunError(f"--visualize needs a run of {build.__name__}. Received: {logs_dir}, a run of {config['model']}")
+    if not checkpoint_files.newest_first(logs_dir):
+        raise RunError(f"--visualize needs a checkpoint in --logs_dir. Received: {logs_dir}, where there is none")
     model = rebuilt(build, config["settings"])
     with lock(logs_dir):
-        if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model), logs_dir) is None:
-            raise RunError(f"--visualize needs a checkpoint in --logs_dir. Received: {logs_dir}, where there is none")
+        checkpoint_files.restore_newest(tf.train.Checkpoint(model=model), logs_dir)
         write_outputs(logs_dir, model, None)
     print(f"Images from iteration {int(model.iterations):,} are in {logs_dir}")
     return 0
 
 
 def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
-    """A new model with the settings that config.json has of a run."""
-    return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
+    """A new model with the settings that config.json has of a run.
+
+    Raises:
+        RunError: where they are nonsense.
+    """
+    try:
+        return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
+    except Exception as error:  # whatever Keras and TensorFlow throw at a size or a name that is none
+        raise RunError(f"config.json has settings that no {build.__name__} has: {data.reason(error)}") from None
 
 
 def run_alone(
