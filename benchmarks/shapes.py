@@ -29,7 +29,7 @@ def random_bytes(shape: tuple[int, ...]) -> np.ndarray:
 
 def training_images(model: str, folder: Path) -> np.ndarray:
     """Uint8 [n, side, side, channels], as `write_data` left them."""
-    return np.load(folder / ("pictures.npy" if model == "gan64" else "digits.npy"))
+    return np.load(folder / ("pictures.npy" if model == "gan64" else "digits.npy"), allow_pickle=False)
 
 
 def write_data(folder: Path, pictures: bool = True) -> None:

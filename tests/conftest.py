@@ -5,7 +5,7 @@ import signal
 import struct
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -128,3 +128,16 @@ def read_events(logs_dir: Path) -> dict[tuple[str, str], dict[int, np.ndarray]]:
                 assert event.step not in values[key], f"{key} twice at {event.step}"
                 values[key][event.step] = tensor_util.make_ndarray(value.tensor) if value.HasField("tensor") else value
     return values
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What tests have counted, also where they ran in a worker of pytest-xdist."""
+    reports = [report for some in terminalreporter.stats.values() for report in some if getattr(report, "when", "") == "call"]
+    recorded = [one for report in reports for one in report.user_properties]
+    for name, value in recorded:
+        if name == "counts":
+            terminalreporter.write_line(value)
+    bad = Counter(value for name, value in recorded if name == "bad input")
+    if bad:
+        failed = ", but see the failures" if terminalreporter.stats.get("failed") else ": all refused in one line"
+        terminalreporter.write_line(f"bad inputs tried: {bad['flags']:,} flags, {bad['files']:,} files{failed}")

@@ -106,9 +106,11 @@ def test_two_processes_do_not_share_a_directory(idx_dir, tmp_path, run_script):
     (tmp_path / "run").mkdir()
     with (tmp_path / "run" / "lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("4711")
+        held.flush()
         run = run_script("train_ae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=2"))
     assert run.status == 2
-    assert "another process is working in" in run.err
+    assert "another process (its id: 4711) is working in" in run.err
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
 
 

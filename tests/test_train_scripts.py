@@ -304,24 +304,16 @@ def test_logs_dir_of_other_settings_is_refused(idx_dir, tmp_path, run_script):
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
-def test_checkpoints_that_are_lost_do_not_mean_starting_anew(idx_dir, tmp_path, run_script):
+def test_checkpoints_that_are_gone_do_not_mean_starting_anew(idx_dir, tmp_path, run_script):
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--max_iterations=2")
     assert run_script("train_ae.py", *arguments).status == 0
-    state = logs_dir / "checkpoint"
-    whole = state.read_text()
     events = {path: path.read_bytes() for path in logs_dir.glob("events.*")}
-    for damaged in ("", "garbage\n"):
-        state.write_text(damaged)
-        assert_refused(run_script("train_ae.py", *arguments), "names the newest checkpoint", "damaged")
-    state.unlink()
-    assert_refused(run_script("train_ae.py", *arguments), "names the newest checkpoint", "missing")
-    for path in logs_dir.glob("model.ckpt-*"):
+    for path in [*logs_dir.glob("model.ckpt-*"), logs_dir / "checkpoint"]:
         path.unlink()
     assert_refused(run_script("train_ae.py", *arguments), "checkpoints are gone")
     assert events
     assert all(path.read_bytes() == content for path, content in events.items())
-    assert whole.startswith("model_checkpoint_path")
 
 
 @pytest.mark.parametrize("settings", ["null", '"text"', "[1]", "3"])
@@ -359,15 +351,6 @@ def test_file_where_a_folder_has_to_be_is_one_line(idx_dir, tmp_path, run_script
     (tmp_path / "figures").write_text("kept")
     assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2")), "figures")
     assert (tmp_path / "figures").read_text() == "kept"
-
-
-def test_unreadable_checkpoint_is_one_line(idx_dir, tmp_path, run_script):
-    logs_dir = tmp_path / "run"
-    arguments = small(idx_dir, logs_dir, "--max_iterations=2")
-    assert run_script("train_ae.py", *arguments).status == 0
-    newest = next(logs_dir.glob("model.ckpt-2.data*"))
-    newest.write_bytes(newest.read_bytes()[:1000])
-    assert_refused(run_script("train_ae.py", *arguments), "model.ckpt-2")
 
 
 @pytest.mark.parametrize(("script", "rate"), [("train_ae.py", "1e30"), ("train_vae.py", "3")])

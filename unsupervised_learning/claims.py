@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unsupervised_learning import curves, representation, summaries
+from unsupervised_learning import curves, data, representation, run_directory, summaries
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.experiments import CONTESTANTS, EXPERIMENTS, Run, Runs
 from unsupervised_learning.outputs import RESULTS_OF_2016
@@ -71,8 +71,8 @@ class Claim(NamedTuple):
             return self.judge(runs)
         except RunError as error:
             return Finding("–", CANNOT, str(error))
-        except (KeyError, TypeError, ValueError) as error:  # of another version, or damaged
-            return Finding("–", CANNOT, f"a record is not what it should be ({type(error).__name__}: {error})")
+        except run_directory.UNREADABLE as error:  # of another version, or damaged
+            return Finding("–", CANNOT, f"a record is not what it should be ({data.reason(error)})")
 
 
 REPRODUCED, DIFFERS, CANNOT = "reproduced", "differs", "cannot be tested"
@@ -106,7 +106,7 @@ def beside(values: Sequence[float], before: float, form: str = ".3f", why: str =
 
 def numbers(runs: Sequence[Run], name: str) -> list[float]:
     """A number of results.json, of each run."""
-    return [run.results[name] for run in runs]
+    return [float(run.results[name]) for run in runs]
 
 
 def longer_is_better(runs: Runs) -> Finding:
@@ -147,7 +147,7 @@ def run_2(runs: Runs) -> Finding:
 
 def beats_pca(runs: Runs) -> Finding:
     """Mean squared errors."""
-    ours, pca = numbers(runs["autoencoder"], "test_mse"), [run.results["pca"]["test_mse"] for run in runs["autoencoder"]]
+    ours, pca = numbers(runs["autoencoder"], "test_mse"), [float(run.results["pca"]["test_mse"]) for run in runs["autoencoder"]]
     return judged(max(ours) < min(pca), f"{mean_sd(ours, '.4f')}, PCA {np.mean(pca):.4f}")
 
 

@@ -1,6 +1,8 @@
 """The scripts' shared flags, and their answers to a user's mistakes: one line on stderr and exit status 2."""
 
 import math
+import os
+import re
 import shlex
 import signal
 import sys
@@ -8,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import tensorflow as tf
 from absl import app, flags, logging
 
 from unsupervised_learning import data
@@ -50,7 +53,7 @@ def define_flags(
     flags.DEFINE_integer("logical_cpus", 1, "Devices to make of this CPU, to try --strategy=mirrored without GPUs.", 1, 64)
     require_number("learning_rate", above_zero=True)
     require_number("init_stddev")
-    flags.register_validator("logs_dir", bool, "must be the path of a folder")
+    require_path("logs_dir")
 
 
 def define_dense_flags(*, regularization: float, activation: str, activations: list[str]):
@@ -97,6 +100,18 @@ def is_weight_or_only(value: str) -> bool:
         return False
 
 
+def path_of(given: str | Path) -> Path:
+    """A path that a user has typed: ~ is the home folder, where there is one."""
+    return Path(os.path.expanduser(given))
+
+
+def require_path(name: str) -> None:
+    """Refuse an empty path, and one that is no text: TensorFlow takes no other."""
+    flags.register_validator(
+        name, lambda value: value and value.isprintable(), "must be the path of a folder, in printable text"
+    )
+
+
 def require_number(name: str, above_zero: bool = False, below: float = math.inf) -> None:
     """Refuse values of a float flag that are negative, not finite (absl's own bounds let nan and inf pass) or too large."""
     wanted = f"must be a finite number {'above 0' if above_zero else 'not below 0'}"
@@ -132,6 +147,10 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
             fail(str(error), getattr(error, "status", USAGE_ERROR))
         except OSError as error:  # a full disk, a file where a folder has to be
             fail(f"{error.filename or 'output'}: {error.strerror or error}")
+        except tf.errors.OpError as error:  # TensorFlow's words for the same
+            if isinstance(error, tf.errors.InvalidArgumentError | tf.errors.InternalError | tf.errors.UnimplementedError):
+                raise  # these are mistakes of ours
+            fail(f"{type(error).__name__}: {said_by(error)}")
         except KeyboardInterrupt:
             print(f"\nInterrupted; what was saved before holds. To go on, type the same again: {command()}", file=sys.stderr)
             return KILLED + signal.SIGINT
@@ -139,11 +158,18 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
     app.run(run, flags_parser=parse)
 
 
+def said_by(error: tf.errors.OpError) -> str:
+    """TensorFlow's message in one line, without where in its graph it arose."""
+    lines = str(error.message).splitlines() or [""]
+    return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", lines[0])
+
+
 def fail(message: str, status: int = USAGE_ERROR) -> NoReturn:
-    """End the program with one line."""
+    """End the program with one line, in which what no terminal shows is written out."""
     path = Path(sys.argv[0])
     name = path.parent.name if path.name == "__main__.py" else path.name
-    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
+    print(f"{name}: error: {line}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 
 from unsupervised_learning import claims, command_line, curves, data, experiments, original, outputs, page, plots, summaries
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning.command_line import RunError, path_of
 from unsupervised_learning.experiments import Run, Runs
 from unsupervised_learning.page import Exhibit, Pane
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -321,14 +321,14 @@ def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs) -> str:
 
 def main() -> int:
     """Write the report; returns the exit status."""
-    logs_dir, out = Path(FLAGS.logs_dir).expanduser(), Path(FLAGS.out).expanduser()
+    logs_dir, out = path_of(FLAGS.logs_dir), path_of(FLAGS.out)
     if not logs_dir.is_dir():
         raise RunError(f"--logs_dir must be a folder. Received: {logs_dir}")
     if out.exists() and not out.is_dir():
         raise RunError(f"--out must be a folder, or where one can be made. Received: {out}")
     if FLAGS.data_dir:
         data.existing_folder(FLAGS.data_dir, "data_dir")
-    originals = Originals(Path(FLAGS.original_logs).expanduser() if FLAGS.original_logs else None)
+    originals = Originals(path_of(FLAGS.original_logs) if FLAGS.original_logs else None)
     runs = experiments.find_runs(logs_dir)
     rows = claim_rows(runs)
     shown = list(exhibits(runs, originals, FLAGS.data_dir))
@@ -351,6 +351,8 @@ def define_flags() -> None:
     flags.DEFINE_string("original_logs", None, "Folder with the author's files of 2016, at any depth.")
     flags.DEFINE_string("data_dir", None, "Folder with MNIST's four files, to replay the author's fixed VAE for one figure.")
     flags.DEFINE_string("out", "report", "Folder for index.html, report.md and figures/.")
+    command_line.require_path("logs_dir")
+    command_line.require_path("out")
 
 
 if __name__ == "__main__":

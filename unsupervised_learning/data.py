@@ -471,6 +471,20 @@ def quiet_logging():
         logging.set_verbosity(before)
 
 
+@contextlib.contextmanager
+def quiet_stderr():
+    """Keep what native code prints there off the terminal: libjpeg has words of its own for a damaged picture."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
 def warn(message: str) -> None:
     """Print one line on stderr."""
-    print(f"WARNING: {message}", file=sys.stderr)
+    print(f"WARNING: {' '.join(message.split())}", file=sys.stderr)

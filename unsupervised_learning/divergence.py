@@ -52,14 +52,14 @@ def located(
         bad = named(not_finite(loop.model, loop.get_metrics_result() or {}) or ["losses"])
         return RunError(f"{bad} not finite before iteration {noticed:,}; the last good checkpoint is {newest}. {advice}")
     print(f"{experiment_name}: not finite at iteration {noticed:,}; repeating from {newest} to find out since when", flush=True)
-    checkpoints.restore()
+    checkpoints.checkpoint.restore(newest)
     start = checkpoints.iteration
     step, iteration, bad = iter(batches(start, noticed)), start, []
     while iteration < noticed and not (bad := not_finite(loop.model, loop.train_function(step))):
         iteration += 1
     if not bad:
         return RunError(f"losses or weights were not finite at iteration {noticed:,}, but are when repeated from {newest}")
-    checkpoints.restore()
+    checkpoints.checkpoint.restore(newest)
     step = iter(batches(start, iteration))
     for _ in range(start, iteration):
         loop.train_function(step)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unsupervised_learning import original, run_directory
+from unsupervised_learning import data, original, run_directory
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.gan import DCGAN
@@ -169,8 +169,8 @@ def read_speed(path: Path) -> dict[str, Any]:
             model: {name: [float(one) for one in of[model][name]] for name in CONTESTANTS} for model in ("autoencoder", "vae")
         }
         lengths = {len(one) for by_name in times.values() for one in by_name.values()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"not a benchmark of the autoencoder and the VAE ({type(error).__name__}: {error})") from None
+    except run_directory.UNREADABLE as error:
+        raise RunError(f"not a benchmark of the autoencoder and the VAE ({data.reason(error)})") from None
     if share < 1:
         raise RunError(f"its rounds had {share:g} of their length")
     if len(lengths) != 1 or 0 in lengths:
@@ -192,10 +192,11 @@ def read_run(folder: Path) -> Run:
         results = dict(json.loads(path.read_text()))
         results = {**results, "iterations": int(results["iterations"]), "training_seconds": float(results["training_seconds"])}
         comparable = bool(results["comparable_with_2016"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"results.json is not a run's ({type(error).__name__}: {error})") from None
-    if not isinstance(config["settings"].get("seed"), int):
-        raise RunError(f"config.json has no whole number for a seed: {config['settings'].get('seed')}")
+    except run_directory.UNREADABLE as error:
+        raise RunError(f"results.json is not a run's ({data.reason(error)})") from None
+    seed = config["settings"].get("seed")
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise RunError(f"config.json has no seed, a whole number from 0 on, but {str(seed)[:20]}")
     if config["data"]["name"] == "tf_flowers":
         if (count := config["data"]["sizes"].get("train")) != PICTURES_OF_FLOWERS:
             raise RunError(f"on {count} pictures, where tf_flowers has {PICTURES_OF_FLOWERS:,}")

@@ -332,9 +332,9 @@ def is_finished(folder: Path, command: str, iterations: int) -> bool:
     """Whether the folder holds that very command's run, to its end."""
     try:
         results, config = json.loads((folder / "results.json").read_text()), run_directory.recorded(folder)
-    except (OSError, ValueError):
+        return results["iterations"] == iterations and config.get("command") == command
+    except run_directory.UNREADABLE:
         return False
-    return results["iterations"] == iterations and config.get("command") == command
 
 
 def train(arguments: list[str], log: Path) -> int:
@@ -361,6 +361,22 @@ def train(arguments: list[str], log: Path) -> int:
             raise
 
 
+def trained_gan(folder: Path) -> DCGAN:
+    """The model that a run has left.
+
+    Raises:
+        RunError: if its file is damaged, or of something else.
+    """
+    path = folder / "model.keras"
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)  # which runs no code that is in the file
+    except Exception as error:  # whatever Keras, zipfile and h5py throw at such a file
+        raise command_line.RunError(f"{path} cannot be loaded: {data.reason(error)}") from None
+    if not isinstance(model, DCGAN):
+        raise command_line.RunError(f"{path} cannot be loaded: it is a {type(model).__name__}; expected a DCGAN")
+    return model
+
+
 def do(setting: str, seed: int, logs_dir: Path, data_flags: list[str], yardstick: Yardstick) -> Result:
     """Train one run, unless it is finished, and measure it."""
     folder, iterations = logs_dir / f"{setting}_seed{seed}", FLAGS.iterations
@@ -381,7 +397,11 @@ def do(setting: str, seed: int, logs_dir: Path, data_flags: list[str], yardstick
     if done != iterations:
         result.failure = f"it has {done:,} iterations already, which are more than {iterations:,}"
         return result
-    model = keras.models.load_model(folder / "model.keras", compile=False)
+    try:
+        model = trained_gan(folder)
+    except command_line.RunError as error:
+        result.failure = str(error)
+        return result
     samples, batch_samples = sample(model), sample(model, batch_statistics=True)
     if not (np.isfinite(samples).all() and np.isfinite(batch_samples).all()):
         result.failure = "its samples are not finite"
@@ -456,9 +476,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("batch_size", 64, "Images in a batch.", 1)
     flags.DEFINE_bool("quick", False, "A look: 60 iterations, one seed, in logs/gan_notes_quick, if these are not given.")
     flags.DEFINE_list("only", [], f"Only these settings, of: {', '.join(SETTINGS)}.")
-    flags.register_validator("logs_dir", bool, "must be the path of a folder")
     known = f"must be some of {', '.join(SETTINGS)}"
     flags.register_validator("only", lambda names: set(names) <= set(SETTINGS), known)
+    command_line.require_path("logs_dir")
 
 
 if __name__ == "__main__":

@@ -26,9 +26,19 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import command_line, data, evaluation, layers, outputs, representation, run_directory, training
-from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning import (
+    checkpoint_files,
+    command_line,
+    data,
+    evaluation,
+    layers,
+    outputs,
+    representation,
+    run_directory,
+    training,
+)
+from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
+from unsupervised_learning.command_line import RunError, path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -114,7 +124,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         RunError: if there is none, it is damaged, or it is neither model's.
     """
-    path = Path(path).expanduser()
+    path = path_of(path)
     if not (path.is_file() or path.with_name(f"{path.name}.index").is_file()):
         raise RunError(f"no checkpoint at {path}; expected a file such as model.ckpt-20000")
     try:
@@ -132,7 +142,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise RunError(
             f"{path} is no checkpoint of 2016's autoencoder or VAE: it holds {found}; expected W_fc1 or encoder/W_fc1"
         )
-    z_dim = stored["W_fc3" if build is AutoEncoder else "encoder/W_fc3"].shape[-1]
+    into_latents = stored["W_fc3" if build is AutoEncoder else "encoder/W_fc3"].shape  # units, z_dim
+    z_dim = into_latents[-1] if len(into_latents) == 2 else 0
+    if not 1 <= z_dim <= PIXELS:
+        raise RunError(f"{path}: the latents' weights have the shape {into_latents}; expected (50, z_dim)")
     shapes = {name: tuple(variable.shape) for name, variable in build(z_dim=z_dim).variables_of_2016().items()}
     has_adam = all(f"{name}{slot}" in stored for name in shapes for slot in ("/Adam", "/Adam_1"))
     values = {name: stored[name] for name in shapes}
@@ -141,9 +154,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     for name, value in [*values.items(), *momentums.items(), *velocities.items()]:
         if value.shape != shapes[name]:
             raise RunError(f"{path}: {name} has the shape {value.shape}; expected {shapes[name]}")
+        if value.dtype != np.float32:
+            raise RunError(f"{path}: {name} is of type {value.dtype}; expected float32")
         if not np.isfinite(value).all():
             raise RunError(f"{path}: {name} is not finite")
-    return Checkpoint(path, build, z_dim, values, momentums, velocities, iteration_of(path, stored.get("beta2_power")))
+    power = stored.get("beta2_power")
+    if power is not None and (np.shape(power) != () or np.asarray(power).dtype != np.float32):
+        raise RunError(f"{path}: beta2_power is {power!r}; expected one number")
+    return Checkpoint(path, build, z_dim, values, momentums, velocities, iteration_of(path, power))
 
 
 def iteration_of(path: Path, beta2_power: np.ndarray | None) -> int | None:
@@ -186,7 +204,7 @@ def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         RunError: if it is neither.
     """
-    path = Path(path).expanduser()
+    path = path_of(path)
     try:
         text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
         table = np.loadtxt(text.splitlines(), delimiter="," if "," in text[:1000] else None, ndmin=2)
@@ -430,23 +448,21 @@ def codes_summed_as_2016(model: AutoEncoder, images: np.ndarray) -> np.ndarray:
 
 def export(logs_dir: str, file: str) -> int:
     """Write the newest checkpoint of a run of ours under 2016's names; returns the exit status."""
-    folder, target = Path(logs_dir).expanduser(), Path(file).expanduser()
+    folder, target = path_of(logs_dir), path_of(file)
     if not (folder / "config.json").exists():
         raise RunError(f"LOGS_DIR must be a run of train_ae.py or train_vae.py. Received: {folder}, without config.json")
     config = run_directory.recorded(folder)
     builds = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
     if config["model"] not in builds:
         raise RunError(f"only {' and '.join(builds)} have 2016 names for all they hold. Received: {folder}, {config['model']}")
+    model = training.rebuilt(builds[config["model"]], config["settings"])
     try:
-        model = training.rebuilt(builds[config["model"]], config["settings"])
         model.compile(optimizer=layers.adam(float(config["settings"]["learning_rate"])))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder}/config.json has settings that no run has: {type(error).__name__}: {error}") from None
+    except run_directory.UNREADABLE as error:
+        raise RunError(f"{folder}/config.json has a learning_rate that no run has: {data.reason(error)}") from None
     model.optimizer.build(model.trainable_variables)
-    newest = tf.train.latest_checkpoint(str(folder))
-    if newest is None:
+    if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
         raise RunError(f"{folder} has no checkpoint")
-    training.read_checkpoint(tf.train.Checkpoint(model=model, optimizer=model.optimizer), newest)
     if target.is_dir():
         target = target / f"model.ckpt-{int(model.iterations)}"
     if not target.parent.is_dir():
@@ -458,13 +474,13 @@ def export(logs_dir: str, file: str) -> int:
 
 def import_logs(given: str) -> int:
     """Put the event files below a folder beside our runs; returns the exit status."""
-    folder = Path(given).expanduser()
+    folder = path_of(given)
     files = [path for path in sorted(folder.rglob("*tfevents*")) if path.is_file()]
     if not files:
         raise RunError(f"DIR must be a folder with event files, below it or in it. Received: {folder}, without any")
     imported = 0
     for file in files:
-        target = Path(FLAGS.logs_dir).expanduser() / "original_2016" / file.relative_to(folder)
+        target = path_of(FLAGS.logs_dir) / "original_2016" / file.relative_to(folder)
         if target.resolve() == file.resolve():
             raise RunError(f"{file} lies where it would be written to; choose another --logs_dir")
         try:
@@ -505,6 +521,7 @@ def define_flags() -> None:
     flags.DEFINE_bool("relu_heads", None, "replay: the VAE is of the first form; if not given, the better bound decides.")
     flags.DEFINE_string("keep", None, "replay: a new folder for the model, as of a finished run, for `explore` to look at.")
     flags.DEFINE_string("logs_dir", "logs", "import-logs: the folder of our runs.")
+    command_line.require_path("logs_dir")
 
 
 if __name__ == "__main__":

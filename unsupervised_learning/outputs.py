@@ -7,7 +7,8 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -35,11 +36,21 @@ RESULTS_OF_2016 = {
 }
 
 
+@contextmanager
+def written_anew(path: Path) -> Iterator[Path]:
+    """A file to write under another name, which then takes the place of `path`; after an error it is gone."""
+    new = path.with_name(f"new-{path.name}")
+    try:
+        yield new
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file so that a reader, or a crash, finds the old one or the new one and nothing between."""
-    new = path.with_name(f"new-{path.name}")
-    new.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(new, path)
+    with written_anew(path) as new:
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Json) -> None:
@@ -239,9 +250,8 @@ def write_figures(logs_dir: Path, figures: dict[str, Figure]) -> None:
 
 def save_model(logs_dir: Path, model: keras.Model) -> None:
     """Save the model for `keras.models.load_model`."""
-    new = logs_dir / "new-model.keras"
-    model.save(new)
-    os.replace(new, logs_dir / "model.keras")
+    with written_anew(logs_dir / "model.keras") as new:
+        model.save(new)
 
 
 def manifold(decode: Callable, values: np.ndarray, title: str) -> Figure:

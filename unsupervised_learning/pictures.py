@@ -238,6 +238,7 @@ def _decode_into(
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with (
+            data.quiet_stderr(),
             open(unfinished, "xb") as file,
             ThreadPoolExecutor(os.cpu_count()) as pool,
             tqdm(desc="Decoding", total=count, unit=" pictures", file=sys.stdout, disable=not terminal) as bar,

@@ -25,7 +25,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from unsupervised_learning import claims, command_line, experiments, original, outputs, summaries
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning.command_line import RunError, path_of
 from unsupervised_learning.experiments import Run
 
 FLAGS = flags.FLAGS
@@ -130,13 +130,13 @@ def main(folders: list[str]) -> int:
     runs, names = [], []
     for folder in folders:
         try:
-            runs.append(experiments.read_run(Path(folder).expanduser()))
+            runs.append(experiments.read_run(path_of(folder)))
             names.append(f"{experiments.experiment_of(runs[-1])}_seed{runs[-1].seed}")
         except RunError as error:
             raise RunError(f"{folder}: {error}") from None
     if len(set(names)) < len(names):
         raise RunError(f"takes runs of different experiments or seeds. Received: {', '.join(names)}")
-    targets = [Path(FLAGS.out).expanduser() / name for name in names]
+    targets = [path_of(FLAGS.out) / name for name in names]
     for target in targets:
         if target.exists() and (not (target / EVENTS).exists() or list(target.glob("model.ckpt-*"))):
             raise RunError(f"{target} is there already and is no small copy; choose another --out")
@@ -154,4 +154,5 @@ if __name__ == "__main__":
     flags.DEFINE_enum(
         "weights", "dense", list(WEIGHTS), "Whose weights to keep: dense, autoencoders' and VAEs'; all, GANs' too."
     )
+    command_line.require_path("out")
     command_line.launch(main, positional=True)

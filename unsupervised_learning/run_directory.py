@@ -3,6 +3,7 @@
 import fcntl
 import inspect
 import json
+import os
 import platform
 import tempfile
 from pathlib import Path
@@ -14,12 +15,16 @@ import tensorflow as tf
 from absl import flags
 
 from unsupervised_learning import data
-from unsupervised_learning.command_line import RunError, command
+from unsupervised_learning.command_line import RunError, command, path_of
 
 FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
 # These are recorded where they differ from their defaults, as they came later: which data it is, and how numbers round.
 OF_LATER = ("binarize", "jit", "mixed_precision")
+
+# What reading a JSON file raises that is damaged, of something else, or nonsense: not there, no JSON, a key missing, another
+# type, a number too large, nested too deep.
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 
 
 def usable_logs_dir() -> Path:
@@ -33,7 +38,7 @@ def usable_logs_dir() -> Path:
         raise RunError(
             f"--logs_dir must not hold *, ?, [ or ], with which TensorFlow cannot find checkpoints. Received: {given}"
         )
-    path = Path(given).expanduser()
+    path = path_of(given)
     existing = path
     try:
         while not existing.exists():
@@ -100,8 +105,8 @@ def recorded(logs_dir: Path) -> dict[str, Any]:
         described = {key: str(described[key]) for key in ("name", "source", "checksum")}
         described = {**described, "sizes": sizes, "binarize": binarize}
         return {**config, "model": str(config["model"]), "settings": settings, "data": described}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+    except UNREADABLE as error:
+        reason = data.reason(error)
         raise RunError(f"{path} is not a run's config.json ({reason}); choose another --logs_dir") from None
 
 
@@ -153,19 +158,27 @@ def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: data.Datase
 
 
 def lock(logs_dir: Path) -> IO:
-    """Make the directory and hold it until the process ends, however it ends.
+    """Make the directory and hold it until the process ends, however it ends: the file may stay, the lock on it does not.
 
     Raises:
         RunError: if another process holds it, or it cannot be made.
     """
     try:
         logs_dir.mkdir(parents=True, exist_ok=True)
-        file = open(logs_dir / "lock", "a")  # noqa: SIM115 (open as long as the lock is to be held)
+        file = open(logs_dir / "lock", "a+")  # noqa: SIM115 (open as long as the lock is to be held)
     except OSError as error:
         raise RunError(f"--logs_dir cannot be made. Received: {logs_dir}: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise RunError(f"another process is working in {logs_dir}; wait for it, or choose another --logs_dir") from None
+    except OSError as error:
+        with file:
+            file.seek(0)
+            holder = file.read().strip()
+        if not isinstance(error, BlockingIOError):
+            raise RunError(f"--logs_dir cannot be locked. Received: {logs_dir}: {error.strerror}") from None
+        who = f"another process (its id: {holder})" if holder.isdigit() else "another process"
+        raise RunError(f"{who} is working in {logs_dir}; wait for it, or choose another --logs_dir") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
     return file

@@ -9,6 +9,8 @@ that is TensorBoard's format today; images are clipped to [0, 1], where TensorFl
 """
 
 import os
+import socket
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -207,7 +209,7 @@ class Summaries(keras.callbacks.Callback):
         self.trained, self.dataset, self.experiment, self.background = model, dataset, experiment, background
         self.order = order
         self.record = tf.function(self.recorded)
-        self.writer = tf.summary.create_file_writer(str(logs_dir))
+        self.events = EventFile(logs_dir)
 
     def recorded(self, batch: tf.Tensor) -> Record:
         """The record of a batch of bytes, each histogram already counted and each image already a PNG."""
@@ -251,14 +253,46 @@ class Summaries(keras.callbacks.Callback):
         merged = Summary()
         for summary in summaries:
             merged.MergeFrom(summary)
-        with self.writer.as_default(step=iteration):
-            tf.summary.experimental.write_raw_pb(merged.SerializeToString())
-        self.writer.flush()
+        self.events.write(Event(wall_time=time.time(), step=iteration, summary=merged))
 
     def on_train_end(self, logs=None):
         """Close the event file."""
         self.background.finish()
-        self.writer.close()
+        self.events.close()
+
+
+class EventFile:
+    """One process's event file in a folder, begun with its first event.
+
+    Not `tf.summary`'s writer, which on a full disk loses events without a word: here that is an error.
+    """
+
+    def __init__(self, logs_dir: Path):
+        self.logs_dir, self.count, self.path, self.writer = logs_dir, 0, logs_dir, None
+
+    def write(self, event: Event) -> None:
+        """Write an event, and see that it reaches the disk; begin another file if somebody has deleted this one.
+
+        Raises:
+            tf.errors.OpError: if it does not.
+        """
+        if self.writer and not self.path.exists():
+            data.warn(f"{self.path} was deleted, and with it the events before iteration {event.step:,}; going on in another")
+            self.close()
+        if not self.writer:
+            # TensorBoard takes the files in alphabetical order, and `discard_from` those with this ending.
+            name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{self.count}.v2"
+            self.path, self.count = self.logs_dir / name, self.count + 1
+            self.writer = tf.io.TFRecordWriter(str(self.path))
+            self.writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        self.writer.write(event.SerializeToString())
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.writer:
+            self.writer.close()
+            self.writer = None
 
 
 def buckets(values: tf.Tensor) -> tf.Tensor:

@@ -28,7 +28,7 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
-from unsupervised_learning import data, distribution, outputs
+from unsupervised_learning import checkpoint_files, data, distribution, outputs
 from unsupervised_learning.background import Background
 from unsupervised_learning.command_line import KILLED, RunError, command
 from unsupervised_learning.divergence import NotFiniteError, located, not_finite
@@ -194,9 +194,12 @@ def pipeline(
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves every `every` iterations before the update, at the end, and when the user asks to stop.
+    """Restores the newest checkpoint; saves every `every` iterations before the update, at the end, and when asked to stop.
 
     What earlier iterations gave to the background is on the disk before a checkpoint is, as a resumed run will not do it again.
+
+    Raises:
+        RunError: there are checkpoints, but none that can be read; or a finished run without any.
     """
 
     def __init__(
@@ -206,12 +209,12 @@ class Checkpoints(keras.callbacks.Callback):
         self.trained, self.logs_dir, self.every, self.background, self.dump = model, logs_dir, every, background, dump
         self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
-        try:
-            self.manager = tf.train.CheckpointManager(
-                self.checkpoint, str(logs_dir), max_to_keep=CHECKPOINTS_KEPT, checkpoint_name="model.ckpt"
-            )
-        except ValueError as error:
-            raise RunError(f"{logs_dir}/checkpoint, which names the newest checkpoint, is damaged: {error}") from None
+        self.restored = checkpoint_files.restore_newest(self.checkpoint, logs_dir, mend=True)
+        if self.restored is None and (logs_dir / "results.json").exists():
+            raise RunError(f"{logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
+        self.manager = tf.train.CheckpointManager(
+            self.checkpoint, str(logs_dir), max_to_keep=CHECKPOINTS_KEPT, checkpoint_name=checkpoint_files.NAME
+        )
         self.stop_signal = 0
         self.clock = time.perf_counter()
 
@@ -219,21 +222,6 @@ class Checkpoints(keras.callbacks.Callback):
     def iteration(self) -> int:
         """The coming iteration, counted from 0: as many have been done."""
         return int(self.trained.iterations)
-
-    def restore(self) -> str | None:
-        """Restore the newest checkpoint, if there is one; returns its path.
-
-        Raises:
-            RunError: if it cannot be read.
-        """
-        latest = self.manager.latest_checkpoint
-        if latest is None and list(self.logs_dir.glob("model.ckpt-*.index")):
-            raise RunError(f"{self.logs_dir}/checkpoint, which names the newest checkpoint, is missing or damaged")
-        if latest is None and (self.logs_dir / "results.json").exists():
-            raise RunError(f"{self.logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
-        if latest:
-            read_checkpoint(self.checkpoint, latest)
-        return latest
 
     def save(self) -> None:
         """Save the state as it is, unless the newest checkpoint holds it already.
@@ -294,21 +282,6 @@ class Checkpoints(keras.callbacks.Callback):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def read_checkpoint(checkpoint: tf.train.Checkpoint, path: str) -> None:
-    """Restore what `checkpoint` holds from the files at `path`.
-
-    Raises:
-        RunError: if they cannot be read.
-    """
-    try:
-        checkpoint.restore(path).assert_existing_objects_matched().expect_partial()
-    except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise RunError(
-            f"cannot read the checkpoint {path}: {reason}. The file `checkpoint` beside it can name an older one"
-        ) from None
 
 
 class Progress(keras.callbacks.Callback):
@@ -436,20 +409,26 @@ def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data
     config = recorded(logs_dir)
     if config["model"] != build.__name__:
         raise RunError(f"--visualize needs a run of {build.__name__}. Received: {logs_dir}, a run of {config['model']}")
+    if not checkpoint_files.newest_first(logs_dir):
+        raise RunError(f"--visualize needs a checkpoint in --logs_dir. Received: {logs_dir}, where there is none")
     model = rebuilt(build, config["settings"])
     with lock(logs_dir):
-        newest = tf.train.latest_checkpoint(str(logs_dir))
-        if newest is None:
-            raise RunError(f"--visualize needs a checkpoint in --logs_dir. Received: {logs_dir}, where there is none")
-        read_checkpoint(tf.train.Checkpoint(model=model), newest)
+        checkpoint_files.restore_newest(tf.train.Checkpoint(model=model), logs_dir)
         write_outputs(logs_dir, model, None)
     print(f"Images from iteration {int(model.iterations):,} are in {logs_dir}")
     return 0
 
 
 def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
-    """A new model with the settings that config.json has of a run."""
-    return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
+    """A new model with the settings that config.json has of a run.
+
+    Raises:
+        RunError: where they are nonsense.
+    """
+    try:
+        return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
+    except Exception as error:  # whatever Keras and TensorFlow throw at a size or a name that is none
+        raise RunError(f"config.json has settings that no {build.__name__} has: {data.reason(error)}") from None
 
 
 def run_alone(
@@ -474,9 +453,8 @@ def run_alone(
     dump = experiment.dump
     dump_at = dump and (lambda iteration: dump(logs_dir, model, dataset, iteration, background))
     checkpoints = Checkpoints(model, logs_dir, experiment.checkpoint_every, background, dump_at)
-    restored = checkpoints.restore()
-    if restored:
-        print(f"Model restored: iteration {checkpoints.iteration:,}, from {restored}")
+    if checkpoints.restored:
+        print(f"Model restored: iteration {checkpoints.iteration:,}, from {checkpoints.restored}")
     if replicated:
         print(f"{replicated.replicas} devices share each batch (--strategy={FLAGS.strategy})")
         distribution.same_data(replicated, dataset.checksum)

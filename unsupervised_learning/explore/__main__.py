@@ -80,13 +80,11 @@ def load_model(path: Path, config: Json) -> Any:
         if not isinstance(model, build):
             raise RunError(f"{saved} is a {type(model).__name__}, where config.json says {config['model']}")
         return model
-    newest = tf.train.latest_checkpoint(str(path))
-    if newest is None:
+    model = training.rebuilt(build, config["settings"])
+    if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model), path) is None:
         raise RunError(
             f"{path} has no weights, neither model.keras nor a checkpoint; this makes a run with them: {command_of(config)}"
         )
-    model = training.rebuilt(build, config["settings"])
-    training.read_checkpoint(tf.train.Checkpoint(model=model), newest)
     return model
 
 
