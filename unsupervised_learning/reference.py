@@ -91,7 +91,7 @@ def keep_weights(path: Path, target: Path) -> None:
     if not path.exists():
         return
     keras.utils.clear_session(free_memory=False)  # layers without a name are numbered, and the numbers are in the file
-    model = keras.models.load_model(path, compile=False)
+    model = keras.models.load_model(path, compile=False, safe_mode=True)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model.keras"
         model.save(saved)

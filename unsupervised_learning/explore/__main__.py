@@ -22,7 +22,7 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
-from unsupervised_learning import binarization, command_line, data, outputs, page, pictures, training
+from unsupervised_learning import binarization, checkpoint_files, command_line, data, outputs, page, pictures, training
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.experiments import MODELS
 from unsupervised_learning.explore import gan_parts, interactive, latent_parts, rendering, vae_parts
