@@ -123,9 +123,10 @@ def main(out: str) -> None:
         golden_gradients(path, strategy, found)
     images = np.random.RandomState(1).uniform(size=(8, 28, 28, 1)).astype(np.float32)
     train_both("vae", small_vae, images.reshape(8, 784), 60, strategy, found)
-    train_both("dcgan", lambda: small_gan(), 2 * images - 1, 6, strategy, found)
+    # Of the GANs few iterations: a rounding that turns one relu's sign grows a thousandfold in the third.
+    train_both("dcgan", small_gan, 2 * images - 1, 2, strategy, found)
     first = {"recipe": "first_attempt", **test_golden_gan.first_attempt_settings(), "discriminator_every": 3}
-    train_both("first_attempt", lambda: small_gan(**first), images, 7, strategy, found)
+    train_both("first_attempt", lambda: small_gan(**first), images, 4, strategy, found)
     if getattr(strategy.extended, "_id_in_cluster", 0) == 0:
         np.savez(out, **found)
 
