@@ -171,6 +171,23 @@ def assert_ends_alike(one: Path, two: Path, iteration: int, atol: float) -> None
         np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=atol, err_msg=name)
 
 
+def assert_moved_alike(one: Path, two: Path, iteration: int) -> None:
+    """The GAN's kernels go the same way, to 5 % of it, and the moving variances are the same.
+
+    Not nearer: of gradients that are rounding Adam makes whole steps. Without it test_two_devices_end_as_one finds 1e-5.
+    """
+    before, expected, found = weights(one, 0), weights(one, iteration), weights(two, iteration)
+    assert found.keys() == expected.keys()
+    kernels = [name for name, value in expected.items() if "_trainable" in name and value.ndim > 1]
+    assert len(kernels) == 8
+    for name in kernels:
+        way, apart = expected[name] - before[name], found[name] - expected[name]
+        assert np.linalg.norm(apart) < 0.05 * np.linalg.norm(way), name
+    for name in expected:
+        if "moving_variance" in name:
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, err_msg=name)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("script", SETTINGS)
@@ -182,10 +199,8 @@ def test_script_ends_as_on_one_device_and_only_the_chief_writes(on_one_device, i
     assert "2 devices share each batch" in finished.out
 
     iteration = int(SETTINGS[script][0].partition("=")[2])
-    if script == "train_gan.py":  # Adam makes whole steps, of 2e-4, of what is rounding; test_two_devices_end_as_one has none
-        losses = [json.loads((logs_dir / "results.json").read_text()) for logs_dir in (one, two)]
-        for name in ("discriminator_loss", "generator_loss"):
-            assert losses[1][name] == pytest.approx(losses[0][name], rel=1e-2)
+    if script == "train_gan.py":
+        assert_moved_alike(one, two, iteration)
     else:
         assert_ends_alike(one, two, iteration, atol=2e-5)
     config = json.loads((two / "config.json").read_text())
