@@ -132,7 +132,10 @@ def this_worker() -> Worker:
         addresses = [*cluster.get("chief", []), *cluster.get("worker", [])]
         if not all(re.fullmatch(r"\S+:\d+", address) for address in addresses) or len(set(addresses)) < max(2, len(addresses)):
             raise ValueError(f"addresses {', '.join(addresses)}")
-        number = addresses.index(cluster[task["type"]][range(len(cluster[task["type"]]))[int(task["index"])]])
+        index = int(task["index"])
+        if index < 0:
+            raise ValueError(f"index {index}")
+        number = addresses.index(cluster[task["type"]][index])
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise RunError(
             f"--strategy=multi_worker needs the environment variable TF_CONFIG, with two workers or more, as in "
