@@ -134,7 +134,9 @@ def nonsense(name: str, flag: flags.Flag) -> st.SearchStrategy[str]:
         return st.one_of(wrong)
     if isinstance(parser, flags.FloatParser):
         negative = st.floats(max_value=-1e-30).map(repr)
-        too_large = st.floats(min_value=1).map(repr) if name in SHARES else st.sampled_from(["1e999", "inf", "nan", "NaN"])
+        too_large = (
+            st.floats(min_value=1).map(repr) if name in SHARES else st.sampled_from(["1e999", "-1e999", "inf", "nan", "NaN"])
+        )
         return st.one_of(TEXT.filter(lambda text: not is_number(text, float)), negative, too_large)
     if isinstance(parser, flags.BooleanParser):
         return TEXT.filter(lambda text: text.lower() not in ("true", "t", "1", "false", "f", "0"))
@@ -196,9 +198,20 @@ def test_flags_and_words_that_are_none(script, refuse, tmp_path, monkeypatch):
 
 
 HUGE = {  # values that are no nonsense as such, but more than any machine or number format holds
-    "train_ae.py": ["batch_size=99999999999999999999", "learning_rate=1e308", "init_stddev=1e300", "init_bias=1e300"],
-    "train_vae.py": ["kl_weight=1e300", "regularization=1e300", "init_bias=1e39"],
-    "train_gan.py": ["discriminator_width=1e300", "discriminator_width=99999", "discriminator_every=99999999999999999999"],
+    "train_ae.py": [
+        "batch_size=99999999999999999999",
+        "learning_rate=1e308",
+        "init_stddev=1e300",
+        "init_bias=1e300",
+        "sparsity=1e38",
+    ],
+    "train_vae.py": ["kl_weight=1e300", "kl_weight=3e38", "regularization=1e300", "init_bias=1e39", "init_stddev=1e38"],
+    "train_gan.py": [
+        "discriminator_width=1e300",
+        "discriminator_width=99999",
+        "discriminator_every=99999999999999999999",
+        "feature_matching=1e300",
+    ],
     "unsupervised_learning/gan_notes.py": ["seeds=99999999999999", "batch_size=99999999999999999999"],
 }
 

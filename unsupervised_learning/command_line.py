@@ -17,6 +17,7 @@ from unsupervised_learning import data
 
 FLAGS = flags.FLAGS
 USAGE_ERROR = 2  # exit status, as argparse has it
+LARGEST = 3.4e38  # that float32, in which the models compute, holds
 KILLED = 128  # plus the signal's number: exit status, as shells have it
 
 
@@ -51,7 +52,7 @@ def define_flags(
         "Devices that share each batch: one; all of this machine; those of all processes that TF_CONFIG names.",
     )
     flags.DEFINE_integer("logical_cpus", 1, "Devices to make of this CPU, to try --strategy=mirrored without GPUs.", 1, 64)
-    require_number("learning_rate", above_zero=True)
+    require_number("learning_rate", above_zero=True, below=math.inf)
     require_number("init_stddev")
     require_path("logs_dir")
 
@@ -76,7 +77,9 @@ def define_gan_flags(*, recipes: list[str], initializers: list[str]):
         "feature_matching", "0.1", "Weight of feature matching, or `only`: without the adversarial loss. By recipe."
     )
     flags.DEFINE_integer("generator_steps", 2, "Updates of the generator in each iteration. By recipe.", 1, 100)
-    flags.DEFINE_integer("discriminator_every", 1, "Iterations between two updates of the discriminator. By recipe.", 1)
+    flags.DEFINE_integer(
+        "discriminator_every", 1, "Iterations between two updates of the discriminator. By recipe.", 1, 2**31 - 1
+    )
     flags.DEFINE_float("discriminator_width", 1.0, "Factor of the discriminator's channels; 0.7 halves its weights.")
     flags.DEFINE_enum("initializer", "truncated_normal", initializers, "How the convolutions start. By recipe.")
     flags.DEFINE_float("bn_decay", 0.9, "Decay of batch normalization's moving statistics, which only inference uses.")
@@ -86,7 +89,7 @@ def define_gan_flags(*, recipes: list[str], initializers: list[str]):
     flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir.")
     require_number("beta1", below=1)
     require_number("bn_decay", below=1)
-    require_number("discriminator_width", above_zero=True)
+    require_number("discriminator_width", above_zero=True, below=8)  # our choice: beyond that no memory holds the weights
     flags.register_validator("feature_matching", is_weight_or_only, "must be a finite number not below 0, or `only`")
 
 
@@ -95,7 +98,7 @@ def is_weight_or_only(value: str) -> bool:
     if value == "only":
         return True
     try:
-        return 0 <= float(value) < math.inf
+        return 0 <= float(value) < LARGEST
     except ValueError:
         return False
 
@@ -112,13 +115,13 @@ def require_path(name: str) -> None:
     )
 
 
-def require_number(name: str, above_zero: bool = False, below: float = math.inf) -> None:
+def require_number(name: str, above_zero: bool = False, below: float = LARGEST) -> None:
     """Refuse values of a float flag that are negative, not finite (absl's own bounds let nan and inf pass) or too large."""
     wanted = f"must be a finite number {'above 0' if above_zero else 'not below 0'}"
     flags.register_validator(
         name,
         lambda value: (value > 0 if above_zero else value >= 0) and value < below,
-        wanted if below == math.inf else f"{wanted} and below {below}",
+        wanted if below == math.inf else f"{wanted} and below {below:g}",
     )
 
 

@@ -472,7 +472,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_enum("dataset", "auto", list(data.DATASETS), "What to train on.")
     flags.DEFINE_integer("iterations", ITERATIONS, "Iterations of each run.", 1, 2**31 - 1)
-    flags.DEFINE_integer("seeds", SEEDS, "Runs of each setting, with the seeds 0, 1, ….", 1)
+    flags.DEFINE_integer("seeds", SEEDS, "Runs of each setting, with the seeds 0, 1, ….", 1, 1_000)
     flags.DEFINE_integer("batch_size", 64, "Images in a batch.", 1)
     flags.DEFINE_bool("quick", False, "A look: 60 iterations, one seed, in logs/gan_notes_quick, if these are not given.")
     flags.DEFINE_list("only", [], f"Only these settings, of: {', '.join(SETTINGS)}.")
