@@ -160,7 +160,8 @@ def on_one_device(idx_dir, tmp_path_factory):
 
 def weights(logs_dir: Path, iteration: int) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(str(logs_dir / f"model.ckpt-{iteration}"))
-    names = [name for name in reader.get_variable_to_shape_map() if "VARIABLE_VALUE" in name and "seconds" not in name]
+    of_the_process = ("seconds", "save_counter")
+    names = [name for name in reader.get_variable_to_shape_map() if "VALUE" in name and not name.startswith(of_the_process)]
     return {name: np.asarray(reader.get_tensor(name)) for name in names}
 
 
