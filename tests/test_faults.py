@@ -39,7 +39,7 @@ SECONDS = 900  # that a life may take: the machine may be busy
 RUNS = {
     "train_ae.py": (["--z_dim=2"], 6_001, 6_001),
     "train_vae.py": (["--z_dim=2"], 4_001, 4_001),
-    "train_gan.py": (["--z_dim=8"], 60, 12),
+    "train_gan.py": (["--z_dim=8"], 400, 16),
 }
 
 
@@ -191,7 +191,7 @@ def kill(soak: Soak) -> None:
 
 def kill_in_checkpoint(soak: Soak) -> None:
     """Kill -9 as soon as the temporary folder of a new checkpoint is there: the first, the second or the third of this life."""
-    life, wanted = soak.life(), soak.random.choice([1, 1, 2, 3])
+    life, wanted = soak.life(), soak.random.choice([1, 1, 2, 3] if soak.step == soak.iterations else [1])
     seen: set[str] = set()
 
     def writes() -> bool:

@@ -159,7 +159,7 @@ def stage(tmp_path, monkeypatch):
 
     monkeypatch.setattr(gan_notes.subprocess, "Popen", Process)
     monkeypatch.setattr(gan_notes, "FLAGS", SimpleNamespace(iterations=7, batch_size=8))
-    monkeypatch.setattr(gan_notes.keras.models, "load_model", lambda *_, **__: None)
+    monkeypatch.setattr(gan_notes, "trained_gan", lambda folder: None)
     monkeypatch.setattr(gan_notes, "sample", lambda *_, **__: np.zeros((20, 784)))
     monkeypatch.setattr(summaries, "scalars_logged", lambda folder, tag: {0: 1.5, 10: 1.3})
     stage.do = do

@@ -196,7 +196,7 @@ def read_run(folder: Path) -> Run:
         raise RunError(f"results.json is not a run's ({data.reason(error)})") from None
     seed = config["settings"].get("seed")
     if type(seed) is not int or not 0 <= seed < 2**31:
-        raise RunError(f"config.json has no seed, a whole number from 0 on, but {str(seed)[:20]}")
+        raise RunError(f"config.json has no whole number for a seed: {str(seed)[:20]}")
     if config["data"]["name"] == "tf_flowers":
         if (count := config["data"]["sizes"].get("train")) != PICTURES_OF_FLOWERS:
             raise RunError(f"on {count} pictures, where tf_flowers has {PICTURES_OF_FLOWERS:,}")

@@ -169,8 +169,9 @@ def latent_extras(
         "ours/reconstructions": tile(pairs.reshape(-1, 28, 28, 1)),
         "ours/samples": tile(decoded_samples(model).reshape(-1, 28, 28, 1)),
     }
-    if iteration % scatter_every == 0:
-        scatter = plots.latent_scatter(codes(model, images), dataset.validation.labels, f"iteration {iteration:,}")
+    found = codes(model, images) if iteration % scatter_every == 0 else None
+    if found is not None and np.isfinite(found).all():  # else the losses are not either, and end the run
+        scatter = plots.latent_scatter(found, dataset.validation.labels, f"iteration {iteration:,}")
         pictures["ours/latent_scatter"] = scatter
     scalars = {f"ours/validation/{name}": float(value) for name, value in losses.items()}
     if isinstance(model, VariationalAutoEncoder) and model.z_dim <= MOST_DIMENSIONS:
