@@ -71,8 +71,7 @@ def refuse(run_script, tmp_path, record_property) -> Callable[..., None]:
         before = contents(tmp_path)
         refused(run_script(script, *arguments), *said)
         after = contents(tmp_path)
-        for name in [name for name in after if name in before and Path(name).name == "lock"]:
-            after[name] = before[name]  # who held it last
+        after |= {name: before[name] for name in after if name in before and Path(name).name == "lock"}  # who held it last
         assert after == before, {name for name in {**before, **after} if before.get(name) != after.get(name)}
         record_property("bad input", kind)
 
