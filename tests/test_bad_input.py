@@ -164,9 +164,15 @@ def test_every_flag(script, refuse, tmp_path, monkeypatch):
     own = flags_of(script, monkeypatch)
     monkeypatch.chdir(tmp_path)
     good = {"data_dir": str(idx), "logs_dir": str(tmp_path / "logs"), "max_iterations": "1", "batch_size": "2"}
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(2):
+        (pictures / f"{number}.jpg").write_bytes(picture())
     failures = {}
     for name, flag in own.items():
         others = [f"--{key}={value}" for key, value in good.items() if key in own and key != name]
+        if name == "cache_dir":  # which only pictures need
+            others.append(f"--image_dir={pictures}")
 
         @QUICKLY
         @given(nonsense(name, flag))
