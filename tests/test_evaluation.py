@@ -197,7 +197,7 @@ class TestVaeReport:
 
     def test_names_a_bound_that_is_not_finite(self):
         model = constant_vae(mu=[np.inf], log_var=[0.0], logits=[0.0] * 6)
-        with pytest.raises(ValueError, match=r"Received: reconstruction=.*, kl=inf"):
+        with pytest.raises(ValueError, match=r"Received: kl=inf"):
             evaluation.vae_report(model, some_images(10), np.zeros(10, int), draws=1)
 
     @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def assert_refused(run, *parts: str) -> None:
     assert run.status == 2, run
     lines = [line for line in run.err.splitlines() if not line.startswith("WARNING")]
     assert len(lines) == 1, run.err
-    assert re.match(r"\w+\.py: error: ", lines[0])
+    assert re.match(r"\w+(\.py)?: error: ", lines[0])
     for part in parts:
         assert part in lines[0], lines[0]
 
