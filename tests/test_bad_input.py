@@ -117,6 +117,7 @@ PATHS = {  # what each path may not be, besides
     "restore_original": NO_PATH,
     "dump": NO_PATH,
     "cache_dir": st.sampled_from(["/dev/null", "/dev/null/below", "/proc/none", "x" * 300]),
+    "keep": st.sampled_from(["/dev/null/below", "/proc/none", "x" * 300, "", "run\udcff"]),
     "out": st.sampled_from(["/dev/null", "/dev/null/below", "/proc/none", "x" * 300, ""]),
 }
 

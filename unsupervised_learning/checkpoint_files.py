@@ -67,7 +67,8 @@ def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool =
     restored, damaged = None, []
     for path in there:
         try:
-            checkpoint.restore(str(path)).assert_existing_objects_matched().expect_partial()
+            read_whole(path)
+            checkpoint.restore(str(path)).expect_partial().assert_existing_objects_matched()
         except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
             said.append(f"cannot read the checkpoint {path}: {reason(error)}")
             damaged.append(path)
@@ -85,6 +86,13 @@ def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool =
         if restored:
             write_list(logs_dir, restored)
     return restored
+
+
+def read_whole(path: Path) -> None:
+    """Read a checkpoint to its end; its checksums are looked at. A restore that fails half-way would speak up much later."""
+    reader = tf.train.load_checkpoint(str(path))
+    for name in reader.get_variable_to_shape_map():
+        reader.get_tensor(name)
 
 
 def write_list(logs_dir: Path, restored: Path) -> None:

@@ -111,7 +111,7 @@ def path_of(given: str | Path) -> Path:
 def require_path(name: str) -> None:
     """Refuse an empty path, and one that is no text: TensorFlow takes no other."""
     flags.register_validator(
-        name, lambda value: value and value.isprintable(), "must be the path of a folder, in printable text"
+        name, lambda value: value is None or (value and value.isprintable()), "must be the path of a folder, in printable text"
     )
 
 
@@ -155,6 +155,7 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
                 raise  # these are mistakes of ours
             fail(f"{type(error).__name__}: {said_by(error)}")
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third, or a late second, is not to end the end
             print(f"\nInterrupted; what was saved before holds. To go on, type the same again: {command()}", file=sys.stderr)
             return KILLED + signal.SIGINT
 

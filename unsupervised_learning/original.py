@@ -325,7 +325,7 @@ def go_on_from(path: str, model: Model) -> None:
 
 def replay(path: str) -> int:
     """Put a checkpoint into our model, measure it on the test set, and hold it against its dump; returns the exit status."""
-    folder = Path(FLAGS.keep).expanduser() if FLAGS.keep else None
+    folder = path_of(FLAGS.keep) if FLAGS.keep else None
     if folder and folder.exists():
         raise RunError(f"--keep must be a folder that is not there yet. Received: {folder}")
     checkpoint = read_checkpoint(path)
@@ -520,6 +520,7 @@ def define_flags() -> None:
     flags.DEFINE_enum("activation", None, list(layers.ACTIVATIONS), "replay: of the hidden layers; not in the checkpoint.")
     flags.DEFINE_bool("relu_heads", None, "replay: the VAE is of the first form; if not given, the better bound decides.")
     flags.DEFINE_string("keep", None, "replay: a new folder for the model, as of a finished run, for `explore` to look at.")
+    command_line.require_path("keep")
     flags.DEFINE_string("logs_dir", "logs", "import-logs: the folder of our runs.")
     command_line.require_path("logs_dir")
 
