@@ -6,7 +6,8 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -160,6 +161,27 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
             return KILLED + signal.SIGINT
 
     app.run(run, flags_parser=parse)
+
+
+@contextmanager
+def stop_signals(tell: Callable[[int], None]) -> Iterator[None]:
+    """Tell the number of the first Ctrl-C or SIGTERM, so that training stops where its state is whole; a second interrupts."""
+    told = False
+
+    def request(number, frame):
+        nonlocal told
+        if told:
+            raise KeyboardInterrupt
+        told = True
+        tell(number)
+
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, request) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def said_by(error: tf.errors.OpError) -> str:

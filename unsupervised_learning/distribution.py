@@ -330,7 +330,7 @@ def metrics_of(model: keras.Model) -> list[keras.Variable]:
 
 
 class StopTogether(keras.callbacks.Callback):
-    """Lets Ctrl-C or SIGTERM in any of the workers stop them all after the same iteration; twice, this one at once.
+    """Stops all workers after the same iteration if one of them was `asked` to, by a signal's number.
 
     Args:
         replicated: connects the workers.
@@ -346,23 +346,6 @@ class StopTogether(keras.callbacks.Callback):
         if agreed := max(self.replicated.exchanged(self.asked)):
             self.decided(agreed)
             self.model.stop_training = True
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hear the signals."""
-
-        def request(number, frame):
-            if self.asked:
-                raise KeyboardInterrupt
-            self.asked = number
-
-        heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, request) for number in heard}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @contextmanager

@@ -13,11 +13,9 @@ import inspect
 import io
 import math
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +28,7 @@ from tqdm import tqdm
 
 from unsupervised_learning import checkpoint_files, data, distribution, outputs
 from unsupervised_learning.background import Background
-from unsupervised_learning.command_line import KILLED, RunError, command
+from unsupervised_learning.command_line import KILLED, RunError, command, stop_signals
 from unsupervised_learning.divergence import NotFiniteError, located, not_finite
 from unsupervised_learning.run_directory import (
     check_same_data,
@@ -266,23 +264,6 @@ class Checkpoints(keras.callbacks.Callback):
         """
         self.save()
 
-    @contextmanager
-    def stopping_on_signals(self):
-        """Let Ctrl-C and SIGTERM stop training at the end of the stretch, where the state is whole; twice, without saving."""
-
-        def request(number, frame):
-            if self.stop_signal:
-                raise KeyboardInterrupt
-            self.stop_signal = number
-
-        heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, request) for number in heard}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
 
 class Progress(keras.callbacks.Callback):
     """One line: iteration, losses, iterations/s, time left. Where output is not a terminal, a new line every 10 seconds."""
@@ -385,7 +366,7 @@ def follow(model: keras.Model, experiment: Experiment, dataset: data.Dataset, re
         order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
         loop, feed = looped(model, dataset.train.images, order, experiment, replicated)
         together = distribution.StopTogether(replicated)
-        with together.listening():
+        with stop_signals(partial(setattr, together, "asked")):
             iterate(loop, feed, experiment, [together])
     return distribution.barrier(replicated, 0)
 
@@ -505,10 +486,10 @@ def fit(
     summaries.hyperparameters({**config["settings"], "dataset": dataset.name})
     progress = Progress(experiment.name, checkpoints.iteration, FLAGS.max_iterations, model)
     callbacks = [checkpoints, summaries, progress, *experiment.callbacks]
-    stopping = checkpoints.stopping_on_signals()
+    stopping = stop_signals(partial(setattr, checkpoints, "stop_signal"))
     if replicated and replicated.workers > 1:
         together = distribution.StopTogether(replicated, partial(setattr, checkpoints, "stop_signal"))
-        callbacks, stopping = [together, *callbacks], together.listening()
+        callbacks, stopping = [together, *callbacks], stop_signals(partial(setattr, together, "asked"))
     loop, feed = looped(model, dataset.train.images, order, experiment, replicated)
     with stopping, progress:
         try:
