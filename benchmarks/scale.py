@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from benchmarks.shapes import REPOSITORY, random_bytes, write_data
 from benchmarks.training import rate, setting
@@ -25,7 +26,12 @@ GROWING: dict[str, tuple[int, ...]] = {
     "width": (25, 50, 100, 200, 400, 800),
     "images": (5_000, 55_000, 200_000, 500_000),
 }
-LABELS = {"batch_size": "images in a batch", "z_dim": "latent dimensions", "width": "units in a layer", "images": "images"}
+LABELS = {
+    "batch_size": "images in a batch",
+    "z_dim": "latent dimensions",
+    "width": "units in a layer",
+    "images": "images in memory",
+}
 SECONDS, ROUNDS = 2.0, 3  # of a round; rounds
 LONG = 100_000  # iterations of the long run
 Growth = dict[str, dict[int, list[float]]]  # what grows → how large → seconds an iteration in each round
@@ -93,30 +99,38 @@ def memory(iterations: int) -> list[tuple[float, float]]:
 
 
 def figure(found: Growth, sizes: list[tuple[float, float]], iterations: int) -> Figure:
-    """Milliseconds an iteration against each size, on logarithmic axes, and memory through a run."""
+    """Milliseconds an iteration against each size, on logarithmic axes of one scale, and memory through a run."""
     whole = Figure(figsize=(13, 7.5), layout="constrained")
-    panes = list(whole.subplots(2, 3).flat)
+    grid = whole.add_gridspec(2, 6)
+    panes = [whole.add_subplot(grid[0, 2 * column : 2 * column + 2]) for column in range(3)]
+    panes += [whole.add_subplot(grid[1, 3 * column : 3 * column + 3]) for column in range(2)]
+    of_all = [1e3 * seconds for times in found.values() for rounds_ in times.values() for seconds in rounds_]
     for axes, (name, times) in zip(panes, found.items(), strict=False):
-        milliseconds = {size: 1e3 * statistics.median(seconds) for size, seconds in times.items()}
-        axes.plot(list(milliseconds), list(milliseconds.values()), "o-", color="C0")
+        middle = [1e3 * statistics.median(seconds) for seconds in times.values()]
+        spread = [[1e3 * bound(seconds) for seconds in times.values()] for bound in (min, max)]
+        axes.fill_between(list(times), *spread, color="C0", alpha=0.2, linewidth=0)
+        axes.plot(list(times), middle, "o-", color="C0")
         axes.axvline(STANDARD[name], color="0.6", linewidth=1, linestyle=":")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=2)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set_ylim(min(of_all) / 1.3, max(of_all) * 1.3)
+        axes.set_xticks(list(times), [f"{size:,}" for size in times])
+        axes.minorticks_off()
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel(LABELS[name])
         axes.set_ylabel("ms an iteration")
         axes.grid(alpha=0.3)
-    for axes in panes[len(found) + bool(sizes) :]:
-        axes.remove()
+    axes = panes[-1]
     if sizes:
-        axes = panes[len(found)]
         axes.plot(*zip(*sizes, strict=True), color="C1")
         axes.set_ylim(0)
-        axes.set_xlabel(f"share of the time of a run of {iterations:,} iterations")
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.set_xlabel(f"of the time of a run of {iterations:,} iterations, its start included")
         axes.set_ylabel("resident memory, MiB")
         axes.grid(alpha=0.3)
-    whole.suptitle("VAE: how cost grows (dotted: as trained)")
+    else:
+        axes.remove()
+    whole.suptitle("VAE: how cost grows (line and band: median and range of the rounds; dotted: as trained)")
     return whole
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from unsupervised_learning.command_line import RunError
 
 if TYPE_CHECKING:
-    from unsupervised_learning.training import Checkpoints, IterationLoop
+    from unsupervised_learning.callbacks import Checkpoints
+    from unsupervised_learning.training import IterationLoop
 
 NAMED = 6  # losses and variables, at most
 

@@ -1,4 +1,4 @@
-"""One run: its seed, config.json, checkpoints and resume, callbacks, `fit`. Knows no architecture.
+"""One run: its seed, config.json, resume, `fit` with its callbacks, outputs. Knows no architecture.
 
 The unit is the iteration, one update from one batch, as in 2016. What an iteration does depends only on the weights, the
 optimizer's state and its number: the batch (`data.BatchOrder`) and the noise (`layers.named_noise`) are functions of the
@@ -10,11 +10,6 @@ For `fit`, an epoch is the stretch of iterations between two summaries, done in 
 import copy
 import dataclasses
 import inspect
-import io
-import math
-import shutil
-import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,12 +19,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from tqdm import tqdm
 
 from unsupervised_learning import checkpoint_files, data, distribution, outputs
 from unsupervised_learning.background import Background
+from unsupervised_learning.callbacks import Checkpoints, Progress
 from unsupervised_learning.command_line import KILLED, RunError, command, stop_signals
-from unsupervised_learning.divergence import NotFiniteError, located, not_finite
+from unsupervised_learning.divergence import NotFiniteError, located
 from unsupervised_learning.run_directory import (
     check_same_data,
     configuration,
@@ -41,7 +36,6 @@ from unsupervised_learning.run_directory import (
 from unsupervised_learning.summaries import Extras, Record, Summaries, discard_from
 
 FLAGS = flags.FLAGS
-CHECKPOINTS_KEPT = 5
 AnyModel = TypeVar("AnyModel", bound=keras.Model)
 
 
@@ -186,118 +180,6 @@ def pipeline(
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread is waited for when the iterator goes: seconds at the end of every run
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2).with_options(options)
-
-
-# Callbacks
-
-
-class Checkpoints(keras.callbacks.Callback):
-    """Restores the newest checkpoint; saves every `every` iterations before the update, at the end, and when asked to stop.
-
-    What earlier iterations gave to the background is on the disk before a checkpoint is, as a resumed run will not do it again.
-
-    Raises:
-        RunError: there are checkpoints, but none that can be read; or a finished run without any.
-    """
-
-    def __init__(
-        self, model: keras.Model, logs_dir: Path, every: int, background: Background, dump: Callable[[int], None] | None
-    ):
-        super().__init__()
-        self.trained, self.logs_dir, self.every, self.background, self.dump = model, logs_dir, every, background, dump
-        self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
-        self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
-        self.restored = checkpoint_files.restore_newest(self.checkpoint, logs_dir, mend=True)
-        if self.restored is None and (logs_dir / "results.json").exists():
-            raise RunError(f"{logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
-        self.manager = tf.train.CheckpointManager(
-            self.checkpoint, str(logs_dir), max_to_keep=CHECKPOINTS_KEPT, checkpoint_name=checkpoint_files.NAME
-        )
-        self.stop_signal = 0
-        self.clock = time.perf_counter()
-
-    @property
-    def iteration(self) -> int:
-        """The coming iteration, counted from 0: as many have been done."""
-        return int(self.trained.iterations)
-
-    def save(self) -> None:
-        """Save the state as it is, unless the newest checkpoint holds it already.
-
-        Raises:
-            NotFiniteError: if a weight is not finite; the checkpoints there are stay.
-        """
-        if not_finite(self.trained, {}):
-            raise NotFiniteError
-        now = time.perf_counter()
-        self.seconds.assign_add(now - self.clock)
-        self.clock = now
-        latest = self.manager.latest_checkpoint
-        if latest is None or not latest.endswith(f"-{self.iteration}"):
-            self.background.finish()
-            self.manager.save(checkpoint_number=self.iteration)
-
-    def on_train_begin(self, logs=None):
-        """Start the clock."""
-        self.clock = time.perf_counter()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Save where 2016 did: at 0, 1,000 (GAN: 500), …, before that iteration's update."""
-        if self.iteration % self.every == 0:
-            self.save()
-            if self.dump:
-                self.dump(self.iteration)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """See that the losses are numbers; stop if asked to."""
-        if not all(math.isfinite(value) for value in (logs or {}).values()):
-            raise NotFiniteError
-        if self.stop_signal:
-            self.save()
-            self.model.stop_training = True
-
-    def on_train_end(self, logs=None):
-        """Save the last state.
-
-        Departs from 2016: its last checkpoint is that of iteration 20,000 or 100,000, before the last update; this one is saved
-        because a larger --max_iterations goes on from it.
-        """
-        self.save()
-
-
-class Progress(keras.callbacks.Callback):
-    """One line: iteration, losses, iterations/s, time left. Where output is not a terminal, a new line every 10 seconds."""
-
-    def __init__(self, name: str, start: int, stop: int, model: keras.Model):
-        super().__init__()
-        self.trained, self.terminal = model, sys.stdout.isatty()
-        self.names = [metric.name for metric in model.metrics]  # `logs` has them in alphabetical order
-        self.bar = tqdm(
-            desc=name,
-            initial=start,
-            total=stop,
-            unit=" iterations",
-            file=sys.stdout if self.terminal else io.StringIO(),
-            ncols=shutil.get_terminal_size().columns if self.terminal else 160,
-            bar_format="{desc} {n:,}/{total:,} |{bar:10}| {rate_noinv_fmt}, {remaining} left{postfix}",
-        )
-        self.printed = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Show the losses of the stretch that has ended."""
-        losses = [(name, logs[name]) for name in self.names] if logs else []
-        self.bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in losses), refresh=False)
-        self.bar.update(int(self.trained.iterations) - self.bar.n)
-        if not self.terminal and (time.monotonic() - self.printed > 10 or self.bar.n == self.bar.total):
-            print(self.bar, flush=True)
-            self.printed = time.monotonic()
-
-    def __enter__(self):
-        """Nothing to do: the line appears with its first losses."""
-
-    def __exit__(self, *_):
-        """Leave the line as it is and go to the next, also where training ends in an error."""
-        self.bar.close()
 
 
 # The run
