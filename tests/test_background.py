@@ -11,6 +11,7 @@ def test_does_everything_in_order_in_another_thread():
     with Background() as background:
         for number in range(3 * AT_MOST):
             background.do(lambda number=number: done.append((number, threading.current_thread().name)))
+        assert not done  # before it may begin
         background.finish()
         assert [number for number, _ in done] == list(range(3 * AT_MOST))
     assert threading.current_thread().name not in {name for _, name in done}
@@ -21,9 +22,11 @@ def test_leaving_waits_for_what_was_given():
     with Background() as background:
         background.do(gate.wait)
         background.do(done.append, "after the gate")
+        background.begin()
+        background.do(done.append, "not begun")
         assert not done
         gate.set()
-    assert done == ["after the gate"]
+    assert done == ["after the gate", "not begun"]
 
 
 def test_no_more_wait_than_may():
@@ -32,6 +35,7 @@ def test_no_more_wait_than_may():
     def fill(background):
         for _ in range(AT_MOST + 1):
             background.do(gate.wait)
+        background.begin()
         entered.set()
 
     with Background() as background:
@@ -47,11 +51,13 @@ def full():
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("call", [lambda background: background.do(int), Background.finish])
+@pytest.mark.parametrize("call", [Background.begin, Background.finish])
 def test_an_error_is_raised_by_a_later_call(call):
     with Background() as background:
         background.do(full)
+        background.begin()
         wait([background.given[0]])
+        background.do(int)
         with pytest.raises(OSError, match="No space left"):
             call(background)
 
@@ -64,6 +70,9 @@ def test_an_error_is_raised_at_the_end():
 
 
 def test_an_error_on_its_way_is_not_replaced():
-    background = Background()
+    background, done = Background(), []
     background.do(full)
+    background.begin()
+    background.do(done.append, "not begun")
     background.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert not done

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import read_events
+from tensorboard.plugins.histogram import summary_v2
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.util import tensor_util
 
 from unsupervised_learning import summaries
 
@@ -59,3 +61,20 @@ def test_tile_places_images_row_by_row():
     assert picture.shape == (1, 56, 224, 1)
     assert picture[0, 0, 28, 0] == 1 / 16
     assert picture[0, 28, 0, 0] == 8 / 16
+
+
+@pytest.mark.parametrize(
+    "values", [np.random.default_rng(0).normal(size=(50, 30)), np.full(7, 2.5), np.arange(31.0), np.ones(())]
+)
+def test_histograms_are_tensorboards(values):
+    ours, theirs = (make(("tag"), values.astype(np.float32)) for make in (summaries.histogram_pb, summary_v2.histogram_pb))
+    assert ours.value[0].metadata == theirs.value[0].metadata
+    found, expected = (tensor_util.make_ndarray(summary.value[0].tensor) for summary in (ours, theirs))
+    np.testing.assert_allclose(found[:, :2], expected[:, :2], rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(found[:, 2], expected[:, 2])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_histogram_of_what_is_not_finite_counts_nothing(bad):
+    summary = summaries.histogram_pb("tag", np.array([0.0, bad, 1.0], np.float32))
+    assert tensor_util.make_ndarray(summary.value[0].tensor)[:, 2].sum() == 0

@@ -71,6 +71,11 @@ class AutoEncoder(keras.Model):
         """[batch, 784] in [0, 1] → [batch, 784], the reconstruction."""
         return self.decoder(self.encoder(images))
 
+    @tf.function(autograph=False)
+    def encode(self, images):
+        """[batch, 784] in [0, 1] → [batch, z_dim], the codes."""
+        return self.encoder(images)
+
     def decode(self, code):
         """[batch, z_dim] → [batch, 784], the image of each code."""
         return self.decoder(code)

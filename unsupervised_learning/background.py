@@ -7,35 +7,50 @@ before, by the thread that trains, as oneDNN's operations side by side do not al
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 AT_MOST = 20  # tasks that wait: what they hold stays in memory
 
 
 class Background:
-    """Does one task after the other, in the order given; a later call raises a task's error, `finish` at the latest."""
+    """Does one task after the other, in the order given; a later call raises a task's error, `finish` at the latest.
+
+    Tasks wait for `begin`, called when the thread that trains is about to be busy outside Python for long: while both run
+    Python they hold each other up.
+    """
 
     def __init__(self):
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self.waiting: list[Callable[[], Any]] = []
         self.given: deque[Future] = deque()
 
     def do(self, task: Callable[..., Any], *arguments: Any) -> None:
-        """Have a task done soon; wait only where too many are waiting already."""
-        while self.given and (self.given[0].done() or len(self.given) >= AT_MOST):
-            self.given.popleft().result()
-        self.given.append(self.thread.submit(task, *arguments))
+        """Have a task done after the next `begin`."""
+        self.waiting.append(partial(task, *arguments))
+
+    def begin(self) -> None:
+        """Have what waits done; wait only where too much is not done yet."""
+        for task in self.waiting:
+            while self.given and (self.given[0].done() or len(self.given) >= AT_MOST):
+                self.given.popleft().result()
+            self.given.append(self.thread.submit(task))
+        self.waiting = []
 
     def finish(self) -> None:
         """Wait until everything given is done."""
+        self.begin()
         while self.given:
             self.given.popleft().result()
 
     def __enter__(self):
-        """Begin; at the end everything is done, or its error raised unless another is on its way."""
+        """Nothing is to be done yet."""
         return self
 
     def __exit__(self, error, *_):
-        """Let the thread end."""
-        self.thread.shutdown()
-        if error is None:
-            self.finish()
+        """Finish, and let the thread end; with another error on its way only what has begun is done."""
+        try:
+            if error is None:
+                self.finish()
+        finally:
+            self.thread.shutdown()

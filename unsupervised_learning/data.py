@@ -6,6 +6,7 @@ download by tfds. `BatchOrder` says which images make up which batch.
 
 import contextlib
 import dataclasses
+import functools
 import gzip
 import hashlib
 import math
@@ -55,6 +56,13 @@ class Split:
 
     images: np.ndarray
     labels: np.ndarray
+
+    @functools.cached_property
+    def vectors(self) -> "tf.Tensor":
+        """The images as the dense models take them, float32 [n, 784] in [0, 1]; kept for whoever looks at them often."""
+        import tensorflow as tf
+
+        return tf.constant(to_unit_interval(self.images))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare to one bool

@@ -93,7 +93,7 @@ def write_table(path: Path, columns: tuple[np.ndarray, np.ndarray], line: str) -
 
 def dump_codes(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset, iteration: int, background: Background) -> None:
     """2016's `checkpoint<step>.txt`: the test images' codes and labels, before that iteration's update."""
-    codes = summaries.codes(model, data.to_unit_interval(dataset.test.images))
+    codes = summaries.codes(model, dataset.test.vectors)
     line = " ".join(["%.18e"] * (model.z_dim + 1)) + "\n"  # numpy.savetxt's own
     background.do(write_table, logs_dir / f"checkpoint{iteration}.txt", (codes, dataset.test.labels), line)
 

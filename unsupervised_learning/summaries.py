@@ -11,7 +11,8 @@ that is TensorBoard's format today; images are clipped to [0, 1], where TensorFl
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +29,7 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import data, evaluation, layers, likelihood, plots
+from unsupervised_learning import data, layers, likelihood, plots
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.background import Background
 from unsupervised_learning.gan import DCGAN
@@ -62,10 +63,10 @@ class Record(NamedTuple):
 
 
 class Extras(NamedTuple):
-    """What we log beside it: tag → number, pictures [n, height, width, channels] in [0, 1] or 0 … 255, figure to be drawn."""
+    """What we log beside it: tag → number, pictures [n, height, width, channels] in [0, 1] or 0 … 255, what draws a figure."""
 
     scalars: dict[str, float]
-    images: dict[str, np.ndarray | Figure]
+    images: dict[str, np.ndarray | Callable[[], Figure]]
 
 
 def autoencoder_record(model: AutoEncoder, images: tf.Tensor) -> Record:
@@ -160,22 +161,23 @@ def latent_extras(
     model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset, iteration: int, scatter_every: int
 ) -> Extras:
     """Validation losses, a VAE's KL by dimension; reconstructions and samples; every `scatter_every` iterations the codes."""
-    images = data.to_unit_interval(dataset.validation.images)
+    images = dataset.validation.vectors
     model.reset_metrics()
     losses = model.test_on_batch(images, return_dict=True)  # in one batch: `evaluate` would build a data pipeline each time
-    shown = np.resize(images, (GRID // 2, images.shape[1]))  # repeats where there are fewer
+    shown = images.numpy()[np.arange(GRID // 2) % len(images)]  # repeats where there are fewer
     pairs = np.stack([shown.reshape(8, -1), model.predict_on_batch(shown).reshape(8, -1)], axis=1)
-    pictures: dict[str, np.ndarray | Figure] = {
+    pictures: dict[str, np.ndarray | Callable[[], Figure]] = {
         "ours/reconstructions": tile(pairs.reshape(-1, 28, 28, 1)),
         "ours/samples": tile(decoded_samples(model).reshape(-1, 28, 28, 1)),
     }
     found = codes(model, images) if iteration % scatter_every == 0 else None
     if found is not None and np.isfinite(found).all():  # else the losses are not either, and end the run
-        scatter = plots.latent_scatter(found, dataset.validation.labels, f"iteration {iteration:,}")
-        pictures["ours/latent_scatter"] = scatter
+        title = f"iteration {iteration:,}"
+        pictures["ours/latent_scatter"] = partial(plots.latent_scatter, found, dataset.validation.labels, title)
     scalars = {f"ours/validation/{name}": float(value) for name, value in losses.items()}
     if isinstance(model, VariationalAutoEncoder) and model.z_dim <= MOST_DIMENSIONS:
-        of_dimensions = likelihood.kl_per_dimension(*evaluation.posteriors(model, images))  # [z_dim], nats
+        mu, log_var = (head.numpy() for head in model.encode(images))
+        of_dimensions = likelihood.kl_per_dimension(mu, log_var)  # [z_dim], nats
         scalars |= {f"{KL_OF_DIMENSION}/{number}": float(kl) for number, kl in enumerate(of_dimensions, start=1)}
     return Extras(scalars, pictures)
 
@@ -213,10 +215,10 @@ class Summaries(keras.callbacks.Callback):
         self.events = EventFile(logs_dir)
 
     def recorded(self, batch: tf.Tensor) -> Record:
-        """The record of a batch of bytes, each histogram already counted and each image already a PNG."""
+        """The record of a batch of bytes, each image already a PNG."""
         record = self.experiment.record(self.trained, self.experiment.scale(batch))
         return record._replace(
-            histograms={tag: buckets(values) for tag, values in record.histograms.items()},
+            histograms={tag: tf.cast(values, tf.float32) for tag, values in record.histograms.items()},
             images={tag: encoded(images) for tag, images in record.images.items()},
         )
 
@@ -245,7 +247,7 @@ class Summaries(keras.callbacks.Callback):
         """Draw the figures, and write."""
         summaries = [scalar_pb(tag, value) for tag, value in extras.scalars.items()]
         for tag, picture in extras.images.items():
-            pixels = plots.figure_to_rgb(picture)[None] if isinstance(picture, Figure) else picture
+            pixels = plots.figure_to_rgb(picture())[None] if callable(picture) else picture
             summaries.append(image_pb(tag, encoded(pixels).numpy()))
         self.write(iteration, summaries)
 
@@ -296,20 +298,6 @@ class EventFile:
             self.writer = None
 
 
-def buckets(values: tf.Tensor) -> tf.Tensor:
-    """A TensorBoard histogram: [30, 3], each bucket's left edge, right edge and count. Values all equal are in the last.
-
-    As `histogram_pb` of TensorBoard, which counts by a one-hot matrix and takes eight times as long.
-    """
-    values = tf.cast(tf.reshape(values, (-1,)), tf.float32)
-    low, high = tf.reduce_min(values), tf.reduce_max(values)
-    edges = tf.concat([tf.linspace(low, high, BUCKETS + 1)[:-1], [high]], axis=0)
-    index = tf.cast((values - low) * tf.math.divide_no_nan(float(BUCKETS), high - low), tf.int32)
-    index = tf.where(high > low, tf.clip_by_value(index, 0, BUCKETS - 1), BUCKETS - 1)
-    counts = tf.math.bincount(index, minlength=BUCKETS, maxlength=BUCKETS)
-    return tf.stack([edges[:-1], edges[1:], tf.cast(counts, tf.float32)], axis=1)
-
-
 def encoded(images: tf.Tensor | np.ndarray) -> tf.Tensor:
     """Images [n, height, width, channels] in [0, 1] or 0 … 255 as TensorBoard stores them: width, height, and n PNGs.
 
@@ -320,9 +308,19 @@ def encoded(images: tf.Tensor | np.ndarray) -> tf.Tensor:
     return tf.concat([[str(width), str(height)], tf.io.encode_png(pixels)], axis=0)
 
 
-def histogram_pb(tag: str, counted: np.ndarray) -> Summary:
-    """A histogram as TensorBoard stores it, from its `buckets`."""
-    return tensor_pb(tag, counted.astype(np.float64), histogram_metadata)
+def histogram_pb(tag: str, values: np.ndarray) -> Summary:
+    """A histogram as TensorBoard stores it: [30, 3], each bucket's left edge, right edge and count.
+
+    Values all equal are in the last, and values that are not all finite, whose run is about to end, are counted nowhere. As
+    TensorBoard's own `histogram_pb`, which counts by a one-hot matrix and takes many times as long.
+    """
+    low, high = np.min(values), np.max(values)
+    if np.isfinite([low, high]).all() and low < high:
+        counts, edges = np.histogram(values, BUCKETS)
+    else:
+        counts, edges = np.zeros(BUCKETS), np.full(BUCKETS + 1, low)
+        counts[-1] = np.size(values) if low == high else 0
+    return tensor_pb(tag, np.column_stack([edges[:-1], edges[1:], counts]).astype(np.float64), histogram_metadata)
 
 
 def image_pb(tag: str, strings: np.ndarray) -> Summary:
@@ -345,9 +343,9 @@ def tile(images: np.ndarray) -> np.ndarray:
     return np.clip(rows.reshape(1, -1, 8 * width, channels), 0.0, 1.0)
 
 
-def codes(model: AutoEncoder | VariationalAutoEncoder, images: np.ndarray) -> np.ndarray:
+def codes(model: AutoEncoder | VariationalAutoEncoder, images: np.ndarray | tf.Tensor) -> np.ndarray:
     """[n, 784] → [n, z_dim]: the autoencoder's code, the VAE's mu."""
-    encoded = model.encoder(images)
+    encoded = model.encode(images)
     return np.asarray(encoded[0] if isinstance(model, VariationalAutoEncoder) else encoded)
 
 

@@ -82,6 +82,11 @@ class VariationalAutoEncoder(keras.Model):
         mu, _ = self.encoder(images)
         return self.decode(mu)
 
+    @tf.function(autograph=False)
+    def encode(self, images):
+        """[batch, 784] in [0, 1] → mu and log_var, each [batch, z_dim], of q(z|x)."""
+        return self.encoder(images)
+
     def decode(self, latent):
         """[batch, z_dim] → [batch, 784], the probability of each pixel. With latent ~ N(0, 1): new digits."""
         return tf.sigmoid(self.decoder(latent))
