@@ -1,9 +1,11 @@
+import os
+import sys
 import threading
 from concurrent.futures import wait
 
 import pytest
 
-from unsupervised_learning.background import AT_MOST, Background
+from unsupervised_learning.background import AT_MOST, NICENESS, Background
 
 
 def test_does_everything_in_order_in_another_thread():
@@ -15,6 +17,16 @@ def test_does_everything_in_order_in_another_thread():
         background.finish()
         assert [number for number, _ in done] == list(range(3 * AT_MOST))
     assert threading.current_thread().name not in {name for _, name in done}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
+def test_only_its_thread_gives_way():
+    found = []
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    with Background() as background:
+        background.do(lambda: found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+    assert found == [min(before + NICENESS, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_leaving_waits_for_what_was_given():

@@ -4,6 +4,8 @@ What it is given must no longer change: numbers taken from the weights, not the 
 before, by the thread that trains, as oneDNN's operations side by side do not always round alike.
 """
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +13,7 @@ from functools import partial
 from typing import Any
 
 AT_MOST = 20  # tasks that wait: what they hold stays in memory
+NICENESS = 10  # a tenth of the others' weight: on a busy machine it still gets on
 
 
 class Background:
@@ -21,7 +24,7 @@ class Background:
     """
 
     def __init__(self):
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="writer", initializer=give_way)
         self.waiting: list[Callable[[], Any]] = []
         self.given: deque[Future] = deque()
 
@@ -54,3 +57,12 @@ class Background:
                 self.finish()
         finally:
             self.thread.shutdown()
+
+
+def give_way() -> None:
+    """Have the calling thread run mostly where the others leave a core idle, on Linux, where priorities are a thread's own.
+
+    The compiled loop is on all cores, and its threads wait for each other: one that loses its core holds up all.
+    """
+    if sys.platform == "linux":
+        os.nice(NICENESS)
