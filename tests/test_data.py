@@ -656,6 +656,13 @@ def test_to_unit_interval_shapes(shape, flat):
     assert to_unit_interval(np.zeros(shape, np.uint8)).shape == flat
 
 
+def test_a_splits_vectors_are_its_scaled_images_and_are_kept():
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
+    split = data.Split(images, np.zeros(5, np.uint8))
+    np.testing.assert_array_equal(split.vectors, to_unit_interval(images))
+    assert split.vectors is split.vectors
+
+
 def test_to_unit_interval_refuses_what_is_already_scaled():
     with pytest.raises(DataError, match=r"uint8 in 0\.\.255\. Received: dtype=float32"):
         to_unit_interval(np.zeros((1, 28, 28), np.float32))

@@ -118,6 +118,19 @@ def test_autoencoder_loss_in_numpy():
     assert objective["loss"] == pytest.approx(reconstruction + 0.5 * regularization, rel=1e-5)
 
 
+@pytest.mark.parametrize("model_class", MODELS)
+def test_encode_is_the_encoder_and_follows_its_weights(model_class):
+    model = model_class(seed=2)
+    for _ in range(2):
+        expected = tf.nest.flatten(model.encoder(IMAGES))
+        found = tf.nest.flatten(model.encode(IMAGES))
+        assert len(found) == len(expected)
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+        model.encoder.layers[0].kernel.assign_add(tf.ones((784, 50)) * 0.01)
+    assert np.abs(np.asarray(expected[0])).max() > 1e-2
+
+
 def test_a_sparse_autoencoder_pays_for_its_codes():
     model, plain = AutoEncoder(sparsity=0.5, seed=1), AutoEncoder(seed=1)
     images = tf.constant(IMAGES)
