@@ -77,10 +77,6 @@ class Checkpoints(keras.callbacks.Callback):
             if self.dump:
                 self.dump(self.iteration)
 
-    def on_train_batch_begin(self, batch, logs=None):
-        """Let the background write while the compiled loop runs."""
-        self.background.begin()
-
     def on_epoch_end(self, epoch, logs=None):
         """See that the losses are numbers; stop if asked to."""
         if not all(math.isfinite(value) for value in (logs or {}).values()):

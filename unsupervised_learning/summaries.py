@@ -228,13 +228,17 @@ class Summaries(keras.callbacks.Callback):
             self.background.do(self.write, 0, [hparams_pb(settings)])
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Compute what is due at this iteration."""
+        """Compute what is due at this iteration, and let the background begin, as the compiled loop is next.
+
+        Not in `on_train_batch_begin`: Keras would take an OutOfRangeError, a file that may not grow, for the end of the data.
+        """
         iteration = int(self.trained.iterations)
         if iteration % self.experiment.record_every == 0:
             batch = self.dataset.train.images[self.order.indices(iteration, 1)[0]]
             self.background.do(self.write_record, iteration, self.record(batch))
         if iteration % self.experiment.extras_every == 0:
             self.background.do(self.write_extras, iteration, self.experiment.extras(self.trained, self.dataset, iteration))
+        self.background.begin()
 
     def write_record(self, iteration: int, record: Record) -> None:
         """Write what `recorded` gave."""
