@@ -1,4 +1,5 @@
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from tensorboard.plugins.histogram import summary_v2
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import summaries
+from unsupervised_learning import data, layers, summaries, training
+from unsupervised_learning.autoencoder import AutoEncoder
 
 
 @pytest.fixture
@@ -78,3 +80,27 @@ def test_histograms_are_tensorboards(values):
 def test_a_histogram_of_what_is_not_finite_counts_nothing(bad):
     summary = summaries.histogram_pb("tag", np.array([0.0, bad, 1.0], np.float32))
     assert tensor_util.make_ndarray(summary.value[0].tensor)[:, 2].sum() == 0
+
+
+@pytest.mark.parametrize(("jit_compile", "iterations"), [(True, 5), (False, 1)])
+def test_what_is_to_be_written_keeps_its_values_while_training_goes_on(tmp_path, jit_compile, iterations):
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+    model, order = AutoEncoder(), data.BatchOrder(40, 8, seed=0)
+    model.compile(optimizer=layers.adam())
+    model.optimizer.build(model.trainable_variables)
+    unused: Any = None
+    experiment = training.Experiment(
+        "", data.as_vectors, summaries.autoencoder_record, iterations, unused, unused, jit_compile=jit_compile
+    )
+    loop = training.IterationLoop(model, images, experiment)
+    loop.make_train_function()
+    batches = iter(training.pipeline(images, order, experiment, 0, 100))
+    record = summaries.Summaries(tmp_path, model, unused, experiment, order, unused).record
+    kept = record(images[:8]).histograms
+    before = {tag: np.copy(values) for tag, values in kept.items()}
+    for _ in range(3):
+        loop.train_function(batches)
+    now = record(images[:8]).histograms
+    for tag, values in kept.items():
+        np.testing.assert_array_equal(values, before[tag], err_msg=tag)
+        assert not np.array_equal(now[tag], before[tag]), tag

@@ -1,7 +1,7 @@
 """A second thread that writes files while training goes on.
 
-What it is given must no longer change: numbers taken from the weights, not the weights. Whatever needs the model is computed
-before, by the thread that trains, as oneDNN's operations side by side do not always round alike.
+What it is given must no longer change: tensors taken from the weights, which keep their values, not the weights. Whatever needs
+the model is computed before, by the thread that trains, as oneDNN's operations side by side do not always round alike.
 """
 
 import os
