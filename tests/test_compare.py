@@ -119,7 +119,7 @@ def test_nothing_there_is_said(tmp_path, run_script):
     (tmp_path / "logs").mkdir()
     run = run_script(COMPARE, f"--logs_dir={tmp_path}/logs", f"--out={tmp_path}/report")
     assert run.status == 0, run.err
-    assert f"of {len(CLAIMS)} claims 0 reproduced, 0 differs, {len(CLAIMS)} cannot be tested" in run.out
+    assert f"of {len(CLAIMS)} claims 0 reproduced, 0 differ, {len(CLAIMS)} cannot be tested" in run.out
     assert "give --original_logs" in (tmp_path / "report" / "index.html").read_text()
     assert not list((tmp_path / "report" / "figures").iterdir())
 

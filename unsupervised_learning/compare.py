@@ -273,7 +273,10 @@ def run_rows(runs: Runs) -> list[tuple[str, ...]]:
 def verdicts(rows: list[tuple[str, ...]]) -> str:
     """How many claims came out how."""
     counts = Counter(row[3].partition(":")[0] for row in rows)
-    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in (claims.REPRODUCED, claims.DIFFERS, claims.CANNOT))
+    differ = "differs" if counts[claims.DIFFERS] == 1 else "differ"
+    return (
+        f"{counts[claims.REPRODUCED]} reproduced, {counts[claims.DIFFERS]} {differ}, {counts[claims.CANNOT]} cannot be tested"
+    )
 
 
 def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
