@@ -76,6 +76,15 @@ def test_histograms_are_tensorboards(values):
     np.testing.assert_array_equal(found[:, 2], expected[:, 2])
 
 
+@pytest.mark.parametrize("values", [[1.0, np.nextafter(np.float32(1), np.float32(2))], [-3e38, 3e38], [0.0, 1e-45]])
+def test_a_histogram_takes_any_two_numbers(values):
+    summary = summaries.histogram_pb("tag", np.array(values, np.float32))
+    counted = tensor_util.make_ndarray(summary.value[0].tensor)
+    assert counted[0, 2] == counted[-1, 2] == 1
+    assert counted[:, 2].sum() == 2
+    assert (counted[0, 0], counted[-1, 1]) == tuple(np.array(values, np.float32))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_histogram_of_what_is_not_finite_counts_nothing(bad):
     summary = summaries.histogram_pb("tag", np.array([0.0, bad, 1.0], np.float32))

@@ -318,13 +318,14 @@ def histogram_pb(tag: str, values: np.ndarray) -> Summary:
     Values all equal are in the last, and values that are not all finite, whose run is about to end, are counted nowhere. As
     TensorBoard's own `histogram_pb`, which counts by a one-hot matrix and takes many times as long.
     """
+    values = np.asarray(values, np.float64)  # in float32 there may be no 30 numbers between the smallest and the largest
     low, high = np.min(values), np.max(values)
     if np.isfinite([low, high]).all() and low < high:
         counts, edges = np.histogram(values, BUCKETS)
     else:
         counts, edges = np.zeros(BUCKETS), np.full(BUCKETS + 1, low)
         counts[-1] = np.size(values) if low == high else 0
-    return tensor_pb(tag, np.column_stack([edges[:-1], edges[1:], counts]).astype(np.float64), histogram_metadata)
+    return tensor_pb(tag, np.column_stack([edges[:-1], edges[1:], counts]), histogram_metadata)
 
 
 def image_pb(tag: str, strings: np.ndarray) -> Summary:
