@@ -7,8 +7,9 @@ from functools import partial
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, distribution, layers, original, outputs, summaries, training
+from unsupervised_learning import command_line, data, distribution, layers, outputs, summaries, training
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.original.replay import go_on_from
 
 FLAGS = flags.FLAGS
 EXPERIMENT = training.Experiment(
@@ -37,7 +38,7 @@ def main() -> int:
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
-        original.go_on_from(FLAGS.restore_original, model)
+        go_on_from(FLAGS.restore_original, model)
     return training.run(model, EXPERIMENT, lambda: data.load(FLAGS.dataset, FLAGS.data_dir), strategy)
 
 

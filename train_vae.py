@@ -13,11 +13,11 @@ from unsupervised_learning import (
     data,
     distribution,
     layers,
-    original,
     outputs,
     summaries,
     training,
 )
+from unsupervised_learning.original.replay import go_on_from
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -47,7 +47,7 @@ def main() -> int:
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
-        original.go_on_from(FLAGS.restore_original, model)
+        go_on_from(FLAGS.restore_original, model)
     return training.run(
         model, EXPERIMENT, lambda: binarization.binarized(data.load(FLAGS.dataset, FLAGS.data_dir), FLAGS.binarize), strategy
     )

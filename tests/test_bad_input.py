@@ -27,12 +27,13 @@ from hypothesis import strategies as st
 from test_claims import write_run
 from test_compare import Tags
 
-from unsupervised_learning import claims, command_line, experiments, gan_notes, layers, original
+from unsupervised_learning import claims, command_line, experiments, gan_notes, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
+from unsupervised_learning.original.checkpoints import write_checkpoint
 
 TRAIN = ("train_ae.py", "train_vae.py", "train_gan.py")
-ORIGINAL = "unsupervised_learning/original.py"
+ORIGINAL = "unsupervised_learning/original/__main__.py"
 MODULES = tuple(f"unsupervised_learning/{name}.py" for name in ("compare", "original", "gan_notes", "reference"))
 QUICKLY = settings(
     derandomize=True,
@@ -160,7 +161,7 @@ def test_every_flag(script, refuse, tmp_path, monkeypatch):
     run = write_run(tmp_path / "logs", "autoencoder")
     positional = {
         "unsupervised_learning/reference.py": [str(run)],
-        "unsupervised_learning/original.py": ["import-logs", str(tmp_path)],
+        "unsupervised_learning/original/__main__.py": ["import-logs", str(tmp_path)],
     }.get(script, [])
     own = flags_of(script, monkeypatch)
     monkeypatch.chdir(tmp_path)
@@ -339,7 +340,7 @@ def of_2016(path: Path, **changed: Any) -> Path:
     """An autoencoder's checkpoint as 2016's code wrote it, in which some variables are others."""
     model = AutoEncoder()
     model.compile(optimizer=layers.adam())
-    original.write_checkpoint(model, path)
+    write_checkpoint(model, path)
     if changed:
         reader = tf.train.load_checkpoint(str(path))
         tensors = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()} | changed

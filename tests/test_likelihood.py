@@ -13,7 +13,8 @@ from scipy.special import expit, log_expit, logsumexp
 from scipy.stats import multivariate_normal
 from test_evaluation import constant_vae, dense, linear_vae, some_images
 
-from unsupervised_learning import data, evaluation, likelihood, original
+from unsupervised_learning import data, evaluation, likelihood
+from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 REAL, REAL_IDX = os.environ.get("ORIGINAL_DIR"), os.environ.get("MNIST_IDX_DIR")
@@ -313,7 +314,7 @@ def test_the_authors_checkpoints(checkpoint, relu_heads, bound):
     """10,000 images by 50 draws."""
     assert REAL is not None
     model = VariationalAutoEncoder(relu_heads=relu_heads)
-    original.read_checkpoint(Path(REAL) / checkpoint / "model.ckpt-100000").restore(model)
+    read_checkpoint(Path(REAL) / checkpoint / "model.ckpt-100000").restore(model)
     images = data.to_unit_interval(data.load("mnist", REAL_IDX).test.images)
     found = {row["k"]: row["negative_bound"] for row in likelihood.iwae_bounds(model, images, k=(1, 50))}
     assert found[50] == pytest.approx(bound, abs=0.3)

@@ -15,13 +15,15 @@ from tensorboard.util import tensor_util
 from test_going_on import assert_same, final_weights
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import data, layers, original
+from unsupervised_learning import data, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
+from unsupervised_learning.original.checkpoints import iteration_of, read_checkpoint, slots, write_checkpoint
+from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 EXPLORE = "unsupervised_learning/explore/__main__.py"
-ORIGINAL = "unsupervised_learning/original.py"
+ORIGINAL = "unsupervised_learning/original/__main__.py"
 REAL, REAL_IDX = Path(os.environ.get("ORIGINAL_DIR", "")), os.environ.get("MNIST_IDX_DIR")
 real_artefacts = pytest.mark.skipif(
     not (os.environ.get("ORIGINAL_DIR") and REAL_IDX), reason="ORIGINAL_DIR or MNIST_IDX_DIR is not set"
@@ -41,7 +43,7 @@ def trained(build, steps=3, **settings):
 def state(model):
     return {
         **{name: variable.numpy() for name, variable in model.variables_of_2016().items()},
-        **{f"{name}/{i}": slot.numpy() for name, pair in original.slots(model).items() for i, slot in enumerate(pair)},
+        **{f"{name}/{i}": slot.numpy() for name, pair in slots(model).items() for i, slot in enumerate(pair)},
         "iteration": int(model.optimizer.iterations),
     }
 
@@ -65,9 +67,9 @@ def stored(path):
 )
 def test_what_is_written_is_read_again(tmp_path, build, settings):
     model = trained(build, **settings)
-    original.write_checkpoint(model, tmp_path / "model.ckpt-3")
+    write_checkpoint(model, tmp_path / "model.ckpt-3")
     assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt-3"]  # one file, as TensorFlow 0.x wrote
-    checkpoint = original.read_checkpoint(tmp_path / "model.ckpt-3")
+    checkpoint = read_checkpoint(tmp_path / "model.ckpt-3")
     assert (checkpoint.model, checkpoint.z_dim, checkpoint.iteration) == (build, settings.get("z_dim", 3), 3)
     other = build(**settings, seed=1)
     other.compile(optimizer=layers.adam())
@@ -82,22 +84,22 @@ def test_what_is_written_is_read_again(tmp_path, build, settings):
 
 def test_the_older_runs_names(tmp_path):
     model = trained(AutoEncoder)
-    original.write_checkpoint(model, tmp_path / "new")
+    write_checkpoint(model, tmp_path / "new")
     older = {}
     for name, value in stored(tmp_path / "new").items():
         layer = re.match(r"[Wb]_fc(\d)", name)
         older[f"fc{layer[1]}/{name.replace('b_fc3', 'b_fc2')}" if layer else name] = value
     assert {"fc3/b_fc2/Adam_1", "fc2/b_fc2/Adam_1"} <= older.keys()
-    checkpoint = original.read_checkpoint(save(tmp_path / "model.ckpt-3", older))
+    checkpoint = read_checkpoint(save(tmp_path / "model.ckpt-3", older))
     for name, variable in model.variables_of_2016().items():
         np.testing.assert_array_equal(checkpoint.values[name], variable.numpy(), err_msg=name)
-    np.testing.assert_array_equal(checkpoint.velocities["b_fc3"], original.slots(model)["b_fc3"][1].numpy())
+    np.testing.assert_array_equal(checkpoint.velocities["b_fc3"], slots(model)["b_fc3"][1].numpy())
 
 
 def test_a_checkpoint_without_adam_is_replayed_but_not_gone_on_from(tmp_path):
     model = trained(AutoEncoder)
     values = {name: variable.numpy() for name, variable in model.variables_of_2016().items()}
-    checkpoint = original.read_checkpoint(save(tmp_path / "model.ckpt-3", values))
+    checkpoint = read_checkpoint(save(tmp_path / "model.ckpt-3", values))
     other = AutoEncoder(seed=1)
     checkpoint.restore(other)
     np.testing.assert_array_equal(other.variables_of_2016()["W_fc4"].numpy(), values["W_fc4"])
@@ -110,18 +112,18 @@ def test_a_checkpoint_without_adam_is_replayed_but_not_gone_on_from(tmp_path):
     [("model.ckpt-20000", 0.999**20001, 20_000), ("model.ckpt-100000", 0.0, 100_000), ("a", 0.999**501, 500), ("a", 0.0, None)],
 )
 def test_iteration(name, power, expected):
-    assert original.iteration_of(Path(name), np.array(power, np.float32)) == expected
+    assert iteration_of(Path(name), np.array(power, np.float32)) == expected
 
 
 def test_iteration_that_contradicts_itself():
     with pytest.raises(RunError, match=r"2000 by its name.* iteration 500"):
-        original.iteration_of(Path("model.ckpt-2000"), np.array(0.999**501, np.float32))
+        iteration_of(Path("model.ckpt-2000"), np.array(0.999**501, np.float32))
 
 
 def spoilt(case, path):
     """A checkpoint at `path` that is no good."""
     model = trained(AutoEncoder)
-    original.write_checkpoint(model, path)
+    write_checkpoint(model, path)
     tensors = stored(path)
     if case == "shape":
         save(path, {**tensors, "W_fc2": np.zeros((50, 60), np.float32)})
@@ -166,13 +168,13 @@ SPOILT = {
 def test_checkpoints_that_are_no_good(case, tmp_path):
     spoilt(case, tmp_path / "model.ckpt-3")
     with pytest.raises(RunError, match=SPOILT[case]) as caught:
-        original.read_checkpoint(tmp_path / "model.ckpt-3")
+        read_checkpoint(tmp_path / "model.ckpt-3")
     assert "\n" not in str(caught.value)
 
 
 def test_another_models_checkpoint(tmp_path):
-    original.write_checkpoint(trained(AutoEncoder), tmp_path / "model.ckpt-3")
-    checkpoint = original.read_checkpoint(tmp_path / "model.ckpt-3")
+    write_checkpoint(trained(AutoEncoder), tmp_path / "model.ckpt-3")
+    checkpoint = read_checkpoint(tmp_path / "model.ckpt-3")
     with pytest.raises(RunError, match="AutoEncoder, z_dim 3 there, AutoEncoder, z_dim 2 here"):
         checkpoint.restore(trained(AutoEncoder, z_dim=2))
     with pytest.raises(RunError, match="AutoEncoder, z_dim 3 there, VariationalAutoEncoder, z_dim 3 here"):
@@ -187,7 +189,7 @@ def test_dumps_of_both_formats(tmp_path):
     np.savetxt(tmp_path / "spaces", table)
     np.savetxt(tmp_path / "commas", table, fmt=["%.12g"] * 3 + ["%.1f"], delimiter=",")
     for name in ("spaces", "commas"):
-        latents, labels = original.read_dump(tmp_path / name)
+        latents, labels = read_dump(tmp_path / name)
         np.testing.assert_array_equal(latents, table[:, :-1])
         assert labels.tolist() == [7, 0]
 
@@ -199,20 +201,20 @@ def test_dumps_of_both_formats(tmp_path):
 def test_dumps_that_are_none(content, tmp_path):
     (tmp_path / "dump").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(RunError, match="is no latent dump") as caught:
-        original.read_dump(tmp_path / "dump")
+        read_dump(tmp_path / "dump")
     assert "\n" not in str(caught.value)
 
 
 def test_dumps_of_another_test_set():
     digits = data.load("digits")
     labels = digits.test.labels
-    original.check_dump("dump", np.zeros((297, 3)), labels, 3, digits)
+    check_dump("dump", np.zeros((297, 3)), labels, 3, digits)
     with pytest.raises(RunError, match=r"\(297, 3\) latents; expected \(297, 2\)"):
-        original.check_dump("dump", np.zeros((297, 3)), labels, 2, digits)
+        check_dump("dump", np.zeros((297, 3)), labels, 2, digits)
     with pytest.raises(RunError, match=r"\(100, 3\) latents; expected \(297, 3\)"):
-        original.check_dump("dump", np.zeros((100, 3)), labels[:100], 3, digits)
+        check_dump("dump", np.zeros((100, 3)), labels[:100], 3, digits)
     with pytest.raises(RunError, match="labels differ"):
-        original.check_dump("dump", np.zeros((297, 3)), labels[::-1], 3, digits)
+        check_dump("dump", np.zeros((297, 3)), labels[::-1], 3, digits)
 
 
 # Event files
@@ -372,9 +374,9 @@ def test_going_on_from_the_authors_checkpoint_without_a_jump():
     for zeroed in (False, True):
         model = AutoEncoder()
         model.compile(optimizer=layers.adam())
-        original.read_checkpoint(REAL / "ae_run5/model.ckpt-20000").restore(model)
+        read_checkpoint(REAL / "ae_run5/model.ckpt-20000").restore(model)
         assert int(model.iterations) == 20_000
-        for slot in [slot for pair in original.slots(model).values() for slot in pair] if zeroed else ():
+        for slot in [slot for pair in slots(model).values() for slot in pair] if zeroed else ():
             slot.assign(tf.zeros_like(slot))
 
         @tf.function

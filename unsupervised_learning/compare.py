@@ -14,9 +14,12 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from unsupervised_learning import claims, command_line, curves, data, experiments, original, outputs, page, plots, summaries
+from unsupervised_learning import claims, command_line, curves, data, experiments, outputs, page, plots, summaries
 from unsupervised_learning.command_line import RunError, path_of
 from unsupervised_learning.experiments import Run, Runs
+from unsupervised_learning.original.checkpoints import read_checkpoint
+from unsupervised_learning.original.dumps import read_dump
+from unsupervised_learning.original.event_files import scalars
 from unsupervised_learning.page import Exhibit, Pane
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -67,7 +70,7 @@ class Originals:
 
 def scatter_of(title: str) -> Callable[[Path], bytes]:
     """A latent dump → the scatter that we draw of ours."""
-    return lambda path: outputs.figure_png(plots.latent_scatter(*original.read_dump(path), title))
+    return lambda path: outputs.figure_png(plots.latent_scatter(*read_dump(path), title))
 
 
 def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
@@ -80,7 +83,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
         return Pane(caption, None, f"{dataset.source}: {dataset.note}")
 
     def draw() -> bytes:
-        checkpoint = original.read_checkpoint(path)
+        checkpoint = read_checkpoint(path)
         model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
         checkpoint.restore(model)
         mu, log_var = (np.asarray(head) for head in model.encoder(data.to_unit_interval(dataset.test.images)))
@@ -234,8 +237,8 @@ def overlaid(originals: Originals, ours: dict[str, Run | None], tag: str) -> Pan
     """A loss of the autoencoder in 2016's event files that have it, and in ours."""
     courses = {}
     for name, path in originals.event_files().items():
-        if original.scalars(path, "Encoder_loss"):  # run 1 has one loss only, another
-            courses[f"2016, {name}"] = original.scalars(path, tag)
+        if scalars(path, "Encoder_loss"):  # run 1 has one loss only, another
+            courses[f"2016, {name}"] = scalars(path, tag)
     for name, run in ours.items():
         if run and (course := summaries.scalars_logged(run.path, tag)):
             courses[f"{name}, seed {run.seed}"] = course

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unsupervised_learning import data, original, run_directory
+from unsupervised_learning import data, run_directory
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 MODELS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder, DCGAN)}
@@ -47,7 +48,7 @@ class Run:
     def dump(self, iteration: int) -> tuple[np.ndarray, np.ndarray] | None:
         """An autoencoder's codes and labels of the test set before that iteration; None if the file is not there."""
         path = self.file(f"checkpoint{iteration}.txt")
-        return original.read_dump(path) if path.exists() else None
+        return read_dump(path) if path.exists() else None
 
 
 class Experiment(NamedTuple):

@@ -24,9 +24,10 @@ from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from unsupervised_learning import claims, command_line, experiments, original, outputs, summaries
+from unsupervised_learning import claims, command_line, experiments, outputs, summaries
 from unsupervised_learning.command_line import RunError, path_of
 from unsupervised_learning.experiments import Run
+from unsupervised_learning.original.dumps import read_dump
 
 FLAGS = flags.FLAGS
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation", "KL_Divergence"}  # by `compare`, over all of training
@@ -109,7 +110,7 @@ def keep_dump(path: Path, target: Path) -> None:
     """Copy a latent dump, compressed."""
     if not path.exists():
         return
-    latents, labels = original.read_dump(path)
+    latents, labels = read_dump(path)
     text = io.StringIO()
     np.savetxt(text, np.column_stack([latents, labels]), fmt=["%.9g"] * latents.shape[1] + ["%d"])
     packed = gzip.compress(text.getvalue().encode(), mtime=0)  # the same bytes whenever it is done

@@ -1,0 +1,55 @@
+"""The author's own artefacts of 2016: checkpoints, latent dumps and event files, read as they are.
+
+    python -m unsupervised_learning.original replay CHECKPOINT [--dump=FILE] [--data_dir=DIR]
+    python -m unsupervised_learning.original export LOGS_DIR FILE
+    python -m unsupervised_learning.original import-logs DIR [--logs_dir=logs]
+
+`replay` puts a 2016 checkpoint into our model and measures it on the test set. `export` writes a run of ours as 2016's code
+would have saved it. `import-logs` puts 2016's event files beside our runs, in TensorBoard's present format.
+"""
+
+from collections.abc import Callable
+
+from absl import flags
+
+from unsupervised_learning import command_line, layers
+from unsupervised_learning.command_line import RunError
+from unsupervised_learning.original.event_files import import_logs
+from unsupervised_learning.original.replay import export, replay
+
+FLAGS = flags.FLAGS
+
+COMMANDS: dict[str, tuple[Callable[..., int], tuple[str, ...]]] = {
+    "replay": (replay, ("CHECKPOINT",)),
+    "export": (export, ("LOGS_DIR", "FILE")),
+    "import-logs": (import_logs, ("DIR",)),
+}
+
+
+def main(words: list[str]) -> int:
+    """Do what the command line says; returns the exit status."""
+    usage = " | ".join(f"{name} {' '.join(takes)}" for name, (_, takes) in COMMANDS.items())
+    if not words or words[0] not in COMMANDS or len(words) - 1 != len(COMMANDS[words[0]][1]):
+        raise RunError(f"takes one of: {usage}. Received: {' '.join(words) or 'nothing'}")
+    return COMMANDS[words[0]][0](*words[1:])
+
+
+def define_flags() -> None:
+    """Define the flags."""
+    flags.DEFINE_string(
+        "dump", None, "replay: the latent dump of the same checkpoint, checkpoint<step>.txt or z_vae_output.csv."
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "replay: folder with MNIST's four files, or with sets prepared by tensorflow-datasets."
+    )
+    flags.DEFINE_enum("activation", None, list(layers.ACTIVATIONS), "replay: of the hidden layers; not in the checkpoint.")
+    flags.DEFINE_bool("relu_heads", None, "replay: the VAE is of the first form; if not given, the better bound decides.")
+    flags.DEFINE_string("keep", None, "replay: a new folder for the model, as of a finished run, for `explore` to look at.")
+    command_line.require_path("keep")
+    flags.DEFINE_string("logs_dir", "logs", "import-logs: the folder of our runs.")
+    command_line.require_path("logs_dir")
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.launch(main, positional=True)

@@ -1,0 +1,161 @@
+"""Checkpoints of 2016's autoencoder and VAE: read, put into our models, written."""
+
+import dataclasses
+import math
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
+from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+Model = AutoEncoder | VariationalAutoEncoder
+BETA1, BETA2 = 0.9, 0.999  # 2016's Adam
+ENDS = {AutoEncoder: 20_000, VariationalAutoEncoder: 100_000}  # iterations of the published runs
+
+
+@dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare to one bool
+class Checkpoint:
+    """A checkpoint of 2016.
+
+    Attributes:
+        path: of the file.
+        model: whose it is.
+        z_dim: number of latent dimensions.
+        values: each variable, by the name in `variables_of_2016`.
+        momentums, velocities: Adam's m and v, by the same names; empty if the file has none.
+        iteration: as many updates had been done; None if neither the file's name nor Adam's powers tell.
+    """
+
+    path: Path
+    model: type[AutoEncoder] | type[VariationalAutoEncoder]
+    z_dim: int
+    values: dict[str, np.ndarray]
+    momentums: dict[str, np.ndarray]
+    velocities: dict[str, np.ndarray]
+    iteration: int | None
+
+    @property
+    def at_the_end(self) -> bool:
+        """Whether it is the last checkpoint of a published run."""
+        return self.iteration == ENDS[self.model] and self.z_dim == 3
+
+    def restore(self, model: Model) -> None:
+        """Put the variables, and Adam's state if there is one, into a model of the same shape.
+
+        Raises:
+            RunError: if the model has another shape, or its optimizer's state or iteration is not in the checkpoint.
+        """
+        if type(model) is not self.model or model.z_dim != self.z_dim:
+            there, here = f"{self.model.__name__}, z_dim {self.z_dim}", f"{type(model).__name__}, z_dim {model.z_dim}"
+            raise RunError(f"{self.path} is another model's checkpoint: {there} there, {here} here")
+        variables = model.variables_of_2016()
+        for name, value in self.values.items():
+            variables[name].assign(value)
+        if not model.compiled:
+            return
+        if not self.momentums or self.iteration is None:
+            missing = "Adam's state" if not self.momentums else "the iteration, as in model.ckpt-20000"
+            raise RunError(f"{self.path} cannot be gone on from: it lacks {missing}")
+        for name, (momentum, velocity) in slots(model).items():
+            momentum.assign(self.momentums[name])
+            velocity.assign(self.velocities[name])
+        model.optimizer.iterations.assign(self.iteration)
+
+
+def slots(model: Model) -> dict[str, tuple[tf.Variable, tf.Variable]]:
+    """Adam's m and v of each variable, by its name in `variables_of_2016`."""
+    model.optimizer.build(model.trainable_variables)
+    own = {variable.path.split("/", 1)[1]: variable for variable in model.optimizer.variables}
+    stems = {name: variable.path.replace("/", "_") for name, variable in model.variables_of_2016().items()}
+    return {name: (own[f"{stem}_momentum"], own[f"{stem}_velocity"]) for name, stem in stems.items()}
+
+
+def name_today(name: str) -> str:
+    """A variable's name as the published code has it: an older run's `fc3/b_fc2` is `b_fc3`, and without TensorFlow's `:0`.
+
+    The older names put each variable in the scope of its layer, and call the third bias as the second.
+    """
+    name = name.removesuffix(":0")
+    return re.sub(r"^fc(\d)/([Wb])_fc\d", r"\2_fc\1", name)
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of 2016, in the format of TensorFlow 0.x or in today's.
+
+    Raises:
+        RunError: if there is none, it is damaged, or it is neither model's.
+    """
+    path = path_of(path)
+    if not (path.is_file() or path.with_name(f"{path.name}.index").is_file()):
+        raise RunError(f"no checkpoint at {path}; expected a file such as model.ckpt-20000")
+    try:
+        reader = tf.train.load_checkpoint(str(path))
+        stored = {name_today(name): reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise RunError(f"cannot read the checkpoint {path}: {reason}") from None
+
+    for build in (AutoEncoder, VariationalAutoEncoder):
+        if set(build().variables_of_2016()) <= set(stored):
+            break
+    else:
+        found = ", ".join(sorted(stored)[:3]) + (", …" if len(stored) > 3 else "")
+        raise RunError(
+            f"{path} is no checkpoint of 2016's autoencoder or VAE: it holds {found}; expected W_fc1 or encoder/W_fc1"
+        )
+    into_latents = stored["W_fc3" if build is AutoEncoder else "encoder/W_fc3"].shape  # units, z_dim
+    z_dim = into_latents[-1] if len(into_latents) == 2 else 0
+    if not 1 <= z_dim <= PIXELS:
+        raise RunError(f"{path}: the latents' weights have the shape {into_latents}; expected (50, z_dim)")
+    shapes = {name: tuple(variable.shape) for name, variable in build(z_dim=z_dim).variables_of_2016().items()}
+    has_adam = all(f"{name}{slot}" in stored for name in shapes for slot in ("/Adam", "/Adam_1"))
+    values = {name: stored[name] for name in shapes}
+    momentums = {name: stored[f"{name}/Adam"] for name in shapes if has_adam}
+    velocities = {name: stored[f"{name}/Adam_1"] for name in shapes if has_adam}
+    for name, value in [*values.items(), *momentums.items(), *velocities.items()]:
+        if value.shape != shapes[name]:
+            raise RunError(f"{path}: {name} has the shape {value.shape}; expected {shapes[name]}")
+        if value.dtype != np.float32:
+            raise RunError(f"{path}: {name} is of type {value.dtype}; expected float32")
+        if not np.isfinite(value).all():
+            raise RunError(f"{path}: {name} is not finite")
+    power = stored.get("beta2_power")
+    if power is not None and (np.shape(power) != () or np.asarray(power).dtype != np.float32):
+        raise RunError(f"{path}: beta2_power is {power!r}; expected one number")
+    return Checkpoint(path, build, z_dim, values, momentums, velocities, iteration_of(path, power))
+
+
+def iteration_of(path: Path, beta2_power: np.ndarray | None) -> int | None:
+    """How many updates a checkpoint comes after: by its name's number, or by Adam's 0.999^(n + 1), which underflows at 87,000.
+
+    Raises:
+        RunError: if the two do not agree.
+    """
+    named = re.search(r"-(\d+)$", path.name)
+    counted = None
+    if beta2_power is not None and 1e-37 < beta2_power < 1:
+        counted = round(math.log(beta2_power) / math.log(BETA2)) - 1
+    if named is None:
+        return counted
+    iteration = int(named[1])
+    # A product of n factors in float32 is off by up to n · 6e-8, its logarithm by n · 6e-5 iterations.
+    if counted is not None and abs(counted - iteration) > 2 + iteration * 1e-3:
+        raise RunError(f"{path}: {iteration} by its name, but Adam's beta2_power is that of iteration {counted}")
+    return iteration
+
+
+def write_checkpoint(model: Model, path: Path) -> None:
+    """Write a model and its Adam as 2016's code would have, under its names and in the format of TensorFlow 0.x."""
+    tensors = {name: tf.convert_to_tensor(variable) for name, variable in model.variables_of_2016().items()}
+    for name, (momentum, velocity) in slots(model).items():
+        tensors |= {f"{name}/Adam": tf.convert_to_tensor(momentum), f"{name}/Adam_1": tf.convert_to_tensor(velocity)}
+    power = float(model.optimizer.iterations) + 1
+    tensors |= {"beta1_power": tf.constant(BETA1**power), "beta2_power": tf.constant(BETA2**power)}
+    new = path.with_name(f"new-{path.name}")
+    tf.raw_ops.Save(filename=str(new), tensor_names=list(tensors), data=list(tensors.values()))
+    os.replace(new, path)

@@ -1,0 +1,45 @@
+"""2016's latent dumps: the codes or sampled z of the test set, with labels."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from unsupervised_learning import data
+from unsupervised_learning.command_line import RunError, path_of
+
+
+def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """2016's `checkpoint<step>.txt` or `z_vae_output.csv`, also as .gz: latents [n, z_dim] and labels [n].
+
+    Raises:
+        RunError: if it is neither.
+    """
+    path = path_of(path)
+    try:
+        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
+        table = np.loadtxt(text.splitlines(), delimiter="," if "," in text[:1000] else None, ndmin=2)
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise RunError(f"{path} is no latent dump: {reason}; expected lines of latents and a label") from None
+    labels = table[:, -1] if table.size else np.zeros(0)
+    if table.ndim != 2 or table.shape[1] < 2 or not np.isfinite(table).all() or not np.isin(labels, range(10)).all():
+        raise RunError(f"{path} is no latent dump: {table.shape}; expected finite latents, and a label 0 to 9 at the end")
+    return table[:, :-1], labels.astype(np.uint8)
+
+
+def check_dump(path: str, latents: np.ndarray, labels: np.ndarray, z_dim: int, dataset: data.Dataset) -> None:
+    """See that a dump is of this test set, in its order.
+
+    Raises:
+        RunError: if it is not.
+    """
+    expected = (len(dataset.test.labels), z_dim)
+    if latents.shape != expected:
+        raise RunError(f"{path} holds {latents.shape} latents; expected {expected}: the test set's, {z_dim} each")
+    if differing := int(np.sum(labels != dataset.test.labels)):
+        raise RunError(
+            f"{path} is of another test set than {dataset.source}, or in another order: {differing:,} of {len(labels):,} "
+            "labels differ"
+        )

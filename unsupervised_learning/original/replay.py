@@ -1,0 +1,197 @@
+"""2016's checkpoints in our models: measured, gone on from; and ours written as 2016's code would have saved them."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from unsupervised_learning import (
+    checkpoint_files,
+    command_line,
+    data,
+    evaluation,
+    layers,
+    outputs,
+    representation,
+    run_directory,
+    training,
+)
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.original.checkpoints import Checkpoint, Model, read_checkpoint, write_checkpoint
+from unsupervised_learning.original.dumps import check_dump, read_dump
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+FLAGS = flags.FLAGS
+TERMS = 320  # of a product that 2016's build added up at a time: of the sizes tried, 80 to 784, this comes nearest to its dump
+DRAWS = 20  # of z for each image, our choice: the bound's standard error is then below 0.01 nats
+
+
+def go_on_from(path: str, model: Model) -> None:
+    """Put a checkpoint's variables, Adam's state and iteration into a compiled model, which trains on from there.
+
+    Raises:
+        RunError: if it is not of this model, or --max_iterations does not go beyond it.
+    """
+    checkpoint = read_checkpoint(path)
+    checkpoint.restore(model)
+    if FLAGS.max_iterations <= int(model.iterations):
+        raise RunError(
+            f"--max_iterations must be above the {int(model.iterations):,} of {path}. Received: {FLAGS.max_iterations:,}"
+        )
+    if isinstance(model, VariationalAutoEncoder):
+        bounds = negative_elbos(
+            checkpoint, model.activation, data.load("digits")
+        )  # near enough to MNIST to tell, and always there
+        if bounds[not model.relu_heads] < bounds[model.relu_heads] - 1:  # nats; before training there is no difference
+            raise RunError(f"{path} is of the other form; type --relu_heads={str(not model.relu_heads).lower()}")
+
+
+def replay(path: str) -> int:
+    """Put a checkpoint into our model, measure it on the test set, and hold it against its dump; returns the exit status."""
+    folder = path_of(FLAGS.keep) if FLAGS.keep else None
+    if folder and folder.exists():
+        raise RunError(f"--keep must be a folder that is not there yet. Received: {folder}")
+    checkpoint = read_checkpoint(path)
+    dump = read_dump(FLAGS.dump) if FLAGS.dump else None
+    dataset = data.load("mnist", FLAGS.data_dir)
+    if dump:
+        check_dump(FLAGS.dump, *dump, checkpoint.z_dim, dataset)
+    settings = {"activation": FLAGS.activation} if FLAGS.activation else {}
+    if checkpoint.model is VariationalAutoEncoder:
+        bounds = negative_elbos(checkpoint, FLAGS.activation or "relu", dataset)
+        settings["relu_heads"] = bounds[True] < bounds[False] if FLAGS.relu_heads is None else FLAGS.relu_heads
+    model = checkpoint.model(z_dim=checkpoint.z_dim, **settings)
+    checkpoint.restore(model)
+
+    state = "with" if checkpoint.momentums else "without"
+    after = "an unknown number of" if checkpoint.iteration is None else f"{checkpoint.iteration:,}"
+    form = ""
+    if isinstance(model, VariationalAutoEncoder):
+        form = ", first form (relu on mu and log_var)" if model.relu_heads else ", fixed form"
+    print(
+        f"{checkpoint.path}: {type(model).__name__}{form}, z_dim {model.z_dim}, after {after} iterations, {state} Adam's state"
+    )
+    print(f"test set: {dataset.source}")
+    numbers, published = measured(model, dataset, checkpoint.at_the_end)
+    print(table(numbers, published))
+    if dump:
+        print(beside_dump(model, dataset, *dump))
+    if folder:
+        keep(folder, checkpoint, model, dataset, numbers)
+        print(f"To look inside: python -m unsupervised_learning.explore {folder}")
+    return 0
+
+
+def keep(folder: Path, checkpoint: Checkpoint, model: Model, dataset: data.Dataset, numbers: outputs.Json) -> None:
+    """Write the folder of a finished run, as far as `explore` reads it; that it is 2016's is among its settings."""
+    own = {name: value for name, value in model.get_config().items() if name in run_directory.default_settings(type(model))}
+    config = {
+        "model": type(model).__name__,
+        "settings": {**own, "restore_original": str(checkpoint.path)},
+        "max_iterations": checkpoint.iteration or 0,
+        "data": dataset.describe(),
+        "command": command_line.command(),
+    }
+    folder.mkdir(parents=True)
+    outputs.save_model(folder, model)
+    outputs.write_json(folder / "config.json", config)
+    outputs.write_json(folder / "results.json", {"iterations": checkpoint.iteration or 0, "data": dataset.name, **numbers})
+
+
+def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: data.Dataset) -> dict[bool, float]:
+    """A VAE's bound on a thousand test images with a relu on mu and log_var (True) and without (False), nats per image.
+
+    Names and shapes are the same in both forms; this tells them apart. A network trained with that relu has learnt nothing of
+    what its heads say below zero, and one trained without needs it.
+    """
+    images = data.to_unit_interval(dataset.test.images[:1000])
+    bounds = {}
+    for relu_heads in (True, False):
+        model = VariationalAutoEncoder(checkpoint.z_dim, activation, relu_heads)
+        checkpoint.restore(model)
+        noise = np.random.default_rng(0).standard_normal((len(images), checkpoint.z_dim))
+        objective = model.objective(tf.constant(images), tf.constant(noise, tf.float32))
+        bounds[relu_heads] = float(tf.reduce_mean(objective["reconstruction"] + objective["kl"]))
+    return bounds
+
+
+def measured(model: Model, dataset: data.Dataset, at_the_end: bool) -> tuple[outputs.Json, outputs.Json]:
+    """What the model reaches on the test set, and what was measured of 2016's run at its end, if this is that."""
+    images, labels = data.to_unit_interval(dataset.test.images), dataset.test.labels
+    if isinstance(model, AutoEncoder):
+        numbers, _ = evaluation.autoencoder_report(model, images, labels)
+        form = "autoencoder"
+    else:
+        numbers, _, _ = evaluation.vae_report(model, images, labels, DRAWS)
+        form = "vae_first" if model.relu_heads else "vae_fixed"
+    return numbers, outputs.RESULTS_OF_2016[form] if at_the_end and dataset.comparable else {}
+
+
+def table(numbers: outputs.Json, published: outputs.Json) -> str:
+    """A line for each number, beside the published run's."""
+    lines = [f"{'test set':<32}{'replayed':>24}{'2016' if published else '':>12}"]
+    for name, value in numbers.items():
+        if value is None or name == "draws":
+            continue
+        cell = ", ".join(f"{one:.3f}" for one in value) if isinstance(value, list) else f"{value:.5g}"
+        beside = f"{published[name]:.5g}" if name in published else ""
+        lines.append(f"{name:<32}{cell:>24}{beside:>12}".rstrip())
+    return "\n".join(lines)
+
+
+def beside_dump(model: Model, dataset: data.Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
+    """How far the model's latents of the test set are from a dump's, in a line or two.
+
+    The autoencoder's have to be the same. The VAE's dump holds draws: (z − mu) / exp(log_var / 2) has to be standard normal.
+    """
+    images = data.to_unit_interval(dataset.test.images)
+    rows, accuracy = f"{len(labels):,} rows", f"knn_accuracy of its latents {representation.knn_accuracy(latents, labels):.3f}"
+    if isinstance(model, AutoEncoder):
+        then, now = (np.abs(codes - latents).max() for codes in (codes_summed_as_2016(model, images), model.encoder(images)))
+        summed = f"with sums of {TERMS} terms as in 2016, {now:.2g} with this TensorFlow's"
+        return f"dump: {rows}, labels agree, largest difference {then:.2g} {summed}; {accuracy}"
+    mu, log_var = (np.asarray(head, np.float64) for head in model.encoder(images))
+    noise = (latents - mu) / np.exp(log_var / 2)
+    said = f"mean {noise.mean():.3f}, standard deviation {noise.std():.3f}, largest {np.abs(noise).max():.2f}"
+    return f"dump: {rows}, labels agree, (z − mu) / exp(log_var / 2): {said}; a standard normal's: 0, 1, about 4.2; {accuracy}"
+
+
+def codes_summed_as_2016(model: AutoEncoder, images: np.ndarray) -> np.ndarray:
+    """The encoder's codes of images [n, 784], in float32, with products summed in the order of TensorFlow 0.x's.
+
+    Without it float32's rounding is as large as what is looked for: even exact arithmetic differs from the dump by 1.1e-6.
+    """
+    hidden = images
+    for layer in model.encoder.layers:
+        starts = range(0, hidden.shape[1], TERMS)
+        products = sum(hidden[:, start : start + TERMS] @ layer.kernel.numpy()[start : start + TERMS] for start in starts)
+        hidden = np.asarray(layer.activation(products + layer.bias.numpy()))
+    return hidden
+
+
+def export(logs_dir: str, file: str) -> int:
+    """Write the newest checkpoint of a run of ours under 2016's names; returns the exit status."""
+    folder, target = path_of(logs_dir), path_of(file)
+    if not (folder / "config.json").exists():
+        raise RunError(f"LOGS_DIR must be a run of train_ae.py or train_vae.py. Received: {folder}, without config.json")
+    config = run_directory.recorded(folder)
+    builds = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
+    if config["model"] not in builds:
+        raise RunError(f"only {' and '.join(builds)} have 2016 names for all they hold. Received: {folder}, {config['model']}")
+    model = training.rebuilt(builds[config["model"]], config["settings"])
+    try:
+        model.compile(optimizer=layers.adam(float(config["settings"]["learning_rate"])))
+    except run_directory.UNREADABLE as error:
+        raise RunError(f"{folder}/config.json has a learning_rate that no run has: {data.reason(error)}") from None
+    model.optimizer.build(model.trainable_variables)
+    if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
+        raise RunError(f"{folder} has no checkpoint")
+    if target.is_dir():
+        target = target / f"model.ckpt-{int(model.iterations)}"
+    if not target.parent.is_dir():
+        raise RunError(f"FILE must be in a folder that is there. Received: {target}")
+    write_checkpoint(model, target)
+    print(f"{target}: {config['model']} after {int(model.iterations):,} iterations, in TensorFlow 0.x's format")
+    return 0
