@@ -1,0 +1,110 @@
+"""The published runs of 2016 as settings: one table, with the source of each value.
+
+A run is what its own graph says: the `.meta` file beside its checkpoint, or the graph inside its event file
+(`python -m unsupervised_learning.original graph FILE` prints it). "Code" marks a value that no graph holds.
+
+The names are those of the scripts' flags. `--recipe=NAME` makes a row the defaults of the others; a flag that the user gives
+overrules it. Every autoencoder and VAE, and the first GAN, started with weights of stddev 0.1 and biases of 0.1, because
+`TensorflowUtils.py` ignored the stddev that it was given until 5 September 2016 (commit 075655c), when it became 0.02 and 0.
+"""
+
+from typing import Any
+
+Settings = dict[str, Any]
+
+START: Settings = {"init_stddev": 0.1, "init_bias": 0.1}  # graphs: `truncated_normal/stddev`, and the constants of the biases
+
+AUTOENCODER: dict[str, Settings] = {
+    # 2016-04-21 03:55 UTC. Graph in its event file: the loss is divided by 100,352 = 784 · 128, which averages over a batch of
+    # 128; Adam 1e-2. Iterations: its last event.
+    "run1": {
+        **START,
+        "mean_loss": True,
+        "regularization": 0.0,
+        "learning_rate": 1e-2,
+        "batch_size": 128,
+        "max_iterations": 10_001,
+    },
+    # 2016-04-21 04:42 UTC. Graph in its event file. Code: batch and iterations; it was stopped before 12,000.
+    "run2": {
+        **START,
+        "mean_loss": False,
+        "regularization": 1e-2,
+        "learning_rate": 1e-3,
+        "batch_size": 256,
+        "max_iterations": 20_001,
+    },
+    # Graph in its .meta file. Code: batch and iterations.
+    "run4": {
+        **START,
+        "mean_loss": False,
+        "regularization": 1e-5,
+        "learning_rate": 1e-3,
+        "batch_size": 256,
+        "max_iterations": 20_001,
+    },
+    # 2016-05-05 07:55 UTC. Graph in its .meta file and its event file. Code: batch and iterations.
+    "run5": {
+        **START,
+        "mean_loss": False,
+        "regularization": 1e-4,
+        "learning_rate": 1e-3,
+        "batch_size": 256,
+        "max_iterations": 20_001,
+    },
+}
+
+VAE: dict[str, Settings] = {
+    # 2016-08-20 23:48 UTC, "MNIST_VAE_logs_1". Graph in its .meta file, batch included (its losses are divided by 256).
+    # Iterations: its checkpoint 100,000, written after that iteration's update.
+    "first": {
+        **START,
+        "relu_heads": True,
+        "regularization": 1e-5,
+        "learning_rate": 1e-3,
+        "batch_size": 256,
+        "max_iterations": 100_001,
+    },
+    # 2016-08-24 03:33 UTC, "MNIST_VAE_logs_2". Graph in its .meta file. Code: batch.
+    "fixed": {
+        **START,
+        "relu_heads": False,
+        "regularization": 1e-5,
+        "learning_rate": 1e-3,
+        "batch_size": 256,
+        "max_iterations": 100_001,
+    },
+}
+# The first form's graph computes its KL as −½ Σ(3 + log_var − mu² − exp(log_var)), with a 3 where a 1 belongs.
+KL_CONSTANT = {"first": 3.0, "fixed": 1.0}
+
+GAN: dict[str, Settings] = {
+    # Code 0dd1f4d and 075655c (September 2016): the flowers and the faces.
+    "dcgan": {
+        "init_stddev": 0.02,
+        "init_bias": 0.0,
+        "gamma_stddev": 0.02,
+        "bn_decay": 0.9,
+        "initializer": "truncated_normal",
+        "batch_size": 64,
+        "feature_matching": "0.1",
+        "generator_steps": 2,
+        "discriminator_every": 1,
+        "max_iterations": 15_001,  # our choice: the author's plots end at 16,800 and his samples tell no iteration
+    },
+    # Code 3f7f8b9 (21 August 2016), `MNIST_GAN.py`. It asks for Xavier's start, but its `weight_variable` draws with 0.1.
+    "first_attempt": {
+        "init_stddev": 0.1,
+        "init_bias": 0.1,
+        "gamma_stddev": 0.0,
+        "bn_decay": 0.1,
+        "initializer": "truncated_normal",
+        "batch_size": 128,
+        "feature_matching": "0",
+        "generator_steps": 1,
+        "discriminator_every": 10,
+        "max_iterations": 100_001,
+    },
+}
+# Iterations between two summaries, and between two checkpoints. Code, as above.
+GAN_CADENCE = {"dcgan": (10, 500), "first_attempt": (100, 1_000)}
