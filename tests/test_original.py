@@ -18,7 +18,7 @@ from test_train_scripts import assert_refused
 from unsupervised_learning import data, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
-from unsupervised_learning.original.checkpoints import iteration_of, read_checkpoint, slots, write_checkpoint
+from unsupervised_learning.original.checkpoints import read_checkpoint, slots, updates_of, write_checkpoint
 from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -70,7 +70,7 @@ def test_what_is_written_is_read_again(tmp_path, build, settings):
     write_checkpoint(model, tmp_path / "model.ckpt-3")
     assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt-3"]  # one file, as TensorFlow 0.x wrote
     checkpoint = read_checkpoint(tmp_path / "model.ckpt-3")
-    assert (checkpoint.model, checkpoint.z_dim, checkpoint.iteration) == (build, settings.get("z_dim", 3), 3)
+    assert (checkpoint.model, checkpoint.z_dim, checkpoint.updates) == (build, settings.get("z_dim", 3), 3)
     other = build(**settings, seed=1)
     other.compile(optimizer=layers.adam())
     checkpoint.restore(other)
@@ -112,12 +112,12 @@ def test_a_checkpoint_without_adam_is_replayed_but_not_gone_on_from(tmp_path):
     [("model.ckpt-20000", 0.999**20001, 20_000), ("model.ckpt-100000", 0.0, 100_000), ("a", 0.999**501, 500), ("a", 0.0, None)],
 )
 def test_iteration(name, power, expected):
-    assert iteration_of(Path(name), np.array(power, np.float32)) == expected
+    assert updates_of(Path(name), np.array(power, np.float32)) == expected
 
 
 def test_iteration_that_contradicts_itself():
     with pytest.raises(RunError, match=r"2000 by its name.* iteration 500"):
-        iteration_of(Path("model.ckpt-2000"), np.array(0.999**501, np.float32))
+        updates_of(Path("model.ckpt-2000"), np.array(0.999**501, np.float32))
 
 
 def spoilt(case, path):

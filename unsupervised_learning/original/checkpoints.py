@@ -15,7 +15,9 @@ from unsupervised_learning.vae import VariationalAutoEncoder
 
 Model = AutoEncoder | VariationalAutoEncoder
 BETA1, BETA2 = 0.9, 0.999  # 2016's Adam
-ENDS = {AutoEncoder: 20_000, VariationalAutoEncoder: 100_000}  # iterations of the published runs
+# `model.ckpt-N` of 2016's VAE was written after the update of iteration N, so N + 1 updates; the autoencoder's before it.
+UPDATES_IN_ITERATION = {AutoEncoder: 0, VariationalAutoEncoder: 1}
+ENDS = {AutoEncoder: 20_000, VariationalAutoEncoder: 100_001}  # updates in the published runs' last checkpoints
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare to one bool
@@ -28,7 +30,7 @@ class Checkpoint:
         z_dim: number of latent dimensions.
         values: each variable, by the name in `variables_of_2016`.
         momentums, velocities: Adam's m and v, by the same names; empty if the file has none.
-        iteration: as many updates had been done; None if neither the file's name nor Adam's powers tell.
+        updates: number of updates before it was written; None if neither the file's name nor Adam's powers tell.
     """
 
     path: Path
@@ -37,12 +39,12 @@ class Checkpoint:
     values: dict[str, np.ndarray]
     momentums: dict[str, np.ndarray]
     velocities: dict[str, np.ndarray]
-    iteration: int | None
+    updates: int | None
 
     @property
     def at_the_end(self) -> bool:
         """Whether it is the last checkpoint of a published run."""
-        return self.iteration == ENDS[self.model] and self.z_dim == 3
+        return self.updates == ENDS[self.model] and self.z_dim == 3
 
     def restore(self, model: Model) -> None:
         """Put the variables, and Adam's state if there is one, into a model of the same shape.
@@ -58,13 +60,13 @@ class Checkpoint:
             variables[name].assign(value)
         if not model.compiled:
             return
-        if not self.momentums or self.iteration is None:
+        if not self.momentums or self.updates is None:
             missing = "Adam's state" if not self.momentums else "the iteration, as in model.ckpt-20000"
-            raise RunError(f"{self.path} cannot be gone on from: it lacks {missing}")
+            raise RunError(f"{self.path} cannot be resumed: missing {missing}")
         for name, (momentum, velocity) in slots(model).items():
             momentum.assign(self.momentums[name])
             velocity.assign(self.velocities[name])
-        model.optimizer.iterations.assign(self.iteration)
+        model.optimizer.iterations.assign(self.updates)
 
 
 def slots(model: Model) -> dict[str, tuple[tf.Variable, tf.Variable]]:
@@ -127,11 +129,13 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     power = stored.get("beta2_power")
     if power is not None and (np.shape(power) != () or np.asarray(power).dtype != np.float32):
         raise RunError(f"{path}: beta2_power is {power!r}; expected one number")
-    return Checkpoint(path, build, z_dim, values, momentums, velocities, iteration_of(path, power))
+    return Checkpoint(path, build, z_dim, values, momentums, velocities, updates_of(path, power, build))
 
 
-def iteration_of(path: Path, beta2_power: np.ndarray | None) -> int | None:
-    """How many updates a checkpoint comes after: by its name's number, or by Adam's 0.999^(n + 1), which underflows at 87,000.
+def updates_of(path: Path, beta2_power: np.ndarray | None, model: type[Model]) -> int | None:
+    """Number of updates before a checkpoint was written.
+
+    Its name's number tells, and so does Adam's beta2_power, 0.999^(updates + 1), which underflows at 87,000 updates.
 
     Raises:
         RunError: if the two do not agree.
@@ -142,11 +146,23 @@ def iteration_of(path: Path, beta2_power: np.ndarray | None) -> int | None:
         counted = round(math.log(beta2_power) / math.log(BETA2)) - 1
     if named is None:
         return counted
-    iteration = int(named[1])
+    updates = int(named[1]) + UPDATES_IN_ITERATION[model]
     # A product of n factors in float32 is off by up to n · 6e-8, its logarithm by n · 6e-5 iterations.
-    if counted is not None and abs(counted - iteration) > 2 + iteration * 1e-3:
-        raise RunError(f"{path}: {iteration} by its name, but Adam's beta2_power is that of iteration {counted}")
-    return iteration
+    if counted is not None and abs(counted - updates) > 2 + updates * 1e-3:
+        raise RunError(f"{path}: {updates} updates by its name, but {counted} by Adam's beta2_power")
+    return updates
+
+
+def name_of_2016(model: Model) -> str:
+    """The name that 2016's code would give a checkpoint of this state: model.ckpt-N.
+
+    Raises:
+        RunError: for a VAE that has had no update, as 2016 saved none.
+    """
+    iteration = int(model.iterations) - UPDATES_IN_ITERATION[type(model)]
+    if iteration < 0:
+        raise RunError("2016's code saved a VAE after an update. Received: one that has had none")
+    return f"model.ckpt-{iteration}"
 
 
 def write_checkpoint(model: Model, path: Path) -> None:

@@ -19,7 +19,7 @@ from unsupervised_learning import (
 )
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError, path_of
-from unsupervised_learning.original.checkpoints import Checkpoint, Model, read_checkpoint, write_checkpoint
+from unsupervised_learning.original.checkpoints import Checkpoint, Model, name_of_2016, read_checkpoint, write_checkpoint
 from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -66,13 +66,11 @@ def replay(path: str) -> int:
     checkpoint.restore(model)
 
     state = "with" if checkpoint.momentums else "without"
-    after = "an unknown number of" if checkpoint.iteration is None else f"{checkpoint.iteration:,}"
+    after = "an unknown number of" if checkpoint.updates is None else f"{checkpoint.updates:,}"
     form = ""
     if isinstance(model, VariationalAutoEncoder):
         form = ", first form (relu on mu and log_var)" if model.relu_heads else ", fixed form"
-    print(
-        f"{checkpoint.path}: {type(model).__name__}{form}, z_dim {model.z_dim}, after {after} iterations, {state} Adam's state"
-    )
+    print(f"{checkpoint.path}: {type(model).__name__}{form}, z_dim {model.z_dim}, after {after} updates, {state} Adam's state")
     print(f"test set: {dataset.source}")
     numbers, published = measured(model, dataset, checkpoint.at_the_end)
     print(table(numbers, published))
@@ -90,14 +88,14 @@ def keep(folder: Path, checkpoint: Checkpoint, model: Model, dataset: data.Datas
     config = {
         "model": type(model).__name__,
         "settings": {**own, "restore_original": str(checkpoint.path)},
-        "max_iterations": checkpoint.iteration or 0,
+        "max_iterations": checkpoint.updates or 0,
         "data": dataset.describe(),
         "command": command_line.command(),
     }
     folder.mkdir(parents=True)
     outputs.save_model(folder, model)
     outputs.write_json(folder / "config.json", config)
-    outputs.write_json(folder / "results.json", {"iterations": checkpoint.iteration or 0, "data": dataset.name, **numbers})
+    outputs.write_json(folder / "results.json", {"iterations": checkpoint.updates or 0, "data": dataset.name, **numbers})
 
 
 def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: data.Dataset) -> dict[bool, float]:
@@ -189,7 +187,7 @@ def export(logs_dir: str, file: str) -> int:
     if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
         raise RunError(f"{folder} has no checkpoint")
     if target.is_dir():
-        target = target / f"model.ckpt-{int(model.iterations)}"
+        target = target / name_of_2016(model)
     if not target.parent.is_dir():
         raise RunError(f"FILE must be in a folder that is there. Received: {target}")
     write_checkpoint(model, target)
