@@ -100,7 +100,7 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
     none = Split(np.zeros((0, side, side, 3), np.uint8), np.zeros(0, np.uint8))
     note = "every picture is for training, as in 2016: no held-out set"
     train = Split(images, np.zeros(len(images), np.uint8))
-    return Dataset(name, source, record["checksum"], train, none, none, note, comparable=False)
+    return Dataset(name, source, record["checksum"], train, none, none, note, comparable=False, file_order_first=False)
 
 
 # --- where pictures come from ---
