@@ -21,19 +21,31 @@ CHECKPOINTS_KEPT = 5
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Restores the newest checkpoint; saves every `every` iterations before the update, at the end, and when asked to stop.
+    """Restores the newest checkpoint; saves before the first update, when due, at the end, and when asked to stop.
 
-    What earlier iterations gave to the background is on the disk before a checkpoint is, as a resumed run will not do it again.
+    Pending writes are flushed before each checkpoint, because a resumed run will not repeat them.
+
+    Args:
+        model: compiled.
+        logs_dir: where the checkpoints lie.
+        due: number of updates → whether 2016 saved there.
+        background: writes files.
+        dump: called with the iteration at each checkpoint that is due; None if there is nothing to dump.
 
     Raises:
         RunError: there are checkpoints, but none that can be read; or a finished run without any.
     """
 
     def __init__(
-        self, model: keras.Model, logs_dir: Path, every: int, background: Background, dump: Callable[[int], None] | None
+        self,
+        model: keras.Model,
+        logs_dir: Path,
+        due: Callable[[int], bool],
+        background: Background,
+        dump: Callable[[int], None] | None,
     ):
         super().__init__()
-        self.trained, self.logs_dir, self.every, self.background, self.dump = model, logs_dir, every, background, dump
+        self.trained, self.logs_dir, self.due, self.background, self.dump = model, logs_dir, due, background, dump
         self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
         self.restored = checkpoint_files.restore_newest(self.checkpoint, logs_dir, mend=True)
@@ -47,7 +59,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     @property
     def iteration(self) -> int:
-        """The coming iteration, counted from 0: as many have been done."""
+        """Number of completed iterations."""
         return int(self.trained.iterations)
 
     def save(self) -> None:
@@ -71,11 +83,12 @@ class Checkpoints(keras.callbacks.Callback):
         self.clock = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Save where 2016 did: at 0, 1,000 (GAN: 500), …, before that iteration's update."""
-        if self.iteration % self.every == 0:
+        """Save where 2016 did, and before the first update, so that there is always a state to go back to."""
+        due = self.due(self.iteration)
+        if due or self.iteration == 0:
             self.save()
-            if self.dump:
-                self.dump(self.iteration)
+        if due and self.dump:
+            self.dump(self.iteration)
 
     def on_epoch_end(self, epoch, logs=None):
         """See that the losses are numbers; stop if asked to."""
@@ -88,7 +101,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Save the last state.
 
-        Departs from 2016: its last checkpoint is that of iteration 20,000 or 100,000, before the last update; this one is saved
+        Departs from 2016: the autoencoder's last checkpoint there, of iteration 20,000, lacks the last update. This one has it,
         because a larger --max_iterations goes on from it.
         """
         self.save()

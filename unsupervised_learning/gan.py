@@ -54,7 +54,7 @@ ARGUMENTS = (
 
 
 class Trace(NamedTuple):
-    """An iteration before its update.
+    """What the networks make of a batch of real images and of z.
 
     Attributes:
         losses: scalars by the names in `LOSSES`, nats.
@@ -241,9 +241,10 @@ class DCGAN(keras.Model):
         """Compile a loaded model."""
         self.compile(**{name: keras.optimizers.deserialize(optimizer) for name, optimizer in config.items()})
 
-    def training_latent(self, batch_size) -> tf.Tensor:
-        """The z of the coming iteration: a function of the seed and the iteration alone, so that resume is exact."""
-        return layers.named_uniform((batch_size, self.z_dim), self.seed, layers.TRAINING_NOISE, self.iterations)
+    def training_latent(self, batch_size, iteration: tf.Tensor | None = None) -> tf.Tensor:
+        """The z of an iteration, by default the coming one: a function of the seed and its number, so that resume is exact."""
+        position = self.iterations if iteration is None else iteration
+        return layers.named_uniform((batch_size, self.z_dim), self.seed, layers.TRAINING_NOISE, position)
 
     def train_step(self, data):
         """One iteration: draw z, update both networks."""
@@ -362,7 +363,7 @@ class DCGAN(keras.Model):
         return loss
 
     def trace(self, images: tf.Tensor, latent: tf.Tensor) -> "Trace":
-        """What the coming update starts from; changes nothing, the moving statistics included."""
+        """Losses, gradients and activations for a batch; changes nothing, the moving statistics included."""
         with self.statistics_left_alone(), tf.GradientTape(persistent=True) as tape:
             with tf.GradientTape() as generator_tape:
                 generated = hidden_layers(self.generator)(latent, training=True)

@@ -23,6 +23,7 @@ INITIALIZERS = ("truncated_normal", "xavier")
 # skips nothing. Stream 0 is the initialisers' (their positions are small counters).
 TRAINING_NOISE = 1
 EVALUATION_NOISE = 2
+SUMMARY_NOISE = 3
 
 
 def activation_named(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -36,11 +37,11 @@ def activation_named(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
     return ACTIVATIONS[name]
 
 
-def start_values(seed: int, stddev: float = 0.02, bias: float = 0.0) -> dict[str, keras.initializers.Initializer]:
+def start_values(seed: int, stddev: float = 0.1, bias: float = 0.1) -> dict[str, keras.initializers.Initializer]:
     """2016's start: weights from a normal of mean 0 truncated at two stddevs, and a constant for the biases.
 
-    The defaults are those of the 2016 code. Its published runs began otherwise: the biases in their event logs are 0.1 at
-    iteration 0, and the autoencoder's first latent dumps spread as a stddev of 0.1 makes them.
+    The defaults are those of every published autoencoder and VAE, by their own graphs. The newest commit of the 2016 code has
+    0.02 and 0, with which only its GANs were trained.
 
     Args:
         seed: of the weights. Each layer that takes the returned values draws on from where the one before it stopped.
@@ -158,7 +159,7 @@ def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf
         shape: of the result; entries may be tensors. In a replica the first counts the replica's rows, and the result is
             those of the whole batch's noise that are the replica's.
         seed: the run's seed.
-        stream: what the noise is for: `TRAINING_NOISE` or `EVALUATION_NOISE`.
+        stream: what the noise is for: `TRAINING_NOISE`, `EVALUATION_NOISE` or `SUMMARY_NOISE`.
         position: scalar integer below 2³², for example the iteration.
 
     Returns:

@@ -1,8 +1,9 @@
 """What TensorBoard shows: the 2016 tags at 2016's cadence, and beside them our own, all under `ours/`.
 
-A *record* is what the 2016 code logged at one iteration, computed from the weights before that iteration's update and from
-that iteration's batch and noise. Protocol buffers are built with TensorBoard's own NumPy functions, not with `tf.summary`'s
-ops, because one write for all the histograms of an iteration costs less than an eager op for each.
+A *record* is what the 2016 code logged at one iteration, computed from that iteration's batch: the autoencoder's before the
+iteration's update; the VAE's after it, with new noise; the GAN's after it, with the same z. Protocol buffers are built with
+TensorBoard's own NumPy functions, not with `tf.summary`'s ops, because one write for all the histograms of an iteration costs
+less than an eager op for each.
 
 Departs from 2016: histograms have 30 equal bins and the images of a tag are one value (`Input`, not `Input/image/0`), because
 that is TensorBoard's format today; images are clipped to [0, 1], where TensorFlow 0.x rescaled each to its own largest value.
@@ -42,6 +43,7 @@ GRID = 64  # images in a grid
 BUCKETS = 30  # of a histogram, TensorBoard's own number
 FIXED_GRID = "ours/fixed_z"
 KL_OF_DIMENSION = "ours/kl_of_dimension"  # followed by /<number of the dimension, from 1>
+TRUE_KL = "ours/kl_of_image"  # a histogram, of a run that logs as the first published one did
 MOST_DIMENSIONS = 20  # our choice: of more than that the KL is not logged one by one
 GAN_LOSSES = {  # the model's names → 2016's tags
     "discriminator_loss_real": "Discriminator_loss_real",
@@ -80,23 +82,45 @@ def autoencoder_record(model: AutoEncoder, images: tf.Tensor) -> Record:
     )
 
 
-def vae_record(model: VariationalAutoEncoder, images: tf.Tensor) -> Record:
-    """The tags of 2016's VAE, for a batch [batch, 784] and the noise of the coming iteration."""
-    noise = model.training_noise(images)
+def vae_record(model: VariationalAutoEncoder, images: tf.Tensor, kl_constant: float | None = None) -> Record:
+    """The tags of 2016's VAE, for a batch [batch, 784] after the update from it, with new noise.
+
+    Args:
+        model: compiled.
+        images: [batch, 784] in [0, 1].
+        kl_constant: log as the graph of the first published run did: `Entropy_loss` and `KL_Divergence` are means over the
+            batch, and the KL is −½ Σ(kl_constant + log_var − mu² − exp(log_var)), where 1 would be right. With its 3 the KL
+            is too small by 1 nat a dimension. The true values stand under `ours/`.
+    """
+    noise = model.summary_noise(images)
     objective, gradients = model.gradients(images, noise)
     activations = vae_activations(model, images, noise)
     output = tf.sigmoid(model.decoder.get_layer("logits")(activations["decoder/hdfc_2"][:2]))  # from the sampled z
+    if kl_constant is None:
+        losses = {}
+        per_image = {"Entropy_loss": objective["reconstruction"], "KL_Divergence": objective["kl"]}
+    else:
+        kl, loss = tf.reduce_mean(objective["kl"]), objective["loss"]
+        missing = 0.5 * (kl_constant - 1.0) * model.z_dim  # nats
+        losses = {
+            "Entropy_loss": tf.reduce_mean(objective["reconstruction"]),
+            "KL_Divergence": kl - missing,
+            "total_loss": loss - model.kl_weight * missing,
+            "ours/KL_Divergence": kl,
+            "ours/total_loss": loss,
+        }
+        per_image = {TRUE_KL: objective["kl"]}
     variables = model.variables_of_2016()
     gradient_of = {id(variable): gradient for variable, gradient in zip(model.trainable_variables, gradients, strict=True)}
     return Record(
         scalars={
             "total_loss": objective["loss"],
             "Reg_loss": objective["regularization"],
+            **losses,
             **{f"{name}/sparsity": tf.nn.zero_fraction(value) for name, value in activations.items()},
         },
         histograms={
-            "Entropy_loss": objective["reconstruction"],
-            "KL_Divergence": objective["kl"],
+            **per_image,
             **{f"{name}/activation": value for name, value in activations.items()},
             **{name: tf.convert_to_tensor(variable) for name, variable in variables.items()},
             **{f"{name}/gradient": gradient_of[id(variable)] for name, variable in variables.items()},
@@ -125,13 +149,13 @@ def as_pictures(images: tf.Tensor) -> tf.Tensor:
 
 
 def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
-    """The tags of 2016's GANs, for a batch and the z of the coming iteration.
+    """The tags of 2016's GANs, for a batch after the update from it, with the same z.
 
     As TensorFlow 0.x names them: the discriminator's activations for real images under `discriminator/`, those of its second
     use, for fake ones, under `discriminator_1/`; the two probabilities both under `discriminator/`, as in 2016. The layers'
     own names (`h_0`, …) are our choice, as 2016's are not recorded.
     """
-    latent = model.training_latent(tf.shape(images)[0])
+    latent = model.training_latent(tf.shape(images)[0], model.iterations - 1)
     trace = model.trace(images, latent)
     activations = {f"generator/{name}": value for name, value in trace.generated.items() if name != "image"}
     for network, values in (("discriminator", trace.on_real), ("discriminator_1", trace.on_fake)):
@@ -188,7 +212,7 @@ def gan_extras(model: DCGAN, dataset: data.Dataset, iteration: int) -> Extras:
 
 
 class Summaries(keras.callbacks.Callback):
-    """Computes a run's records and extras where they are due, before the iteration's update, and has them written.
+    """Computes a run's records and extras where they are due, and has them written in the background.
 
     Args:
         logs_dir: where the event file goes.
@@ -223,22 +247,32 @@ class Summaries(keras.callbacks.Callback):
         )
 
     def hyperparameters(self, settings: dict[str, Any]) -> None:
-        """Write what the HParams tab shows; a resumed run has written it already."""
-        if int(self.trained.iterations) == 0:
+        """Write what the HParams tab shows; a run that is resumed after its first summary has written it already."""
+        if self.experiment.iteration_of(int(self.trained.iterations)) <= 0:
             self.background.do(self.write, 0, [hparams_pb(settings)])
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Compute what is due at this iteration, and let the background begin, as the compiled loop is next.
+        """Compute what is due, and let the background begin, because the compiled loop comes next.
 
         Not in `on_train_batch_begin`: Keras would take an OutOfRangeError, a file that may not grow, for the end of the data.
         """
-        iteration = int(self.trained.iterations)
-        if iteration % self.experiment.record_every == 0:
+        self.compute_due()
+        self.background.begin()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Compute what is due after the last update; where the summary comes before the update none is."""
+        if self.experiment.update_first and epoch + 1 == self.params["epochs"]:
+            self.compute_due()
+
+    def compute_due(self) -> None:
+        """Compute the record and the extras, if they are due after the updates done so far."""
+        updates, experiment = int(self.trained.iterations), self.experiment
+        iteration = experiment.iteration_of(updates)
+        if experiment.due(experiment.record_every, updates):
             batch = self.dataset.train.images[self.order.indices(iteration, 1)[0]]
             self.background.do(self.write_record, iteration, self.record(batch))
-        if iteration % self.experiment.extras_every == 0:
-            self.background.do(self.write_extras, iteration, self.experiment.extras(self.trained, self.dataset, iteration))
-        self.background.begin()
+        if experiment.due(experiment.extras_every, updates):
+            self.background.do(self.write_extras, iteration, experiment.extras(self.trained, self.dataset, iteration))
 
     def write_record(self, iteration: int, record: Record) -> None:
         """Write what `recorded` gave."""

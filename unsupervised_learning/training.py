@@ -47,6 +47,8 @@ class Experiment:
         name: in the terminal.
         scale: the uint8 images of a batch → what the model takes.
         record: model, scaled images → what 2016's code logged.
+        update_first: whether an iteration updates before its summary and checkpoint, as 2016's VAE and GANs did; 2016's
+            autoencoder wrote both before the update.
         record_every: iterations between two records.
         extras: model, dataset, iteration → what we log beside it, under `ours/`.
         extras_every: iterations between two of these.
@@ -65,6 +67,7 @@ class Experiment:
     record_every: int
     extras: Callable[[Any, data.Dataset, int], Extras]
     write_outputs: Callable[[Path, Any, data.Dataset], dict[str, Any]]
+    update_first: bool = True
     extras_every: int = 1_000  # our choice: under 1 % of the time
     dump: Callable[[Path, Any, data.Dataset, int, Background], None] | None = None
     checkpoint_every: int = 1_000  # 2016
@@ -77,13 +80,26 @@ class Experiment:
         """Iterations in the longest of the calls below."""
         return min(self.most_in_a_call, self.record_every, self.extras_every, self.checkpoint_every)
 
+    def iteration_of(self, updates: int) -> int:
+        """Number of the iteration, counted from 0, whose summary and checkpoint show the state after so many updates.
+
+        −1 before the first update of a model that updates first: no iteration shows that state.
+        """
+        return updates - 1 if self.update_first else updates
+
+    def due(self, every: int, updates: int) -> bool:
+        """Whether what happens every `every` iterations is due after so many updates."""
+        iteration = self.iteration_of(updates)
+        return iteration >= 0 and iteration % every == 0
+
     def calls(self, start: int, stop: int, most: int | None = None) -> Iterator[tuple[int, int]]:
         """The first iteration of each call of the compiled loop and how many it does, from `start` to before `stop`.
 
         With `most` they do so many at most; by default as many as may be.
         """
         while start < stop:
-            due = min(every - start % every for every in (self.record_every, self.extras_every, self.checkpoint_every))
+            shown = self.iteration_of(start)
+            due = min(every - shown % every for every in (self.record_every, self.extras_every, self.checkpoint_every))
             count = min(most or self.most_in_a_call, due, stop - start)
             yield start, count
             start += count
@@ -231,7 +247,7 @@ def lead(
     dataset = load()
     if before:
         check_same_data(logs_dir, before, dataset)
-    order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
+    order = order_of(dataset)
     with lock(logs_dir), Background() as background:
         status = run_alone(
             model, dataset, order, logs_dir, experiment, background, going_on=before is not None, replicated=replicated
@@ -245,12 +261,16 @@ def follow(model: keras.Model, experiment: Experiment, dataset: data.Dataset, re
     distribution.same_data(replicated, dataset.checksum)
     replicated.spread()
     if int(model.iterations) < FLAGS.max_iterations:
-        order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
-        loop, feed = looped(model, dataset.train.images, order, experiment, replicated)
+        loop, feed = looped(model, dataset.train.images, order_of(dataset), experiment, replicated)
         together = distribution.StopTogether(replicated)
         with stop_signals(partial(setattr, together, "asked")):
             iterate(loop, feed, experiment, [together])
     return distribution.barrier(replicated, 0)
+
+
+def order_of(dataset: data.Dataset) -> data.BatchOrder:
+    """Which images make up the batch of which iteration of this run."""
+    return data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed, dataset.file_order_first)
 
 
 def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data.Dataset | None], dict[str, Any]]) -> int:
@@ -315,7 +335,7 @@ def run_alone(
         model.optimizer.build(model.trainable_variables)
     dump = experiment.dump
     dump_at = dump and (lambda iteration: dump(logs_dir, model, dataset, iteration, background))
-    checkpoints = Checkpoints(model, logs_dir, experiment.checkpoint_every, background, dump_at)
+    checkpoints = Checkpoints(model, logs_dir, partial(experiment.due, experiment.checkpoint_every), background, dump_at)
     if checkpoints.restored:
         print(f"Model restored: iteration {checkpoints.iteration:,}, from {checkpoints.restored}")
     if replicated:
@@ -324,7 +344,7 @@ def run_alone(
         replicated.spread()
     if checkpoints.iteration < FLAGS.max_iterations:
         if going_on:
-            discard_from(logs_dir, checkpoints.iteration)
+            discard_from(logs_dir, experiment.iteration_of(checkpoints.iteration))
         (logs_dir / "results.json").unlink(missing_ok=True)  # they will not be those of the weights
         config = configuration(model, dataset)
         outputs.write_json(logs_dir / "config.json", config)

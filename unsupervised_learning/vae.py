@@ -45,8 +45,8 @@ class VariationalAutoEncoder(keras.Model):
         relu_heads: bool = False,
         kl_weight: float = 1.0,
         regularization: float = 1e-5,
-        init_stddev: float = 0.02,
-        init_bias: float = 0.0,
+        init_stddev: float = 0.1,
+        init_bias: float = 0.1,
         seed: int = 0,
         width: int = 50,
         **kwargs,
@@ -118,8 +118,15 @@ class VariationalAutoEncoder(keras.Model):
 
     def training_noise(self, images: tf.Tensor) -> tf.Tensor:
         """The noise of the coming iteration: a function of the seed and the iteration alone, so that resume is exact."""
-        shape = (tf.shape(images)[0], self.z_dim)
-        return layers.named_noise(shape, self.seed, layers.TRAINING_NOISE, self.optimizer.iterations)
+        return self.noise_named(layers.TRAINING_NOISE, images)
+
+    def summary_noise(self, images: tf.Tensor) -> tf.Tensor:
+        """The noise of the summary at this iteration: not that of the update, as 2016 drew anew for its summaries."""
+        return self.noise_named(layers.SUMMARY_NOISE, images)
+
+    def noise_named(self, stream: int, images: tf.Tensor) -> tf.Tensor:
+        """Standard normal noise [batch, z_dim] for images [batch, 784], of this iteration in that stream."""
+        return layers.named_noise((tf.shape(images)[0], self.z_dim), self.seed, stream, self.optimizer.iterations)
 
     def train_step(self, data):
         """One iteration: draw the noise, update."""
