@@ -9,6 +9,7 @@ from absl import flags
 
 from unsupervised_learning import command_line, data, distribution, layers, outputs, summaries, training
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import go_on_from
 
 FLAGS = flags.FLAGS
@@ -19,12 +20,14 @@ EXPERIMENT = training.Experiment(
     record_every=100,  # 2016
     extras=partial(summaries.latent_extras, scatter_every=5_000),  # our choice
     write_outputs=outputs.write_autoencoder,
+    update_first=False,  # 2016
     dump=outputs.dump_codes,
 )
 
 
 def main() -> int:
     """Train as the flags say."""
+    command_line.take_recipe(runs.AUTOENCODER)
     strategy = distribution.start()
     layers.set_precision(FLAGS.mixed_precision)
     model = AutoEncoder(
@@ -35,6 +38,7 @@ def main() -> int:
         FLAGS.init_stddev,
         FLAGS.init_bias,
         FLAGS.seed,
+        mean_loss=FLAGS.mean_loss,
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
@@ -45,13 +49,13 @@ def main() -> int:
 if __name__ == "__main__":
     command_line.define_flags(
         logs_dir="logs/MNIST_logs/",
-        max_iterations=20_001,
-        batch_size=256,
-        learning_rate=1e-3,
+        recipes=runs.AUTOENCODER,
+        recipe="run5",
         z_dim=3,
         datasets=data.DATASETS,
     )
-    command_line.define_dense_flags(regularization=1e-4, activation="tanh", activations=list(layers.ACTIVATIONS))
+    command_line.define_dense_flags(runs.AUTOENCODER["run5"], activation="tanh", activations=list(layers.ACTIVATIONS))
+    flags.DEFINE_bool("mean_loss", False, "Average the L2 loss over the batch, not sum it. By recipe.")
     flags.DEFINE_float("sparsity", 0.0, "Weight of the codes' absolute values in the loss; 2016 had none.")
     command_line.require_number("sparsity")
     command_line.launch(main)

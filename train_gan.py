@@ -6,6 +6,7 @@ Writes TensorBoard summaries, checkpoints, generated images and results to --log
 from absl import flags
 
 from unsupervised_learning import command_line, data, distribution, gan, layers, outputs, pictures, summaries, training
+from unsupervised_learning.original import runs
 
 FLAGS = flags.FLAGS
 LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
@@ -22,8 +23,7 @@ def main() -> int:
     if large and FLAGS.recipe == "first_attempt":
         raise command_line.RunError(f"--recipe=first_attempt is for {', '.join(data.DATASETS)}. Received: {name}")
     FLAGS.set_default("logs_dir", f"logs/{LOGS.get(name, name)}_GAN_logs/")
-    for setting, value in gan.RECIPES[FLAGS.recipe].items():
-        FLAGS.set_default(setting, value)
+    command_line.take_recipe(runs.GAN)
     if FLAGS.visualize:
         return training.visualize(gan.DCGAN, outputs.write_gan)
 
@@ -54,11 +54,10 @@ def main() -> int:
 if __name__ == "__main__":
     command_line.define_flags(
         logs_dir="logs/MNIST_GAN_logs/",
-        max_iterations=15_001,
-        batch_size=64,
-        learning_rate=2e-4,
+        recipes=runs.GAN,
+        recipe="dcgan",
         z_dim=100,
         datasets=(*data.DATASETS, *pictures.PICTURE_SETS),
     )
-    command_line.define_gan_flags(recipes=list(gan.RECIPES), initializers=list(layers.INITIALIZERS))
+    command_line.define_gan_flags(initializers=list(layers.INITIALIZERS))
     command_line.launch(main)

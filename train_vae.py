@@ -1,4 +1,4 @@
-"""Trains the 2016 post's variational autoencoder, in its fixed form or, with --relu_heads, its first.
+"""Trains the 2016 post's variational autoencoder, in its fixed form or, with --recipe=first, its first.
 
 Writes TensorBoard summaries, checkpoints, figures and results to --logs_dir. Run it again to go on.
 """
@@ -17,22 +17,16 @@ from unsupervised_learning import (
     summaries,
     training,
 )
+from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import go_on_from
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
-EXPERIMENT = training.Experiment(
-    name="VAE",
-    scale=data.as_vectors,
-    record=summaries.vae_record,
-    record_every=500,  # 2016
-    extras=partial(summaries.latent_extras, scatter_every=10_000),  # our choice
-    write_outputs=outputs.write_vae,
-)
 
 
 def main() -> int:
     """Train as the flags say."""
+    command_line.take_recipe(runs.VAE)
     strategy = distribution.start()
     layers.set_precision(FLAGS.mixed_precision)
     model = VariationalAutoEncoder(
@@ -48,22 +42,30 @@ def main() -> int:
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
         go_on_from(FLAGS.restore_original, model)
+    constant = runs.KL_CONSTANT[FLAGS.recipe] if FLAGS.recipe == "first" else None
+    experiment = training.Experiment(
+        name="VAE",
+        scale=data.as_vectors,
+        record=partial(summaries.vae_record, kl_constant=constant),
+        record_every=500,  # 2016
+        extras=partial(summaries.latent_extras, scatter_every=10_000),  # our choice
+        write_outputs=outputs.write_vae,
+    )
     return training.run(
-        model, EXPERIMENT, lambda: binarization.binarized(data.load(FLAGS.dataset, FLAGS.data_dir), FLAGS.binarize), strategy
+        model, experiment, lambda: binarization.binarized(data.load(FLAGS.dataset, FLAGS.data_dir), FLAGS.binarize), strategy
     )
 
 
 if __name__ == "__main__":
     command_line.define_flags(
         logs_dir="logs/MNIST_VAE_logs/",
-        max_iterations=100_001,
-        batch_size=256,
-        learning_rate=1e-3,
+        recipes=runs.VAE,
+        recipe="fixed",
         z_dim=3,
         datasets=data.DATASETS,
     )
-    command_line.define_dense_flags(regularization=1e-5, activation="relu", activations=list(layers.ACTIVATIONS))
-    flags.DEFINE_bool("relu_heads", False, "Put a relu on mu and log_var too, as the first published run did.")
+    command_line.define_dense_flags(runs.VAE["fixed"], activation="relu", activations=list(layers.ACTIVATIONS))
+    flags.DEFINE_bool("relu_heads", False, "Put a relu on mu and log_var too, as the first published run did. By recipe.")
     flags.DEFINE_enum(
         "binarize",
         "none",

@@ -37,7 +37,7 @@ def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **re
     folder = logs_dir / f"{experiment}_seed{seed}"
     folder.mkdir(parents=True)
     described = {"name": of.dataset, "source": "files", "checksum": "0", "sizes": {"train": 3_670}}
-    config = {"model": of.model, "settings": {**of.defaults(), "seed": seed, **(settings or {})}, "data": described}
+    config = {"model": of.model, "settings": {**of.expected(), "seed": seed, **(settings or {})}, "data": described}
     (folder / "config.json").write_text(json.dumps(config))
     found = {"iterations": iterations or of.iterations, "training_seconds": 100.0, "comparable_with_2016": True}
     (folder / "results.json").write_text(json.dumps({**found, **RESULTS[of.model], **results}))

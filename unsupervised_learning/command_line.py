@@ -6,10 +6,10 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import tensorflow as tf
 from absl import app, flags, logging
@@ -29,16 +29,29 @@ class RunError(ValueError):
 
 
 def define_flags(
-    *, logs_dir: str, max_iterations: int, batch_size: int, learning_rate: float, z_dim: int, datasets: tuple[str, ...]
+    *, logs_dir: str, recipes: Mapping[str, Mapping[str, Any]], recipe: str, z_dim: int, datasets: tuple[str, ...]
 ):
-    """Define the flags that all scripts share, with the script's defaults. Names and defaults are 2016's where it had them."""
+    """Define the flags that all scripts share. Names and defaults are 2016's where it had them.
+
+    Args:
+        logs_dir: default of the flag.
+        recipes: of the script, each with the defaults that it sets.
+        recipe: the default one.
+        z_dim: default of the flag.
+        datasets: names that --dataset takes.
+    """
     flags.disclaim_key_flags()  # so that absl lists them as the script's own
+    default = recipes[recipe]
+    flags.DEFINE_enum("recipe", recipe, list(recipes), "Published run of 2016 whose settings are the defaults of the others.")
     flags.DEFINE_string("logs_dir", logs_dir, "Where the run is kept, and found again to go on with it.")
-    flags.DEFINE_integer("max_iterations", max_iterations, "Iterations in all, over all resumed runs.", 1, 2**31 - 1)
-    flags.DEFINE_integer("batch_size", batch_size, "Images in a batch.", 1)
-    flags.DEFINE_float("learning_rate", learning_rate, "Adam's learning rate.")
+    flags.DEFINE_integer(
+        "max_iterations", default["max_iterations"], "Iterations, over all resumed runs. By recipe.", 1, 2**31 - 1
+    )
+    flags.DEFINE_integer("batch_size", default["batch_size"], "Images in a batch. By recipe.", 1)
+    flags.DEFINE_float("learning_rate", default["learning_rate"], "Adam's learning rate. By recipe.")
     flags.DEFINE_integer("z_dim", z_dim, "Number of latent dimensions.", 1, 784)
-    flags.DEFINE_float("init_stddev", 0.02, "Stddev of the weights' start.")
+    flags.DEFINE_float("init_stddev", default["init_stddev"], "Stddev of the weights' start. By recipe.")
+    flags.DEFINE_float("init_bias", default["init_bias"], "Start of every bias. By recipe.")
     flags.DEFINE_integer("seed", 0, "Seed of the weights, the batches and the noise.", 0, 2**31 - 1)
     flags.DEFINE_enum("dataset", "auto", list(datasets), "What to train on; auto is mnist, or digits where there is no MNIST.")
     flags.DEFINE_string(
@@ -55,24 +68,24 @@ def define_flags(
     flags.DEFINE_integer("logical_cpus", 1, "Devices to make of this CPU, to try --strategy=mirrored without GPUs.", 1, 64)
     require_number("learning_rate", above_zero=True, below=math.inf)
     require_number("init_stddev")
+    require_number("init_bias")
     require_path("logs_dir")
 
 
-def define_dense_flags(*, regularization: float, activation: str, activations: list[str]):
-    """Define what the autoencoder and the VAE share beside these."""
+def define_dense_flags(default: Mapping[str, Any], activation: str, activations: list[str]):
+    """Define what the autoencoder and the VAE share beside these; `default` has the settings of the default recipe."""
     flags.disclaim_key_flags()
-    flags.DEFINE_float("regularization", regularization, "Weight of the L2 term over all weights and biases.")
+    flags.DEFINE_float(
+        "regularization", default["regularization"], "Weight of the L2 term over all weights and biases. By recipe."
+    )
     flags.DEFINE_enum("activation", activation, activations, "Activation of the hidden layers.")
-    flags.DEFINE_float("init_bias", 0.0, "Start of every bias.")
     flags.DEFINE_string("restore_original", None, "Checkpoint of 2016 to go on from: its weights, Adam's state and iteration.")
     require_number("regularization")
-    require_number("init_bias")
 
 
-def define_gan_flags(*, recipes: list[str], initializers: list[str]):
-    """Define the GAN's flags beside the shared ones. A recipe sets the defaults of those that say so."""
+def define_gan_flags(*, initializers: list[str]):
+    """Define the GAN's flags beside the shared ones."""
     flags.disclaim_key_flags()
-    flags.DEFINE_enum("recipe", "dcgan", recipes, "dcgan: the one that worked; first_attempt: 2016's first, which did not.")
     flags.DEFINE_float("beta1", 0.5, "Adam's beta1.")
     flags.DEFINE_string(
         "feature_matching", "0.1", "Weight of feature matching, or `only`: without the adversarial loss. By recipe."
@@ -92,6 +105,12 @@ def define_gan_flags(*, recipes: list[str], initializers: list[str]):
     require_number("bn_decay", below=1)
     require_number("discriminator_width", above_zero=True, below=8)  # our choice: beyond that no memory holds the weights
     flags.register_validator("feature_matching", is_weight_or_only, "must be a finite number not below 0, or `only`")
+
+
+def take_recipe(recipes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make the settings of --recipe the defaults of the flags that the user has not given."""
+    for name, value in recipes[FLAGS.recipe].items():
+        FLAGS.set_default(name, value)
 
 
 def is_weight_or_only(value: str) -> bool:

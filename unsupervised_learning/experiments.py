@@ -6,22 +6,34 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from unsupervised_learning import data, run_directory
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.original import runs
 from unsupervised_learning.original.dumps import read_dump
+from unsupervised_learning.original.runs import Settings
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-MODELS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder, DCGAN)}
-TRAINING = {  # 2016's, and the scripts' defaults
-    "AutoEncoder": {"batch_size": 256, "learning_rate": 1e-3},
-    "VariationalAutoEncoder": {"batch_size": 256, "learning_rate": 1e-3},
-    "DCGAN": {"batch_size": 64, "learning_rate": 2e-4, "beta1": 0.5},
+
+class Script(NamedTuple):
+    """A training script: its name, its model, its recipes by name, and the default recipe."""
+
+    name: str
+    model: type[keras.Model]
+    recipes: dict[str, Settings]
+    default: str
+
+
+SCRIPTS = {
+    "AutoEncoder": Script("train_ae.py", AutoEncoder, runs.AUTOENCODER, "run5"),
+    "VariationalAutoEncoder": Script("train_vae.py", VariationalAutoEncoder, runs.VAE, "fixed"),
+    "DCGAN": Script("train_gan.py", DCGAN, runs.GAN, "dcgan"),
 }
-ITERATIONS = {"AutoEncoder": 20_001, "VariationalAutoEncoder": 100_001, "DCGAN": 15_001}  # the scripts' defaults
+BETA1 = 0.5  # the GAN's, 2016
 FLOWERS = {"side": 64, "channels": 3}  # settings that come from the data
 PICTURES_OF_FLOWERS = 3_670
 CONTESTANTS = ("ours", "ours, no callbacks")  # of the benchmark
@@ -51,64 +63,69 @@ class Run:
         return read_dump(path) if path.exists() else None
 
 
-class Experiment(NamedTuple):
-    """A kind of run: a script's defaults, but for some settings.
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A kind of run: a published run's recipe, but for some settings.
 
     Attributes:
-        script: that makes it.
-        model: its class's name.
-        iterations: as many, not more.
+        model: the class's name.
+        recipe: the script's `--recipe`.
         seeds: how many runs the claims ask for.
-        settings: that differ from the defaults, beside the seed.
+        settings: that differ from the recipe's, beside the seed, by the names of the flags; `max_iterations` among them.
         dataset: that it is trained on.
     """
 
-    script: str
     model: str
-    iterations: int
-    seeds: int
-    settings: dict[str, Any]
+    recipe: str
+    seeds: int = 1
+    settings: Settings = dataclasses.field(default_factory=dict)
     dataset: str = "mnist"
+
+    @property
+    def iterations(self) -> int:
+        """As many, not more."""
+        return {**SCRIPTS[self.model].recipes[self.recipe], **self.settings}["max_iterations"]
 
     def command(self, name: str, seed: int = 0) -> str:
         """What to type for one of its runs; DIR is the folder with MNIST's four files."""
+        script = SCRIPTS[self.model]
         on = "--data_dir=DIR" if self.dataset == "mnist" else f"--dataset={self.dataset}"
+        recipe = [] if self.recipe == script.default else [f"--recipe={self.recipe}"]
         flags = [f"--{key}={str(value).lower()}" if value is not True else f"--{key}" for key, value in self.settings.items()]
-        if self.iterations != ITERATIONS[self.model]:
-            flags.append(f"--max_iterations={self.iterations}")
-        return " ".join(["python", self.script, on, f"--seed={seed}", *flags, f"--logs_dir=logs/{name}_seed{seed}"])
+        return " ".join(["python", script.name, *recipe, on, f"--seed={seed}", *flags, f"--logs_dir=logs/{name}_seed{seed}"])
 
-    def defaults(self) -> dict[str, Any]:
+    def expected(self) -> Settings:
         """The settings that config.json has of such a run, but for the seed."""
-        own = run_directory.default_settings(MODELS[self.model])
-        expected = {**own, **TRAINING[self.model], **self.settings, **(FLOWERS if self.dataset == "tf_flowers" else {})}
-        expected.pop("seed")
-        return expected
+        script = SCRIPTS[self.model]
+        recipe = {} if self.recipe == script.default and self.model != "DCGAN" else {"recipe": self.recipe}
+        pictures = FLOWERS if self.dataset == "tf_flowers" else {}
+        own = run_directory.default_settings(script.model)
+        settings = {**own, **script.recipes[self.recipe], **recipe, **self.settings, **pictures}
+        return {name: value for name, value in settings.items() if name not in ("seed", "max_iterations")}
 
     def difference(self, config: dict[str, Any]) -> str:
         """The settings that keep a run of this model from being one of these; empty if none does."""
-        expected = self.defaults()
-        settings = {**run_directory.default_settings(MODELS[self.model]), **config["settings"]}
+        expected = {**self.expected(), **({"beta1": BETA1} if self.model == "DCGAN" else {})}
+        settings = run_directory.settings_recorded(SCRIPTS[self.model].model, config)
         settings.pop("seed")
         names = [name for name in {**expected, **settings} if settings.get(name) != expected.get(name)]
         return ", ".join(f"{name}={settings.get(name)}" for name in names)
 
 
 EXPERIMENTS = {
-    "autoencoder": Experiment("train_ae.py", "AutoEncoder", 20_001, 3, {}),
-    "autoencoder_run2": Experiment(
-        "train_ae.py", "AutoEncoder", 20_001, 1, {"regularization": 0.01, "init_stddev": 0.1, "init_bias": 0.1}
-    ),
-    "autoencoder_linear": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"activation": "linear"}),
-    "autoencoder_wide": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"z_dim": 32}),
-    "autoencoder_sparse": Experiment("train_ae.py", "AutoEncoder", 20_001, 1, {"z_dim": 32, "sparsity": 0.001}),
-    "vae_first": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 3, {"relu_heads": True}),
-    "vae_first_bias": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 1, {"relu_heads": True, "init_bias": 0.1}),
-    "vae_fixed": Experiment("train_vae.py", "VariationalAutoEncoder", 100_001, 3, {}),
-    "vae_kl_weight_0.1": Experiment("train_vae.py", "VariationalAutoEncoder", 20_001, 1, {"kl_weight": 0.1}),
-    "vae_kl_weight_10": Experiment("train_vae.py", "VariationalAutoEncoder", 20_001, 1, {"kl_weight": 10.0}),
-    "gan": Experiment("train_gan.py", "DCGAN", 15_001, 1, {}),
-    "gan_flowers": Experiment("train_gan.py", "DCGAN", 2_001, 1, {}, "tf_flowers"),
+    "autoencoder": Experiment("AutoEncoder", "run5", 3),
+    "autoencoder_run1": Experiment("AutoEncoder", "run1"),
+    "autoencoder_run2": Experiment("AutoEncoder", "run2"),
+    "autoencoder_run4": Experiment("AutoEncoder", "run4"),
+    "autoencoder_linear": Experiment("AutoEncoder", "run5", settings={"activation": "linear"}),
+    "autoencoder_wide": Experiment("AutoEncoder", "run5", settings={"z_dim": 32}),
+    "autoencoder_sparse": Experiment("AutoEncoder", "run5", settings={"z_dim": 32, "sparsity": 0.001}),
+    "vae_first": Experiment("VariationalAutoEncoder", "first", 10),
+    "vae_fixed": Experiment("VariationalAutoEncoder", "fixed", 3),
+    "vae_kl_weight_0.1": Experiment("VariationalAutoEncoder", "fixed", settings={"kl_weight": 0.1, "max_iterations": 20_001}),
+    "vae_kl_weight_10": Experiment("VariationalAutoEncoder", "fixed", settings={"kl_weight": 10.0, "max_iterations": 20_001}),
+    "gan": Experiment("DCGAN", "dcgan"),
+    "gan_flowers": Experiment("DCGAN", "dcgan", settings={"max_iterations": 2_001}, dataset="tf_flowers"),
 }
 
 

@@ -35,7 +35,7 @@ WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models
 PICTURED = (*WHOLE, "gan_flowers")  # figures of the flowers only: a grid of them in the event file is 0.6 MiB
 TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
 EVENTS = "events.out.tfevents.0.reference.v2"
-WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(experiments.MODELS)}
+WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(experiments.SCRIPTS)}
 
 
 def keep(run: Run, target: Path) -> None:

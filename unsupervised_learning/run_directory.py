@@ -20,7 +20,9 @@ from unsupervised_learning.command_line import RunError, command, path_of
 FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
 # These are recorded where they differ from their defaults, as they came later: which data it is, and how numbers round.
-OF_LATER = ("binarize", "jit", "mixed_precision")
+OF_LATER = ("binarize", "jit", "mixed_precision", "recipe")
+# The start of an autoencoder or VAE whose config.json does not tell it, as older ones do not.
+OLDER_START = {"init_stddev": 0.02, "init_bias": 0.0}
 
 # What reading a JSON file raises that is damaged, of something else, or nonsense: not there, no JSON, a key missing, another
 # type, a number too large, nested too deep.
@@ -70,6 +72,13 @@ def default_settings(build: type[keras.Model]) -> dict[str, Any]:
     """The model's own settings, at the defaults of its constructor."""
     parameters = inspect.signature(build).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
+
+
+def settings_recorded(build: type[keras.Model], config: dict[str, Any]) -> dict[str, Any]:
+    """The settings that config.json has of a run, with the defaults of those that came later than the run."""
+    defaults = default_settings(build)
+    older = {name: value for name, value in OLDER_START.items() if name in defaults}
+    return {**defaults, **older, **config["settings"]}
 
 
 def configuration(model: keras.Model, dataset: data.Dataset) -> dict[str, Any]:
@@ -124,8 +133,7 @@ def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
         return None
     config = recorded(logs_dir)
     name = config["model"]
-    # Those that came later were at their defaults.
-    settings = {**default_settings(type(model)), **later_defaults(), **config["settings"]}
+    settings = {**later_defaults(), **settings_recorded(type(model), config)}
     if name != type(model).__name__:
         raise RunError(f"{logs_dir} holds a run of {name}, this is {type(model).__name__}; choose another --logs_dir")
     here = {**later_defaults(), **settings_of(model)}

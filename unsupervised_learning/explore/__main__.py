@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from unsupervised_learning import binarization, checkpoint_files, command_line, data, outputs, page, pictures, training
 from unsupervised_learning.command_line import RunError
-from unsupervised_learning.experiments import MODELS
+from unsupervised_learning.experiments import SCRIPTS
 from unsupervised_learning.explore import gan_parts, interactive, latent_parts, rendering, vae_parts
 from unsupervised_learning.explore.subject import Finding, Json, Part, Sizes, Subject
 from unsupervised_learning.run_directory import recorded
@@ -49,8 +49,8 @@ def read_run(path: Path) -> tuple[Json, Json]:
     if not (path / "config.json").exists():
         raise RunError(f"LOGS_DIR must be the folder of a run. Received: {path}, where there is no config.json")
     config = recorded(path)
-    if config["model"] not in MODELS:
-        raise RunError(f"{path} holds a run of {config['model']}; expected one of {', '.join(MODELS)}")
+    if config["model"] not in SCRIPTS:
+        raise RunError(f"{path} holds a run of {config['model']}; expected one of {', '.join(SCRIPTS)}")
     try:
         results = outputs.read_json(path / "results.json")
         return config, {**results, "iterations": int(results["iterations"])}
@@ -71,7 +71,7 @@ def load_model(path: Path, config: Json) -> Any:
     Raises:
         RunError: if there are none, or they cannot be read.
     """
-    build, saved = MODELS[config["model"]], path / "model.keras"
+    build, saved = SCRIPTS[config["model"]].model, path / "model.keras"
     if saved.exists():
         try:
             model = keras.models.load_model(saved, compile=False, safe_mode=True)
