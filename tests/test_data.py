@@ -685,11 +685,19 @@ def test_an_epoch_uses_no_image_twice_and_drops_the_remainder():
     assert left_out[0] != left_out[1]
 
 
-def test_epochs_and_seeds_are_shuffled_differently():
+def test_the_first_epoch_is_in_file_order_and_later_ones_are_shuffled_differently():
     batches = BatchOrder(100, 10, seed=1).indices(0, 30).reshape(3, 100)
     assert [sorted(epoch.tolist()) for epoch in batches] == [list(range(100))] * 3
-    assert len({tuple(epoch) for epoch in batches.tolist()} | {tuple(range(100))}) == 4
-    assert (BatchOrder(100, 10, seed=2).indices(0, 30).reshape(3, 100) != batches).any(axis=1).all()
+    assert batches[0].tolist() == list(range(100))
+    assert len({tuple(epoch) for epoch in batches.tolist()}) == 3
+    assert (BatchOrder(100, 10, seed=2).indices(0, 30).reshape(3, 100)[1:] != batches[1:]).any(axis=1).all()
+
+
+def test_pictures_are_shuffled_from_the_first_epoch_on():
+    in_file_order, shuffled = (BatchOrder(100, 10, 1, file_order_first=first).indices(0, 20) for first in (True, False))
+    assert sorted(shuffled[:10].ravel().tolist()) == list(range(100))
+    assert shuffled[:10].ravel().tolist() != list(range(100))
+    np.testing.assert_array_equal(in_file_order[10:], shuffled[10:])
 
 
 def test_indices_depend_on_seed_and_iteration_only():
@@ -702,7 +710,7 @@ def test_indices_depend_on_seed_and_iteration_only():
 
 def test_order_is_the_one_of_earlier_runs():
     """A change here would make every checkpoint of the past resume on other batches."""
-    assert BatchOrder(8, 4, seed=0).indices(1, 2).tolist() == [[5, 0, 1, 7], [1, 3, 7, 6]]
+    assert BatchOrder(8, 4, seed=0, file_order_first=False).indices(1, 2).tolist() == [[5, 0, 1, 7], [1, 3, 7, 6]]
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11])

@@ -103,7 +103,7 @@ def test_commands_make_the_runs_that_are_asked_for():
     assert command == (
         "python train_ae.py --data_dir=DIR --seed=1 --z_dim=32 --sparsity=0.001 --logs_dir=logs/autoencoder_sparse_seed1"
     )
-    assert "--relu_heads --logs_dir" in experiments.EXPERIMENTS["vae_first"].command("vae_first")
+    assert "train_vae.py --recipe=first " in experiments.EXPERIMENTS["vae_first"].command("vae_first")
 
 
 def test_a_run_knows_its_dumps(tmp_path):

@@ -18,7 +18,7 @@ from test_train_scripts import assert_refused
 from unsupervised_learning import data, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.command_line import RunError
-from unsupervised_learning.original.checkpoints import read_checkpoint, slots, updates_of, write_checkpoint
+from unsupervised_learning.original.checkpoints import name_of_2016, read_checkpoint, slots, updates_of, write_checkpoint
 from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -67,9 +67,11 @@ def stored(path):
 )
 def test_what_is_written_is_read_again(tmp_path, build, settings):
     model = trained(build, **settings)
-    write_checkpoint(model, tmp_path / "model.ckpt-3")
-    assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt-3"]  # one file, as TensorFlow 0.x wrote
-    checkpoint = read_checkpoint(tmp_path / "model.ckpt-3")
+    name = "model.ckpt-3" if build is AutoEncoder else "model.ckpt-2"  # the VAE's is written after its iteration's update
+    assert name_of_2016(model) == name
+    write_checkpoint(model, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]  # one file, as TensorFlow 0.x wrote
+    checkpoint = read_checkpoint(tmp_path / name)
     assert (checkpoint.model, checkpoint.z_dim, checkpoint.updates) == (build, settings.get("z_dim", 3), 3)
     other = build(**settings, seed=1)
     other.compile(optimizer=layers.adam())
@@ -78,7 +80,7 @@ def test_what_is_written_is_read_again(tmp_path, build, settings):
     assert expected.keys() == found.keys()
     for name, value in expected.items():
         np.testing.assert_array_equal(value, found[name], err_msg=name)
-    powers = stored(tmp_path / "model.ckpt-3")
+    powers = stored(tmp_path / name)
     assert (float(powers["beta1_power"]), float(powers["beta2_power"])) == pytest.approx((0.9**4, 0.999**4))
 
 
@@ -103,21 +105,34 @@ def test_a_checkpoint_without_adam_is_replayed_but_not_gone_on_from(tmp_path):
     other = AutoEncoder(seed=1)
     checkpoint.restore(other)
     np.testing.assert_array_equal(other.variables_of_2016()["W_fc4"].numpy(), values["W_fc4"])
-    with pytest.raises(RunError, match="lacks Adam's state"):
+    with pytest.raises(RunError, match="missing Adam's state"):
         checkpoint.restore(trained(AutoEncoder))
 
 
 @pytest.mark.parametrize(
-    ("name", "power", "expected"),
-    [("model.ckpt-20000", 0.999**20001, 20_000), ("model.ckpt-100000", 0.0, 100_000), ("a", 0.999**501, 500), ("a", 0.0, None)],
+    ("name", "power", "build", "expected"),
+    [
+        ("model.ckpt-20000", 0.999**20001, AutoEncoder, 20_000),
+        ("model.ckpt-500", 0.999**502, VariationalAutoEncoder, 501),
+        ("model.ckpt-100000", 0.0, VariationalAutoEncoder, 100_001),
+        ("a", 0.999**501, AutoEncoder, 500),
+        ("a", 0.999**501, VariationalAutoEncoder, 500),
+        ("a", 0.0, AutoEncoder, None),
+    ],
 )
-def test_iteration(name, power, expected):
-    assert updates_of(Path(name), np.array(power, np.float32)) == expected
+def test_updates_before_a_checkpoint(name, power, build, expected):
+    assert updates_of(Path(name), np.array(power, np.float32), build) == expected
 
 
-def test_iteration_that_contradicts_itself():
-    with pytest.raises(RunError, match=r"2000 by its name.* iteration 500"):
-        updates_of(Path("model.ckpt-2000"), np.array(0.999**501, np.float32))
+def test_updates_that_contradict_each_other():
+    with pytest.raises(RunError, match=r"2000 updates by its name, but 500 by Adam's"):
+        updates_of(Path("model.ckpt-2000"), np.array(0.999**501, np.float32), AutoEncoder)
+
+
+def test_a_vae_without_updates_has_no_name_of_2016():
+    assert name_of_2016(trained(AutoEncoder, steps=0)) == "model.ckpt-0"
+    with pytest.raises(RunError, match="had none"):
+        name_of_2016(trained(VariationalAutoEncoder, steps=0))
 
 
 def spoilt(case, path):
@@ -301,7 +316,7 @@ def test_going_on_from_an_exported_checkpoint_equals_going_on(script, idx_dir, t
     run = run_script(ORIGINAL, "export", str(own), str(tmp_path))
     assert run.status == 0, run.err
     assert "after 60 iterations" in run.out
-    checkpoint = tmp_path / "model.ckpt-60"
+    checkpoint = tmp_path / ("model.ckpt-60" if script == "train_ae.py" else "model.ckpt-59")
     given = small(idx_dir, restored, f"--restore_original={checkpoint}")
     assert_refused(run_script(script, *given, "--max_iterations=60"), "max_iterations", "60")
     assert not restored.exists()
@@ -322,10 +337,10 @@ def test_a_kept_replay_is_what_explore_looks_at(idx_dir, tmp_path, run_script):
     assert run_script("train_vae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=30")).status == 0
     assert run_script(ORIGINAL, "export", str(tmp_path / "run"), str(tmp_path)).status == 0
     kept = tmp_path / "kept"
-    replay = ["replay", str(tmp_path / "model.ckpt-30"), f"--keep={kept}", f"--data_dir={idx_dir}", "--norelu_heads"]
+    replay = ["replay", str(tmp_path / "model.ckpt-29"), f"--keep={kept}", f"--data_dir={idx_dir}", "--norelu_heads"]
     run = run_script(ORIGINAL, *replay)
     assert run.status == 0, run.err
-    assert json.loads((kept / "config.json").read_text())["settings"]["restore_original"].endswith("model.ckpt-30")
+    assert json.loads((kept / "config.json").read_text())["settings"]["restore_original"].endswith("model.ckpt-29")
     looked = run_script(EXPLORE, str(kept), f"--data_dir={idx_dir}", "--only=prior")
     assert looked.status == 0, looked.err
     found = json.loads((kept / "explore" / "evaluation.json").read_text())

@@ -11,6 +11,8 @@ from tensorboard.util import tensor_util
 
 from unsupervised_learning import data, layers, summaries, training
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.vae import VariationalAutoEncoder
 
 
 @pytest.fixture
@@ -55,6 +57,54 @@ def test_discard_from_leaves_what_is_not_ours(logs_dir):
     (logs_dir / "events.out.tfevents.8.folder.v2").mkdir()
     summaries.discard_from(logs_dir, 0)
     assert {path.name: path.read_bytes() for path in logs_dir.iterdir() if path.is_file()} == foreign
+
+
+@pytest.mark.parametrize(
+    ("update_first", "due", "calls"),
+    [
+        (True, [1, 101, 201, 301], [(0, 1), (1, 100), (101, 100), (201, 100)]),
+        (False, [0, 100, 200, 300], [(0, 100), (100, 100), (200, 100), (300, 1)]),
+    ],
+)
+def test_summaries_are_due_before_or_after_the_update(update_first, due, calls):
+    unused: Any = None
+    experiment = training.Experiment("", unused, unused, 100, unused, unused, update_first=update_first)
+    assert [updates for updates in range(302) if experiment.due(100, updates)] == due
+    assert list(experiment.calls(0, 301)) == calls
+    assert [experiment.iteration_of(updates) for updates in due] == [0, 100, 200, 300]
+
+
+@pytest.mark.parametrize("kl_weight", [1.0, 2.0])
+def test_the_first_vae_logs_its_kl_three_nats_too_small_and_the_true_one_beside_it(kl_weight):
+    model = VariationalAutoEncoder(relu_heads=True, kl_weight=kl_weight, seed=1)
+    model.compile(optimizer=layers.adam())
+    model.optimizer.build(model.trainable_variables)
+    images = tf.constant(np.random.default_rng(0).uniform(size=(32, 784)).astype(np.float32))
+    plain, first = summaries.vae_record(model, images), summaries.vae_record(model, images, kl_constant=3.0)
+    kl = float(tf.reduce_mean(plain.histograms["KL_Divergence"]))
+    assert float(first.scalars["ours/KL_Divergence"]) == pytest.approx(kl, rel=1e-6)
+    assert float(first.scalars["KL_Divergence"]) == pytest.approx(kl - 3, rel=1e-6)
+    loss = float(plain.scalars["total_loss"])
+    assert float(first.scalars["ours/total_loss"]) == loss
+    assert float(first.scalars["total_loss"]) == pytest.approx(loss - 3 * kl_weight, rel=1e-6)
+    assert float(first.scalars["Entropy_loss"]) == pytest.approx(float(tf.reduce_mean(plain.histograms["Entropy_loss"])))
+    assert not {"KL_Divergence", "Entropy_loss"} & set(first.histograms)  # a tag is of one kind
+
+
+def test_a_vaes_summary_draws_noise_of_its_own():
+    model = VariationalAutoEncoder(seed=1)
+    model.compile(optimizer=layers.adam())
+    images = tf.zeros((8, 784))
+    assert not np.array_equal(model.training_noise(images), model.summary_noise(images))
+
+
+def test_a_gans_summary_takes_the_z_of_the_update():
+    model = DCGAN(seed=1)
+    model.compile(layers.adam(), layers.adam())
+    images = tf.constant(np.random.default_rng(0).uniform(-1, 1, (4, 28, 28, 1)).astype(np.float32))
+    latent = model.training_latent(4)
+    model.train_step(images)
+    np.testing.assert_array_equal(summaries.gan_record(model, images).histograms["z"], latent)
 
 
 def test_tile_places_images_row_by_row():

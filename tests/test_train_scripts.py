@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from unsupervised_learning import autoencoder, vae  # noqa: F401 (registers the classes for load_model)
+from unsupervised_learning.original import runs
 
 AE_SCALARS = {"Loss", "Encoder_loss", "Reg_loss"}
 AE_HISTOGRAMS = {f"{kind}_fc{layer}" for kind in "Wb" for layer in range(1, 7)}
@@ -90,7 +91,8 @@ def test_histograms_and_images_hold_the_values(finished):
     mu = events["histograms", "encoder/mu/activation"][500]
     assert mu[:, 2].sum() == 32 * 2  # batch · z_dim
     assert events["histograms", "decoder/Wd_fc3/gradient"][0][:, 2].sum() == 50 * 784
-    assert events["histograms", "encoder/b_fc1"][0][:, :2].max() == 0  # before the first update
+    biases = events["histograms", "encoder/b_fc1"][0]
+    assert 0.099 < biases[0, 0] < biases[-1, 1] < 0.102  # after one update of 0.001, Adam's first step
     assert 0 <= float(events["scalars", "encoder/hfc_1/sparsity"][0]) <= 1
     assert float(events["scalars", "encoder/mu/sparsity"][500]) == 0
     width, height, *images = events["images", "Output"][500]
@@ -98,6 +100,26 @@ def test_histograms_and_images_hold_the_values(finished):
     losses = events["histograms", "Entropy_loss"][500]
     assert losses[:, 2].sum() == 32
     assert float(events["scalars", "total_loss"][1000]) < float(events["scalars", "total_loss"][0])
+
+
+def test_the_first_recipe_logs_a_negative_kl(idx_dir, tmp_path, run_script):
+    assert run_script("train_vae.py", *small(idx_dir, tmp_path, "--recipe=first", "--max_iterations=1")).status == 0
+    events = read_events(tmp_path)
+    assert float(events["scalars", "KL_Divergence"][0]) < -2.5
+    assert float(events["scalars", "ours/KL_Divergence"][0]) > 0
+    assert float(events["scalars", "Entropy_loss"][0]) > 100
+
+
+def test_a_recipe_sets_defaults_that_flags_overrule(idx_dir, tmp_path, run_script):
+    given = ["--recipe=run1", "--max_iterations=1", "--init_stddev=0.02", f"--data_dir={idx_dir}", f"--logs_dir={tmp_path}"]
+    assert run_script("train_ae.py", *given).status == 0
+    settings = json.loads((tmp_path / "config.json").read_text())["settings"]
+    expected = {**runs.AUTOENCODER["run1"], "recipe": "run1", "init_stddev": 0.02}
+    assert {name: settings[name] for name in expected if name != "max_iterations"} == {
+        name: value for name, value in expected.items() if name != "max_iterations"
+    }
+    other = [*given[1:], "--recipe=run5"]
+    assert_refused(run_script("train_ae.py", *other), "mean_loss is True there and False here", "--recipe=run1")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -170,6 +170,7 @@ def vae_report(
         - `draws`
         - `knn_accuracy` and `silhouette` (may be None) of mu
         - `log_var_mean`: for each latent dimension, over images
+        - `mu_alive`, `log_var_alive`: latent dimensions whose mu, log_var, is not exactly zero for every image
         - `mu_zero_fraction`, `log_var_zero_fraction`: exact zeros among all n · z_dim numbers, 2016's `sparsity`; not 0
           means that a relu cuts these heads
 
@@ -211,6 +212,8 @@ def vae_report(
         "knn_accuracy": knn_accuracy(mu, labels),
         "silhouette": silhouette(mu, labels),
         "log_var_mean": log_var.mean(axis=0, dtype=np.float64).tolist(),
+        "mu_alive": int(np.any(mu != 0, axis=0).sum()),
+        "log_var_alive": int(np.any(log_var != 0, axis=0).sum()),
         "log_var_zero_fraction": float(np.mean(log_var == 0)),
         "mu_zero_fraction": float(np.mean(mu == 0)),
     }
