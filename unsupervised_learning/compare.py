@@ -98,10 +98,14 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
 
 
 def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable[Exhibit]:
-    """The post's figures beside ours, in the post's order; of several seeds the first."""
+    """The post's figures beside ours, in the post's order.
+
+    Of several seeds the first; of the first VAE the first in which the published run's heads live.
+    """
     autoencoder, first, fixed, gan, flowers = (
         runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan", "gan_flowers")
     )
+    first = claims.as_published(runs["vae_first"]) if runs["vae_first"] else None
     for iteration, name, when in ((0, "0", "before training"), (20_000, "20k", "after 20,000 iterations")):
         title = f"Autoencoder {when}: codes of the test set"
         yield Exhibit(

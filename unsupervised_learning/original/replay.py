@@ -77,25 +77,41 @@ def replay(path: str) -> int:
     if dump:
         print(beside_dump(model, dataset, *dump))
     if folder:
-        keep(folder, checkpoint, model, dataset, numbers)
+        write_as_run(folder, model, dataset, {"restore_original": str(checkpoint.path)}, checkpoint.updates or 0, numbers)
         print(f"To look inside: python -m unsupervised_learning.explore {folder}")
     return 0
 
 
-def keep(folder: Path, checkpoint: Checkpoint, model: Model, dataset: data.Dataset, numbers: outputs.Json) -> None:
-    """Write the folder of a finished run, as far as `explore` reads it; that it is 2016's is among its settings."""
+def write_as_run(
+    folder: Path,
+    model: Model,
+    dataset: data.Dataset,
+    settings: outputs.Json,
+    iterations: int,
+    results: outputs.Json,
+) -> None:
+    """Write the folder of a finished run, as far as `explore` reads it.
+
+    Args:
+        folder: made if it is not there.
+        model: with the weights.
+        dataset: that the results are of.
+        settings: beside the model's own; they say that the run is 2016's.
+        iterations: updates done.
+        results: for results.json.
+    """
     own = {name: value for name, value in model.get_config().items() if name in run_directory.default_settings(type(model))}
     config = {
         "model": type(model).__name__,
-        "settings": {**own, "restore_original": str(checkpoint.path)},
-        "max_iterations": checkpoint.updates or 0,
+        "settings": {**own, **settings},
+        "max_iterations": iterations,
         "data": dataset.describe(),
         "command": command_line.command(),
     }
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     outputs.save_model(folder, model)
     outputs.write_json(folder / "config.json", config)
-    outputs.write_json(folder / "results.json", {"iterations": checkpoint.updates or 0, "data": dataset.name, **numbers})
+    outputs.write_json(folder / "results.json", {"iterations": iterations, "data": dataset.name, **results})
 
 
 def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: data.Dataset) -> dict[bool, float]:

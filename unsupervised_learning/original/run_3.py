@@ -1,0 +1,99 @@
+"""Which weight of the regularization made run 3, the post's figure, whose graph is lost: told by its latent dumps.
+
+Run 3's loss had one of the three weights that the author's other runs had. Each weight is trained over several seeds, and the
+codes of the test set are measured at the iterations of which run 3 left dumps. A weight whose runs do not come near run 3's
+numbers is ruled out.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from absl import flags
+from scipy import stats
+
+from unsupervised_learning import experiments, representation
+from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.experiments import EXPERIMENTS, Run
+from unsupervised_learning.original.dumps import read_dump
+
+FLAGS = flags.FLAGS
+CANDIDATES = ("autoencoder_run2", "autoencoder", "autoencoder_run4")  # weights 1e-2, 1e-4 and 1e-5
+ITERATIONS = (0, 1_000, 10_000, 20_000)
+MEASURES = ("kNN", "silhouette", "spread")
+LEVEL = 0.95  # of the prediction intervals, before they are widened because there are several
+
+
+class Inside(NamedTuple):
+    """Whether a published number is one that another run of ours could have.
+
+    Attributes:
+        mean, deviation: of our runs.
+        low, high: prediction interval for one more run.
+        inside: whether the published number lies in it.
+    """
+
+    mean: float
+    deviation: float
+    low: float
+    high: float
+    inside: bool
+
+
+def run_3(folder: str) -> int:
+    """Print run 3's measures beside those of our runs with each weight; returns the exit status."""
+    dumps = {iteration: path_of(folder) / f"checkpoint{iteration}.txt" for iteration in ITERATIONS}
+    if missing := [path.name for path in dumps.values() if not path.is_file()]:
+        raise RunError(f"DIR must hold run 3's dumps. Received: {folder}, without {', '.join(missing)}")
+    published = {iteration: measures(*read_dump(path)) for iteration, path in dumps.items()}
+    found = experiments.find_runs(path_of(FLAGS.logs_dir))
+    lines = [f"{'':<28}" + "".join(f"{f'at {iteration:,}':>18}" for iteration in ITERATIONS)]
+    for measure in MEASURES:
+        lines.append(f"{measure}, run 3".ljust(28) + "".join(f"{published[i][measure]:>18.3f}" for i in ITERATIONS))
+        for name in CANDIDATES:
+            lines.append(row(measure, name, {i: of_runs(found[name], i) for i in ITERATIONS}, published))
+    print("\n".join(lines))
+    print(f"Mean ± standard deviation over the seeds. *: outside the {LEVEL:.0%} prediction interval for one more run,")
+    print(f"widened for the {len(MEASURES) * len(ITERATIONS)} numbers that are looked at (Bonferroni).")
+    return 0
+
+
+def measures(codes: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """What tells one training from another in a dump [n, 3]: kNN accuracy, silhouette, mean standard deviation of a code."""
+    silhouette = representation.silhouette(codes, labels)
+    return {
+        "kNN": representation.knn_accuracy(codes, labels),
+        "silhouette": math.nan if silhouette is None else silhouette,
+        "spread": float(codes.std(axis=0).mean()),
+    }
+
+
+def of_runs(found: list[Run], iteration: int) -> list[dict[str, float]]:
+    """The measures of each run's dump before an iteration; runs without that dump are left out."""
+    return [measures(*dump) for run in found if (dump := run.dump(iteration)) is not None]
+
+
+def row(measure: str, name: str, ours: dict[int, list[dict[str, float]]], published: dict[int, dict[str, float]]) -> str:
+    """A line of the table: one measure of the runs with one weight."""
+    weight = {"regularization": 1e-4, **experiments.SCRIPTS["AutoEncoder"].recipes[EXPERIMENTS[name].recipe]}["regularization"]
+    label = f"  weight {weight:g} (n = {len(ours[ITERATIONS[-1]])})"
+    cells = []
+    for iteration, of in ours.items():
+        values = [one[measure] for one in of]
+        if len(values) < 3:
+            cells.append(f"{', '.join(f'{value:.3f}' for value in values) or '–':>18}")
+            continue
+        found = predicted(values, published[iteration][measure], len(MEASURES) * len(ITERATIONS))
+        cells.append(f"{f'{found.mean:.3f} ± {found.deviation:.3f}' + ('' if found.inside else ' *'):>18}")
+    return label.ljust(28) + "".join(cells)
+
+
+def predicted(values: list[float], published: float, tests: int) -> Inside:
+    """A prediction interval for one more run, from at least three values that are taken to be normal.
+
+    mean ± t · s · √(1 + 1/n), t being the quantile of Student's distribution with n − 1 degrees of freedom (Geisser 1993,
+    "Predictive inference", chapter 2). With several `tests` at once each has so much less of the error.
+    """
+    n, mean, deviation = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
+    width = float(stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, n - 1)) * deviation * math.sqrt(1 + 1 / n)
+    return Inside(mean, deviation, mean - width, mean + width, bool(abs(published - mean) <= width))
