@@ -6,6 +6,7 @@ Writes TensorBoard summaries, checkpoints, generated images and results to --log
 from absl import flags
 
 from unsupervised_learning import command_line, data, distribution, gan, layers, outputs, pictures, summaries, training
+from unsupervised_learning.original import runs
 
 FLAGS = flags.FLAGS
 LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
@@ -22,7 +23,8 @@ def main() -> int:
     if large and FLAGS.recipe == "first_attempt":
         raise command_line.RunError(f"--recipe=first_attempt is for {', '.join(data.DATASETS)}. Received: {name}")
     FLAGS.set_default("logs_dir", f"logs/{LOGS.get(name, name)}_GAN_logs/")
-    for setting, value in gan.RECIPES[FLAGS.recipe].items():
+    FLAGS.set_default("real_batches", "fresh" if name == "tf_flowers" else "shared")  # 2016's flowers came from a queue
+    for setting, value in runs.GAN[FLAGS.recipe].items():
         FLAGS.set_default(setting, value)
     if FLAGS.visualize:
         return training.visualize(gan.DCGAN, outputs.write_gan)
@@ -32,15 +34,16 @@ def main() -> int:
     arguments = {name: getattr(FLAGS, name) for name in gan.ARGUMENTS if name in FLAGS}
     model = gan.DCGAN(side=64 if large else 28, channels=3 if large else 1, **arguments)
     model.compile(*(layers.adam(FLAGS.learning_rate, FLAGS.beta1) for _ in ("generator", "discriminator")))
+    record_every, checkpoint_every = runs.GAN_CADENCE[FLAGS.recipe]
     experiment = training.Experiment(
         name="GAN",
         scale=model.scale,
         record=summaries.gan_record,
-        record_every=10,  # 2016
+        record_every=record_every,
         extras=summaries.gan_extras,
         extras_every=100,  # our choice
         write_outputs=outputs.write_gan,
-        checkpoint_every=500,  # 2016
+        checkpoint_every=checkpoint_every,
         most_in_a_call=1,  # as XLA does not compile
         jit_compile=False,  # on a CPU XLA's convolutions take several times as long as oneDNN's
         callbacks=(gan.NearZeroWarning(),),
@@ -60,5 +63,7 @@ if __name__ == "__main__":
         z_dim=100,
         datasets=(*data.DATASETS, *pictures.PICTURE_SETS),
     )
-    command_line.define_gan_flags(recipes=list(gan.RECIPES), initializers=list(layers.INITIALIZERS))
+    command_line.define_gan_flags(
+        recipes=list(gan.RECIPES), initializers=list(layers.INITIALIZERS), real_batches=list(gan.REAL_BATCHES)
+    )
     command_line.launch(main)

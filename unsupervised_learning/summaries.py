@@ -130,7 +130,11 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
     As TensorFlow 0.x names them: the discriminator's activations for real images under `discriminator/`, those of its second
     use, for fake ones, under `discriminator_1/`; the two probabilities both under `discriminator/`, as in 2016. The layers'
     own names (`h_0`, …) are our choice, as 2016's are not recorded.
+
+    Departs from 2016: where each update takes fresh real images, its summary took a further batch from the queue. This one
+    shows the iteration's first, because the batches of an iteration are then the same whether or not there is a summary.
     """
+    images = model.separate(images)[0]
     latent = model.training_latent(tf.shape(images)[0])
     trace = model.trace(images, latent)
     activations = {f"generator/{name}": value for name, value in trace.generated.items() if name != "image"}

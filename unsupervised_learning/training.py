@@ -166,7 +166,8 @@ def pipeline(
     """
     longest = experiment.longest_call
     in_file = isinstance(images, np.memmap)
-    shape, dtype = ([order.batch_size, *images.shape[1:]], tf.uint8) if in_file else ([order.batch_size], tf.int32)
+    size = order.images_each_iteration
+    shape, dtype = ([size, *images.shape[1:]], tf.uint8) if in_file else ([size], tf.int32)
 
     def generate() -> Iterator[tuple[np.ndarray, int]]:
         own = copy.copy(order)  # as this is in another thread
@@ -180,6 +181,12 @@ def pipeline(
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread is waited for when the iterator goes: seconds at the end of every run
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2).with_options(options)
+
+
+def batch_order(model: keras.Model, images: np.ndarray) -> data.BatchOrder:
+    """The order of the batches of these training images; a model may take several batches in an iteration."""
+    batches = getattr(model, "batches_each_iteration", 1)
+    return data.InterleavedBatches(len(images), FLAGS.batch_size, FLAGS.seed, batches)
 
 
 # The run
@@ -231,7 +238,7 @@ def lead(
     dataset = load()
     if before:
         check_same_data(logs_dir, before, dataset)
-    order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
+    order = batch_order(model, dataset.train.images)
     with lock(logs_dir), Background() as background:
         status = run_alone(
             model, dataset, order, logs_dir, experiment, background, going_on=before is not None, replicated=replicated
@@ -245,7 +252,7 @@ def follow(model: keras.Model, experiment: Experiment, dataset: data.Dataset, re
     distribution.same_data(replicated, dataset.checksum)
     replicated.spread()
     if int(model.iterations) < FLAGS.max_iterations:
-        order = data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed)
+        order = batch_order(model, dataset.train.images)
         loop, feed = looped(model, dataset.train.images, order, experiment, replicated)
         together = distribution.StopTogether(replicated)
         with stop_signals(partial(setattr, together, "asked")):
@@ -390,7 +397,7 @@ def looped(
     replicated: distribution.Replicated | None,
 ) -> tuple[IterationLoop, Callable[..., tf.data.Dataset]]:
     """The compiled loop, and what gives it batches: from an iteration to before another."""
-    step, rows = (replicated.train_step, replicated.rows) if replicated else (None, slice(None))
+    step, rows = (replicated.train_step, replicated.rows(order.images_each_iteration)) if replicated else (None, slice(None))
     return IterationLoop(model, images, experiment, step), partial(pipeline, images, order, experiment, rows=rows)
 
 

@@ -84,6 +84,7 @@ GAN: dict[str, Settings] = {
         "init_stddev": 0.02,
         "init_bias": 0.0,
         "gamma_stddev": 0.02,
+        "shared_normalization": True,
         "bn_decay": 0.9,
         "initializer": "truncated_normal",
         "batch_size": 64,
@@ -97,6 +98,7 @@ GAN: dict[str, Settings] = {
         "init_stddev": 0.1,
         "init_bias": 0.1,
         "gamma_stddev": 0.0,
+        "shared_normalization": False,  # its `batch_norm` makes beta and gamma by `tf.Variable`, which reuse does not share
         "bn_decay": 0.1,
         "initializer": "truncated_normal",
         "batch_size": 128,
