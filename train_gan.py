@@ -3,6 +3,8 @@
 Writes TensorBoard summaries, checkpoints, generated images and results to --logs_dir. Run it again to go on.
 """
 
+from functools import partial
+
 from absl import flags
 
 from unsupervised_learning import command_line, data, distribution, gan, layers, outputs, pictures, summaries, training
@@ -27,7 +29,8 @@ def main() -> int:
     for setting, value in runs.GAN[FLAGS.recipe].items():
         FLAGS.set_default(setting, value)
     if FLAGS.visualize:
-        return training.visualize(gan.DCGAN, outputs.write_gan)
+        seed = None if FLAGS["seed"].using_default_value else FLAGS.seed
+        return training.visualize(gan.DCGAN, partial(outputs.write_gan, seed=seed))
 
     strategy = distribution.start()
     layers.set_precision(FLAGS.mixed_precision)

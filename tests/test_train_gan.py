@@ -163,6 +163,13 @@ def test_visualize_draws_from_the_newest_checkpoint_and_needs_no_data(run_of_31,
     assert "iteration 31" in run.out
     assert image.read_bytes() == before
     assert (run_of_31 / "results.json").read_text() == results
+    config = (run_of_31 / "config.json").read_text()
+    run = run_script("train_gan.py", f"--logs_dir={run_of_31}", "--visualize", "--seed=4")
+    assert run.status == 0, run.err
+    assert image.read_bytes() != before
+    assert (run_of_31 / "config.json").read_text() == config
+    assert run_script("train_gan.py", f"--logs_dir={run_of_31}", "--visualize").status == 0
+    assert image.read_bytes() == before
 
 
 @pytest.mark.slow

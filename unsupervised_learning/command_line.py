@@ -107,7 +107,7 @@ def define_gan_flags(*, recipes: list[str], initializers: list[str], real_batche
     flags.DEFINE_bool("divide_twice", False, "Divide images by 255 twice, as the first attempt did by mistake.")
     flags.DEFINE_string("image_dir", None, "Folder of JPEG or PNG files to train on, at 64×64.")
     flags.DEFINE_string("cache_dir", None, "Where decoded pictures are kept; ~/.cache/unsupervised_learning if not given.")
-    flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir.")
+    flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir; of other z with --seed.")
     require_number("beta1", below=1)
     require_number("init_bias")
     require_number("gamma_stddev")
