@@ -3,6 +3,8 @@
 Writes TensorBoard summaries, checkpoints, generated images and results to --logs_dir. Run it again to go on.
 """
 
+from functools import partial
+
 from absl import flags
 
 from unsupervised_learning import command_line, data, distribution, gan, layers, outputs, pictures, summaries, training
@@ -23,24 +25,27 @@ def main() -> int:
     if large and FLAGS.recipe == "first_attempt":
         raise command_line.RunError(f"--recipe=first_attempt is for {', '.join(data.DATASETS)}. Received: {name}")
     FLAGS.set_default("logs_dir", f"logs/{LOGS.get(name, name)}_GAN_logs/")
+    FLAGS.set_default("real_batches", "fresh" if name == "tf_flowers" else "shared")  # 2016's flowers came from a queue
     command_line.take_recipe(runs.GAN)
     if FLAGS.visualize:
-        return training.visualize(gan.DCGAN, outputs.write_gan)
+        seed = None if FLAGS["seed"].using_default_value else FLAGS.seed
+        return training.visualize(gan.DCGAN, partial(outputs.write_gan, seed=seed))
 
     strategy = distribution.start()
     layers.set_precision(FLAGS.mixed_precision)
     arguments = {name: getattr(FLAGS, name) for name in gan.ARGUMENTS if name in FLAGS}
     model = gan.DCGAN(side=64 if large else 28, channels=3 if large else 1, **arguments)
     model.compile(*(layers.adam(FLAGS.learning_rate, FLAGS.beta1) for _ in ("generator", "discriminator")))
+    record_every, checkpoint_every = runs.GAN_CADENCE[FLAGS.recipe]
     experiment = training.Experiment(
         name="GAN",
         scale=model.scale,
         record=summaries.gan_record,
-        record_every=10,  # 2016
+        record_every=record_every,
         extras=summaries.gan_extras,
         extras_every=100,  # our choice
         write_outputs=outputs.write_gan,
-        checkpoint_every=500,  # 2016
+        checkpoint_every=checkpoint_every,
         most_in_a_call=1,  # as XLA does not compile
         jit_compile=False,  # on a CPU XLA's convolutions take several times as long as oneDNN's
         callbacks=(gan.NearZeroWarning(),),
@@ -59,5 +64,5 @@ if __name__ == "__main__":
         z_dim=100,
         datasets=(*data.DATASETS, *pictures.PICTURE_SETS),
     )
-    command_line.define_gan_flags(initializers=list(layers.INITIALIZERS))
+    command_line.define_gan_flags(initializers=list(layers.INITIALIZERS), real_batches=list(gan.REAL_BATCHES))
     command_line.launch(main)

@@ -713,6 +713,24 @@ def test_order_is_the_one_of_earlier_runs():
     assert BatchOrder(8, 4, seed=0, file_order_first=False).indices(1, 2).tolist() == [[5, 0, 1, 7], [1, 3, 7, 6]]
 
 
+def test_interleaved_batches_are_consecutive_ones_side_by_side():
+    """Over the end of an epoch too, and from any iteration on."""
+    order = data.InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3)
+    assert order.images_each_iteration == 12
+    one_by_one = BatchOrder(23, 4, seed=1).indices(0, 30)  # five batches an epoch
+    found = order.indices(0, 10)
+    assert found.shape == (10, 12)
+    for i, rows in enumerate(found):
+        for k in range(3):
+            np.testing.assert_array_equal(rows[k::3], one_by_one[3 * i + k])
+    np.testing.assert_array_equal(
+        data.InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3).indices(7, 2), found[7:9]
+    )
+    np.testing.assert_array_equal(
+        data.InterleavedBatches(23, 4, 1, file_order_first=True, batches=1).indices(3, 5), one_by_one[3:8]
+    )
+
+
 @pytest.mark.parametrize("batch_size", [0, -1, 11])
 def test_batch_size_out_of_range(batch_size):
     with pytest.raises(DataError, match=f"expected 1 to 10 .*Received: batch_size={batch_size}$"):

@@ -122,7 +122,7 @@ def test_gan_on_two_devices_has_the_first_gradients_of_2016(on_two_devices, path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["vae", "dcgan", "first_attempt"])
+@pytest.mark.parametrize("case", ["vae", "dcgan", "fresh", "first_attempt"])
 def test_two_devices_end_as_one(on_two_devices, case):
     """Weights, moving statistics, the optimizers' state and the reported losses, after the same iterations."""
     prefix = f"{case}/one/"

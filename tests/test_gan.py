@@ -29,8 +29,8 @@ def batch(model: DCGAN, size: int = 4) -> tuple[tf.Tensor, tf.Tensor]:
     return model.scale(tf.constant(images)), tf.constant(random.uniform(-1, 1, (size, model.z_dim)).astype(np.float32))
 
 
-def parameters(network: keras.Model) -> int:
-    return sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+def parameters(variables: list[keras.Variable]) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
 def values(model: DCGAN) -> dict[str, np.ndarray]:
@@ -48,14 +48,15 @@ def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[
     ("arguments", "expected"),
     [
         ({"side": 64, "channels": 3}, (5_135_363, 4_316_545)),  # FACTS of 2016
-        ({"recipe": "first_attempt"}, (1_439_489, 1_031_041)),  # the same
+        ({"recipe": "first_attempt", "shared_normalization": False}, (1_439_489, 1_031_937)),  # the same
+        ({"recipe": "first_attempt"}, (1_439_489, 1_031_041)),  # as our runs were before there were two sets
         ({}, (1_440_385, 1_030_913)),  # our 28×28: the first attempt's sizes, with the recipe's normalization
     ],
-    ids=["64x64", "first attempt", "28x28"],
+    ids=["64x64", "first attempt", "first attempt, shared", "28x28"],
 )
 def test_numbers_of_parameters(arguments, expected):
     model = DCGAN(**arguments)
-    assert (parameters(model.generator), parameters(model.discriminator)) == expected
+    assert (parameters(model.generator.trainable_variables), parameters(model.discriminator_variables)) == expected
 
 
 @pytest.mark.parametrize(("side", "channels"), [(28, 1), (64, 3)])
@@ -87,6 +88,20 @@ def test_normalizations_of_the_recipes():
     assert DCGAN(recipe="first_attempt").generator.layers[-1].activation is keras.activations.sigmoid
 
 
+def test_discriminator_of_fake_shares_all_but_normalization():
+    model = first_attempt()
+    real, fake = ({layer.name: layer for layer in network.layers if layer.weights} for network in networks(model))
+    assert real.keys() & fake.keys() == {"conv0", "conv1", "conv2", "fc_3"}
+    assert all(real[name] is fake[name] for name in real.keys() & fake.keys())
+    assert fake.keys() - real.keys() == {"disc_bn0_1", "disc_bn1_1", "disc_bn2_1"}
+    one = build()
+    assert one.discriminator_of_fake is one.discriminator
+
+
+def networks(model: DCGAN) -> tuple[keras.Model, keras.Model]:
+    return model.discriminator, model.discriminator_of_fake
+
+
 def test_starts():
     start = values(DCGAN(init_stddev=0.05, seed=1))
     assert np.std(start["generator/W_2"]) == pytest.approx(0.05 * 0.8796, rel=0.01)  # a normal cut off at two stddevs
@@ -100,15 +115,29 @@ def test_starts():
     assert not np.array_equal(start["generator/W_3"].ravel()[:9], start["discriminator/W_conv1"].ravel()[:9])
 
 
-def test_xavier_is_2016s():
+def test_xavier_is_what_2016s_code_asks_for():
     assert layers.conv_stddev("xavier", 0.02, 128, 256) == math.sqrt(2 / 384)
-    start = values(first_attempt())
+    start = values(build(initializer="xavier"))
     assert np.std(start["discriminator/W_conv2"]) == pytest.approx(math.sqrt(2 / 384) * 0.8796, rel=0.01)
     assert np.std(start["generator/W_0"]) == pytest.approx(0.02 * 0.8796, rel=0.01)  # dense layers start as everywhere
 
 
+def test_start_of_the_first_attempt():
+    """What its `weight_variable` did: 0.1 for all weights, 0.1 for all biases; gamma 1 and beta 0 in both sets."""
+    start = values(first_attempt())
+    assert len(start) == 28
+    for name, value in start.items():
+        if value.ndim > 1:
+            assert np.std(value) == pytest.approx(0.1 * 0.8796, rel=0.05), name
+            assert np.abs(value).max() <= 0.2, name
+        else:
+            expected = 1.0 if name.endswith("gamma") else 0.0 if name.endswith("beta") else 0.1
+            np.testing.assert_array_equal(value, np.float32(expected), err_msg=name)
+    assert first_attempt().discriminator_of_fake.get_layer("disc_bn2_1").momentum == 0.1
+
+
 def test_discriminator_width_halves_the_weights():
-    narrow = parameters(DCGAN(discriminator_width=0.7).discriminator)
+    narrow = parameters(DCGAN(discriminator_width=0.7).discriminator_variables)
     assert narrow == pytest.approx(1_030_913 / 2, rel=0.05)
 
 
@@ -118,6 +147,7 @@ def test_discriminator_width_halves_the_weights():
         ({"side": 32}, "`side` must be one of 64, 28. Received: side=32"),
         ({"recipe": "wgan"}, "`recipe` must be one of dcgan, first_attempt. Received: recipe='wgan'"),
         ({"recipe": "first_attempt", "side": 64, "channels": 3}, "28×28 grey images. Received: side=64, channels=3"),
+        ({"real_batches": "new"}, "`real_batches` must be one of shared, fresh. Received: real_batches='new'"),
         ({"initializer": "he"}, "`initializer` must be one of truncated_normal, xavier. Received: initializer='he'"),
         ({"feature_matching": "most"}, "`feature_matching` must be a number not below 0, or only. Received: 'most'"),
         ({"feature_matching": "-1"}, "Received: '-1'"),
@@ -144,14 +174,17 @@ def test_scale_and_back():
         np.testing.assert_allclose(model.as_pictures(scaled), expected, atol=1e-6)
 
 
-def test_saved_model_decodes_alike(tmp_path):
-    model = build(z_dim=7, seed=3)
+@pytest.mark.parametrize("make", [build, first_attempt])
+def test_saved_model_decodes_and_judges_alike(make, tmp_path):
+    model = make(z_dim=7, seed=3)
     images, latent = batch(model)
     model.update(images, latent)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(loaded, DCGAN)
     np.testing.assert_array_equal(loaded.decode(latent), model.decode(latent))
+    for network, same in zip(networks(loaded), networks(model), strict=True):
+        np.testing.assert_array_equal(network(images)[0], same(images)[0])
 
 
 def test_model_that_is_not_compiled_is_saved_too(tmp_path):
@@ -227,6 +260,53 @@ def test_sharing_changes_nothing(generator_steps):
         assert noise or differing.mean() < 0.01, name
     moving = [layer.moving_mean for layer in shared.generator.layers if isinstance(layer, layers.BatchNormalization)]
     assert all(np.any(variable.numpy()) for variable in moving)
+
+
+def test_both_sets_of_normalization_train_and_have_statistics_of_their_own():
+    model = first_attempt(discriminator_every=1)
+    images, latent = batch(model)
+    before = values(model)
+    model.update(images, latent)
+    after = values(model)
+    for name in before:
+        if name.endswith(("beta", "gamma")):
+            assert not np.array_equal(before[name], after[name]), name
+    means = [network.get_layer(name).moving_mean.numpy() for network, name in zip(networks(model), BN0, strict=True)]
+    assert means[0].any()
+    assert means[1].any()
+    assert not np.array_equal(*means)
+
+
+BN0 = ("disc_bn0", "disc_bn0_1")
+
+
+def test_real_images_of_an_update_are_told_apart():
+    model = build(real_batches="fresh")
+    assert model.batches_each_iteration == 3
+    assert build().batches_each_iteration == build(real_batches="fresh", generator_steps=1).batches_each_iteration - 1 == 1
+    rows = tf.range(6.0)[:, None, None, None] * tf.ones((6, 28, 28, 1))  # of two pictures in each batch
+    assert [batch[:, 0, 0, 0].numpy().tolist() for batch in model.separate(rows)] == [[0, 3], [1, 4], [2, 5]]
+    assert model.separate(rows[:3])[2].shape == (1, 28, 28, 1)  # a replica's share is a share of each
+
+
+def test_fresh_batches_go_to_the_updates_in_turn(monkeypatch):
+    model = build(real_batches="fresh")
+    seen = []
+    monkeypatch.setattr(model, "update_discriminator", lambda images, fake: seen.append(float(images[0, 0, 0, 0])))
+    monkeypatch.setattr(model, "update_generator", lambda feature_real, fake, tape: None)
+    monkeypatch.setattr(model, "feature_of_real", lambda images: seen.append(float(images[0, 0, 0, 0])))
+    images = tf.constant([1.0, 2.0, 3.0] * 4)[:, None, None, None] * tf.ones((12, 28, 28, 1))
+    model.update(images, batch(model)[1])
+    assert seen == [1, 2, 3]
+
+
+def test_fresh_batches_that_are_the_same_are_shared_ones():
+    shared, fresh = build(), build(real_batches="fresh")
+    images, latent = batch(shared)
+    shared.update(images, latent)
+    fresh.update(tf.repeat(images, 3, axis=0), latent)
+    for name, value in values(shared).items():
+        np.testing.assert_array_equal(value, values(fresh)[name], err_msg=name)
 
 
 def test_nothing_is_computed_twice(monkeypatch):

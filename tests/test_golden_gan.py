@@ -1,6 +1,7 @@
 """The GANs' training follows the 2016 code's trajectory as far as float32 lets it: GANs are chaotic.
 
 As tests/test_golden.py, for the JSON files of the two GANs: `flowers_gan` is the 64×64 DCGAN, `mnist_gan` the first attempt.
+With the option `fresh_real` each update has real images of its own.
 """
 
 import json
@@ -12,7 +13,8 @@ import tensorflow as tf
 from test_golden import GOLDEN_DIR, norm
 
 from unsupervised_learning import layers
-from unsupervised_learning.gan import DCGAN, RECIPES
+from unsupervised_learning.gan import ARGUMENTS, DCGAN
+from unsupervised_learning.original.runs import GAN
 
 LOSSES = {  # 2016's tags → ours
     "Discriminator_loss_real": "discriminator_loss_real",
@@ -29,7 +31,7 @@ NO_GRADIENT = {
     | {f"discriminator/b_conv{number}" for number in (1, 2, 3)},
     "mnist_gan": {f"discriminator/b_conv{number}" for number in (0, 1, 2)},
 }
-OPTIONS = {"seed", "steps", "batch"}
+OPTIONS = {"seed", "steps", "batch", "fresh_real"}
 FILES = sorted(path for path in GOLDEN_DIR.glob("*.json") if json.loads(path.read_text()).get("case") in TOLERANCES)
 
 
@@ -38,14 +40,13 @@ def test_golden_dir_holds_gan_trajectories():
 
 
 def first_attempt_settings() -> dict:
-    settings = dict(RECIPES["first_attempt"])
-    settings.pop("batch_size")
-    return settings
+    return {name: value for name, value in GAN["first_attempt"].items() if name in ARGUMENTS}
 
 
 def build_model(golden: dict) -> DCGAN:
     if golden["case"] == "flowers_gan":
-        model = DCGAN(side=64, channels=3)
+        fresh = golden["options"].get("fresh_real") == "true"
+        model = DCGAN(side=64, channels=3, real_batches="fresh" if fresh else "shared")
     else:
         model = DCGAN(side=28, channels=1, recipe="first_attempt", **first_attempt_settings())
     model.compile(layers.adam(2e-4, beta1=0.5), layers.adam(2e-4, beta1=0.5))
@@ -78,6 +79,7 @@ def test_training_follows_2016(path: Path):
         shape = (batch, model.side, model.side, model.channels)
         images = random.uniform(-1, 1, shape) if case == "flowers_gan" else random.uniform(size=shape)
         latent = random.uniform(-1, 1, (batch, 100)).astype(np.float32)
+        more = [random.uniform(-1, 1, shape) for _ in range(model.batches_each_iteration - 1)]
         images = images.astype(np.float32)
         before = trace(images, latent)
         if step == 0:
@@ -86,7 +88,8 @@ def test_training_follows_2016(path: Path):
             np.testing.assert_allclose(
                 before.losses[name], golden["losses"][tag][step], rtol=tolerance, err_msg=f"{tag} {step}"
             )
-        update(images, latent)
+        interleaved = np.stack([images, *more], axis=1).reshape(-1, *shape[1:]).astype(np.float32)
+        update(interleaved, latent)
 
 
 def compare_gradients(golden: dict, gradients: dict, without: set[str]) -> None:

@@ -67,11 +67,11 @@ def stored(path):
 )
 def test_what_is_written_is_read_again(tmp_path, build, settings):
     model = trained(build, **settings)
-    name = "model.ckpt-3" if build is AutoEncoder else "model.ckpt-2"  # the VAE's is written after its iteration's update
-    assert name_of_2016(model) == name
-    write_checkpoint(model, tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == [name]  # one file, as TensorFlow 0.x wrote
-    checkpoint = read_checkpoint(tmp_path / name)
+    file = "model.ckpt-3" if build is AutoEncoder else "model.ckpt-2"  # the VAE's is written after its iteration's update
+    assert name_of_2016(model) == file
+    write_checkpoint(model, tmp_path / file)
+    assert [path.name for path in tmp_path.iterdir()] == [file]  # one file, as TensorFlow 0.x wrote
+    checkpoint = read_checkpoint(tmp_path / file)
     assert (checkpoint.model, checkpoint.z_dim, checkpoint.updates) == (build, settings.get("z_dim", 3), 3)
     other = build(**settings, seed=1)
     other.compile(optimizer=layers.adam())
@@ -80,7 +80,7 @@ def test_what_is_written_is_read_again(tmp_path, build, settings):
     assert expected.keys() == found.keys()
     for name, value in expected.items():
         np.testing.assert_array_equal(value, found[name], err_msg=name)
-    powers = stored(tmp_path / name)
+    powers = stored(tmp_path / file)
     assert (float(powers["beta1_power"]), float(powers["beta2_power"])) == pytest.approx((0.9**4, 0.999**4))
 
 

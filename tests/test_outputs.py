@@ -14,7 +14,8 @@ from unsupervised_learning import layers, outputs, plots, summaries
 from unsupervised_learning.gan import DCGAN
 
 PICTURES = {f"{number}pred_image.png" for number in range(20)}
-FIGURES = {"samples.png", "interpolation.png", "walk_25.png", "walk_50.png", "walk_75.png"}
+FIGURES = {"samples.png", "interpolation.png"}
+FIGURES |= {f"walk_{dimension}{which}.png" for dimension in (25, 50, 75) for which in ("", "_even")}
 FROM_EVENTS = {"losses.png", "training.gif", "training.png"}
 ITERATIONS = range(0, 2500, 10)  # 250 logged
 
@@ -138,7 +139,9 @@ def test_colour_and_few_dimensions(tmp_path):
     outputs.write_gan(tmp_path, DCGAN(side=64, channels=3, z_dim=26), None)
     picture = opened(tmp_path / "19pred_image.png")
     assert (picture.mode, picture.size) == ("RGB", (64, 64))
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"samples.png", "interpolation.png", "walk_25.png"}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == FIGURES - {
+        f"walk_{dimension}{which}.png" for dimension in (50, 75) for which in ("", "_even")
+    }
 
 
 def test_walk_changes_one_dimension_and_interpolation_goes_from_z_to_z(model, monkeypatch):
@@ -153,6 +156,31 @@ def test_walk_changes_one_dimension_and_interpolation_goes_from_z_to_z(model, mo
     np.testing.assert_array_equal(lines[:, 0], latents[0::2])
     np.testing.assert_allclose(lines[:, 10], latents[1::2], atol=1e-6)
     np.testing.assert_allclose(lines[:, 5], (latents[0::2] + latents[1::2]) / 2, atol=1e-6)
+
+
+def test_walk_of_2016_takes_ten_sorted_draws(model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(model, "decode", lambda z: asked.append(z) or np.zeros((len(z), 28, 28, 1)))
+    latents = np.random.default_rng(0).uniform(-1, 1, (6, 100)).astype(np.float32)
+    figures = [outputs.walk_of_2016(model, latents, 25, seed) for seed in range(200)]
+    walks = np.stack([z.reshape(6, 10, 100) for z in asked])  # [200, 6, 10, 100]
+    draws = walks[:, 0, :, 25]
+    assert (np.diff(draws) > 0).all()
+    assert draws.mean() == pytest.approx(0, abs=0.8)
+    assert draws.std() == pytest.approx(10, rel=0.06)
+    assert (walks[:, :, :, 25] == draws[:, None]).all()
+    np.testing.assert_array_equal(np.delete(walks[0], 25, axis=2), np.delete(latents, 25, axis=1)[:, None].repeat(10, axis=1))
+    (axes,) = figures[-1].axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == [f"{value:.1f}".replace("-", "−") for value in draws[-1]]
+    assert axes.xaxis.get_ticks_position() == "top"
+
+
+def test_another_seed_draws_other_images(model, written, events, tmp_path):
+    outputs.write_gan(tmp_path, model, None, seed=4)
+    drawn, own = contents(tmp_path), contents(events)
+    assert all(drawn[name] != own[name] for name in PICTURES | FIGURES)
+    outputs.write_gan(tmp_path, model, None, seed=model.seed)
+    assert all(contents(tmp_path)[name] == own[name] for name in PICTURES)
 
 
 def test_saved_model_decodes_to_the_same_images(tmp_path):

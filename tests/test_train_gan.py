@@ -1,15 +1,21 @@
 """train_gan.py as a user starts it: what it leaves, its flags, going on, and mistakes answered in one line."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags
 from conftest import read_events, start
 from test_going_on import assert_same, final_weights, wait_for
 from test_train_scripts import assert_refused
+
+from unsupervised_learning import training
+
+FLAGS = flags.FLAGS
 
 SCALARS = {"Discriminator_loss_real", "Discrimintator_loss_fake", "Discriminator_loss", "Generator_loss"}
 G, D = "generator", "discriminator"
@@ -157,6 +163,13 @@ def test_visualize_draws_from_the_newest_checkpoint_and_needs_no_data(run_of_31,
     assert "iteration 31" in run.out
     assert image.read_bytes() == before
     assert (run_of_31 / "results.json").read_text() == results
+    config = (run_of_31 / "config.json").read_text()
+    run = run_script("train_gan.py", f"--logs_dir={run_of_31}", "--visualize", "--seed=4")
+    assert run.status == 0, run.err
+    assert image.read_bytes() != before
+    assert (run_of_31 / "config.json").read_text() == config
+    assert run_script("train_gan.py", f"--logs_dir={run_of_31}", "--visualize").status == 0
+    assert image.read_bytes() == before
 
 
 @pytest.mark.slow
@@ -166,8 +179,11 @@ def test_first_attempt(idx_dir, tmp_path, run_script):
     run = run_script("train_gan.py", *given)
     assert run.status == 0, run.err
     settings = json.loads((logs_dir / "config.json").read_text())["settings"]
-    expected = {"discriminator_every": 10, "generator_steps": 1, "feature_matching": "0", "initializer": "xavier"}
+    expected = {"discriminator_every": 10, "generator_steps": 1, "feature_matching": "0", "initializer": "truncated_normal"}
+    expected |= {"init_stddev": 0.1, "init_bias": 0.1, "gamma_stddev": 0.0, "bn_decay": 0.1, "shared_normalization": False}
+    expected |= {"real_batches": "shared"}
     assert {**expected, "divide_twice": True, "batch_size": 2}.items() <= settings.items()  # the given batch size holds
+    assert sorted(read_events(logs_dir)["scalars", "Generator_loss"]) == [0]  # every 100 iterations
     reader = tf.train.load_checkpoint(str(logs_dir))
     assert reader.get_tensor("model/discriminator_optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE") == 2
 
@@ -190,6 +206,66 @@ def test_a_recipes_batch_size_is_the_default(idx_dir, tmp_path, run_script):
     given = [f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}", "--recipe=first_attempt", "--max_iterations=1"]
     assert run_script("train_gan.py", *given).status == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["batch_size"] == 128
+
+
+def test_the_recipes_set_what_the_user_does_not(monkeypatch, idx_dir, tmp_path, run_script):
+    """Settings and how often there are summaries and checkpoints, as they reach the training; nothing is trained."""
+    reached = []
+    monkeypatch.setattr(
+        training, "run", lambda model, experiment, *_: reached.append((model, experiment, FLAGS.max_iterations)) or 0
+    )
+    given = [f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}"]
+    for more in ([], ["--recipe=first_attempt"], ["--recipe=first_attempt", "--init_bias=0.3", "--max_iterations=7"]):
+        assert run_script("train_gan.py", *given, *more).status == 0
+    told = [(e.record_every, e.checkpoint_every, most, m.init_stddev, m.init_bias, m.bn_decay) for m, e, most in reached]
+    assert told == [
+        (10, 500, 15_001, 0.02, 0.0, 0.9),
+        (100, 1_000, 100_001, 0.1, 0.1, 0.1),
+        (100, 1_000, 7, 0.1, 0.3, 0.1),
+    ]
+
+
+def test_real_batches_are_fresh_for_the_flowers_and_shared_otherwise(monkeypatch, tmp_path, run_script):
+    reached = []
+    monkeypatch.setattr(training, "run", lambda model, *_: reached.append(model.real_batches) or 0)
+    flowers = "--dataset=tf_flowers"
+    for more in ([], [flowers], ["--dataset=celeb_a"], ["--image_dir=/x"], [flowers, "--real_batches=shared"]):
+        assert run_script("train_gan.py", f"--logs_dir={tmp_path / 'run'}", *more).status == 0
+    assert reached == ["shared", "fresh", "shared", "shared", "shared"]
+
+
+def test_a_run_from_before_real_batches_shared_them(run_of_31, idx_dir, tmp_path, run_script):
+    """Its config.json and checkpoint, without what came later, are read as they were."""
+    logs_dir = tmp_path / "run"
+    shutil.copytree(run_of_31, logs_dir)
+    config = json.loads((logs_dir / "config.json").read_text())
+    for name in ("real_batches", "init_bias", "gamma_stddev", "shared_normalization"):
+        del config["settings"][name]
+    (logs_dir / "config.json").write_text(json.dumps(config))
+    refused = run_script("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=31", "--real_batches=fresh"))
+    assert_refused(refused, "real_batches is shared there and fresh here", "type --real_batches=shared")
+    again = run_script("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=31"))
+    assert again.status == 0, again.err
+    assert "Finished already" in again.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_file", [False, True])
+def test_fresh_batches_stopped_and_gone_on_with_equal_one_run(in_file, idx_dir, tmp_path, run_script):
+    """From images in memory and from pictures in a file."""
+    source = [f"--data_dir={idx_dir}", "--recipe=dcgan", "--z_dim=80"]
+    if in_file:
+        source = [f"--image_dir={write_pictures(tmp_path / 'mine', 7)}", f"--cache_dir={tmp_path / 'cache'}", "--z_dim=80"]
+    ends = []
+    for stops in ([5], [2, 5]):
+        logs_dir = tmp_path / str(len(stops))
+        for stop in stops:
+            given = [*source, f"--logs_dir={logs_dir}", "--batch_size=2", "--real_batches=fresh", f"--max_iterations={stop}"]
+            run = run_script("train_gan.py", *given)
+            assert run.status == 0, run.err
+        ends.append(final_weights(logs_dir))
+    assert_same(*ends)
+    assert json.loads((tmp_path / "1" / "config.json").read_text())["settings"]["real_batches"] == "fresh"
 
 
 def write_pictures(folder: Path, count: int) -> Path:
@@ -236,6 +312,9 @@ def test_a_folder_of_pictures(tmp_path, run_script, monkeypatch):
         (["--generator_steps=0"], ["generator_steps", "0"]),
         (["--discriminator_every=0"], ["discriminator_every", "0"]),
         (["--discriminator_width=0"], ["discriminator_width", "0", "above 0"]),
+        (["--real_batches=new"], ["real_batches", "new", "fresh"]),
+        (["--gamma_stddev=-1"], ["gamma_stddev", "-1"]),
+        (["--init_bias=nan"], ["init_bias", "nan"]),
         (["--initializer=he"], ["initializer", "he", "xavier"]),
         (["--bn_decay=1"], ["bn_decay", "1", "below 1"]),
         (["--bn_decay=nan"], ["bn_decay", "nan"]),
@@ -280,6 +359,9 @@ def test_help(run_script):
         "discriminator_every",
         "initializer",
         "init_stddev",
+        "init_bias",
+        "gamma_stddev",
+        "real_batches",
         "bn_decay",
     ):
         assert f"--{flag}" in run.out

@@ -125,6 +125,8 @@ def main(out: str) -> None:
     train_both("vae", small_vae, images.reshape(8, 784), 60, strategy, found)
     # Of the GANs few iterations: a rounding that turns one relu's sign grows a thousandfold in the third.
     train_both("dcgan", small_gan, 2 * images - 1, 2, strategy, found)
+    three = np.random.RandomState(2).uniform(-1, 1, (24, 28, 28, 1)).astype(np.float32)
+    train_both("fresh", lambda: small_gan(real_batches="fresh"), three, 2, strategy, found)
     first = {"recipe": "first_attempt", **test_golden_gan.first_attempt_settings(), "discriminator_every": 3}
     train_both("first_attempt", lambda: small_gan(**first), images, 4, strategy, found)
     if getattr(strategy.extended, "_id_in_cluster", 0) == 0:

@@ -83,7 +83,7 @@ def define_dense_flags(default: Mapping[str, Any], activation: str, activations:
     require_number("regularization")
 
 
-def define_gan_flags(*, initializers: list[str]):
+def define_gan_flags(*, initializers: list[str], real_batches: list[str]):
     """Define the GAN's flags beside the shared ones."""
     flags.disclaim_key_flags()
     flags.DEFINE_float("beta1", 0.5, "Adam's beta1.")
@@ -95,13 +95,35 @@ def define_gan_flags(*, initializers: list[str]):
         "discriminator_every", 1, "Iterations between two updates of the discriminator. By recipe.", 1, 2**31 - 1
     )
     flags.DEFINE_float("discriminator_width", 1.0, "Factor of the discriminator's channels; 0.7 halves its weights.")
-    flags.DEFINE_enum("initializer", "truncated_normal", initializers, "How the convolutions start. By recipe.")
-    flags.DEFINE_float("bn_decay", 0.9, "Decay of batch normalization's moving statistics, which only inference uses.")
+    flags.DEFINE_enum(
+        "initializer",
+        "truncated_normal",
+        initializers,
+        "How the convolutions start. xavier: what the first attempt's code asks for; its weight_variable ignored it.",
+    )
+    flags.DEFINE_float("init_bias", 0.0, "Start of every bias. By recipe.")
+    flags.DEFINE_float("gamma_stddev", 0.02, "Stddev around 1 of the start of batch normalization's gamma. By recipe.")
+    flags.DEFINE_bool(
+        "shared_normalization",
+        True,
+        "Real and fake images share the discriminator's batch normalization; if not, each have their own. By recipe.",
+    )
+    flags.DEFINE_float(
+        "bn_decay", 0.9, "Decay of batch normalization's moving statistics. Only inference uses them. By recipe."
+    )
+    flags.DEFINE_enum(
+        "real_batches",
+        "shared",
+        real_batches,
+        "Real images of an iteration's updates: the same for all, or fresh ones for each. fresh by default for tf_flowers.",
+    )
     flags.DEFINE_bool("divide_twice", False, "Divide images by 255 twice, as the first attempt did by mistake.")
     flags.DEFINE_string("image_dir", None, "Folder of JPEG or PNG files to train on, at 64×64.")
     flags.DEFINE_string("cache_dir", None, "Where decoded pictures are kept; ~/.cache/unsupervised_learning if not given.")
-    flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir.")
+    flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir; of other z with --seed.")
     require_number("beta1", below=1)
+    require_number("init_bias")
+    require_number("gamma_stddev")
     require_number("bn_decay", below=1)
     require_number("discriminator_width", above_zero=True, below=8)  # our choice: beyond that no memory holds the weights
     flags.register_validator("feature_matching", is_weight_or_only, "must be a finite number not below 0, or `only`")

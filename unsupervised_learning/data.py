@@ -160,7 +160,7 @@ class BatchOrder:
         if seed < 0:
             raise DataError(f"expected a seed of 0 or more. Received: {seed=}")
         self.batches_per_epoch = examples // batch_size
-        self.batch_size = batch_size
+        self.batch_size = self.images_each_iteration = batch_size
         self._examples, self._seed, self._file_order_first = examples, seed, file_order_first
         self._last = (-1, np.empty(0, np.int32))  # the last epoch asked for and its order
 
@@ -182,6 +182,24 @@ class BatchOrder:
         if epoch == 0 and self._file_order_first:
             return np.arange(self._examples, dtype=np.int32)
         return np.random.default_rng([self._seed, epoch]).permutation(self._examples).astype(np.int32)
+
+
+class InterleavedBatches(BatchOrder):
+    """The batches of `BatchOrder`, of which each iteration takes the next few, as from the queue of 2016's `FlowersGAN.py`.
+
+    Iteration i takes batches i · k to i · k + k − 1 and runs on into the next epoch. The k images at the same place in their
+    batches stand side by side, so that a contiguous share of an iteration's images is a share of each of its batches.
+    """
+
+    def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool, batches: int):
+        super().__init__(examples, batch_size, seed, file_order_first)
+        self.batches, self.images_each_iteration = batches, batches * batch_size
+
+    def indices(self, start: int, count: int) -> np.ndarray:
+        """Return int32 [count, batch_size * batches]: rows of the training images for iterations start..start+count-1."""
+        one_by_one = super().indices(start * self.batches, count * self.batches)
+        of_iterations = one_by_one.reshape(count, self.batches, self.batch_size)
+        return of_iterations.swapaxes(1, 2).reshape(count, self.images_each_iteration)
 
 
 def existing_folder(given: str, argument: str) -> str:

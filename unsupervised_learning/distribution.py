@@ -262,10 +262,9 @@ class Replicated:
         """Of this process among them; 0 is the chief."""
         return getattr(self.strategy.extended, "_id_in_cluster", 0)
 
-    @property
-    def rows(self) -> slice:
-        """The rows of a batch that this process's replicas take."""
-        each = FLAGS.batch_size // self.workers
+    def rows(self, images: int) -> slice:
+        """Those of an iteration's images that this process's replicas take."""
+        each = images // self.workers
         return slice(self.number * each, (self.number + 1) * each)
 
     def in_first(self, value: Any) -> tf.Tensor:
@@ -299,7 +298,7 @@ class Replicated:
         """One iteration by the twin, then its state in the model.
 
         Args:
-            images: the whole batch [batch, …], scaled; of other processes' rows anything.
+            images: all of the iteration's [images, …], scaled; of other processes' rows anything.
         """
         by_turns: Callable = getattr(self.twin, "by_turns", lambda step: step())
         by_turns(lambda: self.strategy.run(self.step, args=(images,)))

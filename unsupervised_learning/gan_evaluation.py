@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
@@ -23,6 +24,7 @@ from unsupervised_learning import digit_classifier, gan, sample_quality, summari
 from unsupervised_learning.data import Dataset
 from unsupervised_learning.digit_classifier import DigitClassifier, Progress
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.original.runs import GAN
 
 Json = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -194,7 +196,9 @@ def generate(model: DCGAN, count: int, seed: int, progress: Progress) -> tuple[n
     made = np.empty((count, model.side, model.side, model.channels), np.uint8)
     probability = np.empty(count, np.float32)
     with model.statistics_left_alone():
-        apply = tf.function(lambda z: (model.decode(z), probability_of(model, model(z))), reduce_retracing=True)
+        apply = tf.function(
+            lambda z: (model.decode(z), probability_of(model.discriminator_of_fake, model(z))), reduce_retracing=True
+        )
         for batch in batches(count):
             pictures, probability[batch] = (value.numpy() for value in apply(tf.constant(latents[batch])))
             if not np.isfinite(pictures).all():
@@ -341,21 +345,21 @@ def nearest_training_images(
 # The discriminator, and training
 
 
-def probability_of(model: DCGAN, images: tf.Tensor) -> tf.Tensor:
+def probability_of(discriminator: keras.Model, images: tf.Tensor) -> tf.Tensor:
     """D's probability that images in the generator's range are real, by the batch's statistics: [batch]."""
-    return tf.sigmoid(model.discriminator(images, training=True)[0])[:, 0]
+    return tf.sigmoid(discriminator(images, training=True)[0])[:, 0]
 
 
 def judged(model: DCGAN, images: np.ndarray) -> np.ndarray:
     """The same of bytes [n, …], in batches: float32 [n]."""
     with model.statistics_left_alone():
-        apply = tf.function(lambda some: probability_of(model, model.scale(some)), reduce_retracing=True)
+        apply = tf.function(lambda some: probability_of(model.discriminator, model.scale(some)), reduce_retracing=True)
         return np.concatenate([apply(tf.constant(images[batch])).numpy() for batch in batches(len(images))])
 
 
 def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progress) -> Json:
     """Norms of the gradients of both networks' first layers, of real images as bytes [n, …] and as many from random z."""
-    size = min(gan.RECIPES[model.recipe]["batch_size"], len(images))
+    size = min(GAN[model.recipe]["batch_size"], len(images))
     random = np.random.default_rng([seed, 4])
 
     @tf.function

@@ -79,8 +79,9 @@ def dense(
 def conv_stddev(initializer: str, stddev: float, channels_in: int, channels_out: int) -> float:
     """The stddev of a convolution's start: the given one, or "Xavier" as 2016 had it, √(2 / (channels in + out)).
 
-    2016's formula (`utils.weight_variable_xavier_initialized`) leaves out the 5×5 of the kernel, so that its weights start √25
-    times as large as those of Glorot & Bengio (2010).
+    "Xavier" is what the first attempt's code asks for and did not get: the `weight_variable` of its commit (3f7f8b9) ignored
+    the stddev it was given and drew with 0.1. The formula (`utils.weight_variable_xavier_initialized`) leaves out the 5×5 of
+    the kernel, so that its weights would start √25 times as large as those of Glorot & Bengio (2010).
 
     Raises:
         ValueError: for an initializer that is not in `INITIALIZERS`.
@@ -92,7 +93,7 @@ def conv_stddev(initializer: str, stddev: float, channels_in: int, channels_out:
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """2016's batch normalization: epsilon 1e-5, gamma from N(1, 0.02); images [batch, height, width, channels].
+    """2016's batch normalization: epsilon 1e-5; images [batch, height, width, channels].
 
     Keras's own, but that the moving statistics, which only inference uses, can be left alone: while `update_statistics` is
     False. (TensorFlow's fused operation made no measurable difference in speed, and follows 2016's trajectory less closely.)

@@ -140,18 +140,25 @@ def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: data.Datas
     return {**report, **baseline(dataset, model.z_dim), **beside_2016(form, model, dataset)}
 
 
-def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None) -> Json:
-    """Everything a finished GAN's run leaves; returns the results. Needs no data; what comes from event files needs these."""
-    latents = np.random.default_rng(model.seed).uniform(-1, 1, (20, model.z_dim)).astype(np.float32)
+def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None, seed: int | None = None) -> Json:
+    """Everything a finished GAN's run leaves; returns the results. Needs no data; what comes from event files needs these.
+
+    `seed` draws other z than a run's own: by default those of the model's seed, and for the grid of samples those that all
+    runs show.
+    """
+    own = model.seed if seed is None else seed
+    latents = np.random.default_rng(own).uniform(-1, 1, (20, model.z_dim)).astype(np.float32)
     for number, image in enumerate(np.asarray(model.decode(latents))):
         write_atomically(logs_dir / f"{number}pred_image.png", plots.png(image))  # 2016's files
-    samples = summaries.decoded_samples(model)
+    samples = summaries.decoded_samples(model, seed=seed or 0)
     figures = {
         "samples": plots.image_grid(samples, "Images generated from z ~ U(−1, 1)"),
         "interpolation": interpolation(model, latents[:12]),
     }
-    # 2016's dimensions, counted from 0
-    figures |= {f"walk_{dim}": walk(model, latents[:6], dim) for dim in (25, 50, 75) if dim < model.z_dim}
+    for dim in (25, 50, 75):  # 2016's, counted from 0
+        if dim < model.z_dim:
+            figures[f"walk_{dim}"] = walk_of_2016(model, latents[:6], dim, own)
+            figures[f"walk_{dim}_even"] = walk(model, latents[:6], dim)
     courses = {name: summaries.scalars_logged(logs_dir, tag) for name, tag in summaries.GAN_LOSSES.items()}
     logged = all(courses.values())
     if logged:
@@ -164,9 +171,9 @@ def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None) -> Jso
         write_atomically(logs_dir / "figures" / "training.gif", plots.training_gif(pictures))
     if model.compiled:  # not where images are only drawn: a finished run's model.keras has the optimizers too
         save_model(logs_dir, model)
-    networks = {"generator": model.generator, "discriminator": model.discriminator}
+    variables = {"generator": model.generator.trainable_variables, "discriminator": model.discriminator_variables}
     return {
-        **{f"{name}_parameters": parameters(network) for name, network in networks.items()},
+        **{f"{name}_parameters": parameters(trained) for name, trained in variables.items()},
         **({name: float(np.mean(list(course.values())[-LAST:])) for name, course in courses.items()} if logged else {}),
     }
 
@@ -190,14 +197,36 @@ def through_training(pictures: dict[int, bytes], side: int) -> Figure:
     return plots.image_rows(rows, "Images of the same z through training", names, columns, "number of z")
 
 
-def walk(model: DCGAN, latents: np.ndarray, dimension: int) -> Figure:
-    """Images from z [n, z_dim], a row each, with one dimension of z, counted from 0, going from −1 to 1 across the columns."""
-    values = np.linspace(-1, 1, 11, dtype=np.float32)
-    moved = np.repeat(latents[:, None], len(values), axis=1)  # [n, 11, z_dim]
+def walk(
+    model: DCGAN, latents: np.ndarray, dimension: int, values: np.ndarray | None = None, along: str = "from −1 to 1"
+) -> Figure:
+    """Images from z [n, z_dim], a row each, with one dimension of z taking one value after the other across the columns.
+
+    Args:
+        model: whose generator makes them.
+        latents: z [n, z_dim], in (−1, 1).
+        dimension: that changes, counted from 0.
+        values: [columns]; by default eleven even steps from −1 to 1, the range that the generator was trained on.
+        along: what the values are, for the title.
+    """
+    values = np.linspace(-1, 1, 11, dtype=np.float32) if values is None else values
+    moved = np.repeat(latents[:, None], len(values), axis=1)  # [n, columns, z_dim]
     moved[:, :, dimension] = values
     names = [f"image {number}" for number in range(len(latents))]  # z is that of <number>pred_image.png but in one dimension
     columns, label = [f"{value:.1f}".replace("-", "−") for value in values], f"value of dimension {dimension}"
-    return plots.image_rows(decoded(model, moved), f"Dimension {dimension} of z from −1 to 1", names, columns, label)
+    title = f"Dimension {dimension} of z {along}"
+    return plots.image_rows(decoded(model, moved), title, names, columns, label, columns_above=True)
+
+
+def walk_of_2016(model: DCGAN, latents: np.ndarray, dimension: int, seed: int) -> Figure:
+    """The walk of 2016's `FlowersGAN.py`: ten copies of z, with the dimension set to ten sorted draws of 10 · N(0, 1).
+
+    Most of these lie far outside (−1, 1), the range that the generator was trained on.
+
+    Departs from 2016: several z go along the same ten values, because one says little; 2016 walked from a single z.
+    """
+    draws = np.sort(10 * np.random.default_rng([seed, dimension]).standard_normal(10)).astype(np.float32)
+    return walk(model, latents, dimension, draws, "at ten draws of 10 · N(0, 1)")
 
 
 def interpolation(model: DCGAN, latents: np.ndarray) -> Figure:
@@ -218,9 +247,9 @@ def decoded(model: DCGAN, latents: np.ndarray) -> np.ndarray:
     return pictures.reshape(rows, columns, *pictures.shape[1:])
 
 
-def parameters(network: keras.Model) -> int:
-    """How many numbers training changes."""
-    return sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+def parameters(variables: list[keras.Variable]) -> int:
+    """How many numbers they hold."""
+    return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
 def write_common(

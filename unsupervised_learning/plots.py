@@ -180,6 +180,7 @@ def image_rows(
     column_names: Sequence[str],
     column_label: str,
     row_ends: Sequence[str] | None = None,
+    columns_above: bool = False,
 ) -> Figure:
     """Draw pictures in rows and columns that have names: walks through a latent space, one a row.
 
@@ -190,6 +191,7 @@ def image_rows(
         column_names: a name for each column, written below.
         column_label: what the columns' names are, written below them.
         row_ends: a name for each row, written on its right; none by default.
+        columns_above: write the columns' names and label above the pictures.
 
     Returns:
         A figure with one axes.
@@ -212,6 +214,10 @@ def image_rows(
     axes.set_xticks((np.arange(columns) + 0.5) * canvas.shape[1] / columns, column_names, fontsize=10)
     axes.set_yticks(middles, row_names, fontsize=10)
     axes.set_xlabel(column_label, fontsize=11, labelpad=6)
+    if columns_above:
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.tick_params(length=0)
     if row_ends is not None:
         right = axes.secondary_yaxis("right")
         right.set_yticks(middles, row_ends, fontsize=10)

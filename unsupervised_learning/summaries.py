@@ -154,7 +154,11 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
     As TensorFlow 0.x names them: the discriminator's activations for real images under `discriminator/`, those of its second
     use, for fake ones, under `discriminator_1/`; the two probabilities both under `discriminator/`, as in 2016. The layers'
     own names (`h_0`, …) are our choice, as 2016's are not recorded.
+
+    Departs from 2016: where each update takes fresh real images, its summary took a further batch from the queue. This one
+    shows the iteration's first, because the batches of an iteration are then the same whether or not there is a summary.
     """
+    images = model.separate(images)[0]
     latent = model.training_latent(tf.shape(images)[0], model.iterations - 1)
     trace = model.trace(images, latent)
     activations = {f"generator/{name}": value for name, value in trace.generated.items() if name != "image"}
@@ -388,13 +392,13 @@ def codes(model: AutoEncoder | VariationalAutoEncoder, images: np.ndarray | tf.T
     return np.asarray(encoded[0] if isinstance(model, VariationalAutoEncoder) else encoded)
 
 
-def decoded_samples(model: AutoEncoder | VariationalAutoEncoder | DCGAN, count: int = GRID) -> np.ndarray:
+def decoded_samples(model: AutoEncoder | VariationalAutoEncoder | DCGAN, count: int = GRID, seed: int = 0) -> np.ndarray:
     """Images [count, …] decoded from latents that are the same at every call.
 
     From the prior: N(0, 1) for the VAE, even over (−1, 1) for the GAN. An autoencoder has no prior: its codes are drawn evenly
-    from (−1, 1), where tanh puts them.
+    from (−1, 1), where tanh puts them. With the default seed the grids of different runs show the same latents.
     """
-    random = np.random.default_rng(0)  # always 0: the grids of different runs show the same latents
+    random = np.random.default_rng(seed)
     if isinstance(model, VariationalAutoEncoder):
         return np.asarray(model.decode(random.standard_normal((count, model.z_dim)).astype(np.float32)))
     latents = random.uniform(-1, 1, (count, model.z_dim)).astype(np.float32)

@@ -182,7 +182,8 @@ def pipeline(
     """
     longest = experiment.longest_call
     in_file = isinstance(images, np.memmap)
-    shape, dtype = ([order.batch_size, *images.shape[1:]], tf.uint8) if in_file else ([order.batch_size], tf.int32)
+    size = order.images_each_iteration
+    shape, dtype = ([size, *images.shape[1:]], tf.uint8) if in_file else ([size], tf.int32)
 
     def generate() -> Iterator[tuple[np.ndarray, int]]:
         own = copy.copy(order)  # as this is in another thread
@@ -247,7 +248,7 @@ def lead(
     dataset = load()
     if before:
         check_same_data(logs_dir, before, dataset)
-    order = order_of(dataset)
+    order = order_of(model, dataset)
     with lock(logs_dir), Background() as background:
         status = run_alone(
             model, dataset, order, logs_dir, experiment, background, going_on=before is not None, replicated=replicated
@@ -261,16 +262,18 @@ def follow(model: keras.Model, experiment: Experiment, dataset: data.Dataset, re
     distribution.same_data(replicated, dataset.checksum)
     replicated.spread()
     if int(model.iterations) < FLAGS.max_iterations:
-        loop, feed = looped(model, dataset.train.images, order_of(dataset), experiment, replicated)
+        loop, feed = looped(model, dataset.train.images, order_of(model, dataset), experiment, replicated)
         together = distribution.StopTogether(replicated)
         with stop_signals(partial(setattr, together, "asked")):
             iterate(loop, feed, experiment, [together])
     return distribution.barrier(replicated, 0)
 
 
-def order_of(dataset: data.Dataset) -> data.BatchOrder:
-    """Which images make up the batch of which iteration of this run."""
-    return data.BatchOrder(len(dataset.train.images), FLAGS.batch_size, FLAGS.seed, dataset.file_order_first)
+def order_of(model: keras.Model, dataset: data.Dataset) -> data.BatchOrder:
+    """Which images make up the batch of which iteration of this run; a model may take several batches in an iteration."""
+    batches = getattr(model, "batches_each_iteration", 1)
+    examples = len(dataset.train.images)
+    return data.InterleavedBatches(examples, FLAGS.batch_size, FLAGS.seed, dataset.file_order_first, batches)
 
 
 def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data.Dataset | None], dict[str, Any]]) -> int:
@@ -410,7 +413,7 @@ def looped(
     replicated: distribution.Replicated | None,
 ) -> tuple[IterationLoop, Callable[..., tf.data.Dataset]]:
     """The compiled loop, and what gives it batches: from an iteration to before another."""
-    step, rows = (replicated.train_step, replicated.rows) if replicated else (None, slice(None))
+    step, rows = (replicated.train_step, replicated.rows(order.images_each_iteration)) if replicated else (None, slice(None))
     return IterationLoop(model, images, experiment, step), partial(pipeline, images, order, experiment, rows=rows)
 
 
