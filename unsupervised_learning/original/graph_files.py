@@ -1,0 +1,387 @@
+"""The graphs of 2016, read from `.meta` and event files, and cut down to what a program needs to run them.
+
+A file is taken for what anybody may have written. It is parsed and nothing in it is executed; sizes are bounded before memory
+is asked for; every operation and attribute that leaves `needed` is on a list. Nothing here gives a graph to TensorFlow.
+"""
+
+import dataclasses
+import math
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.framework.attr_value_pb2 import AttrValue
+from tensorflow.core.framework.graph_pb2 import GraphDef
+from tensorflow.core.framework.node_def_pb2 import NodeDef
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
+from tensorflow.core.util.event_pb2 import Event
+
+from unsupervised_learning.command_line import RunError, path_of
+
+# Bounds. The largest published graph has 172,614 bytes and 1,083 nodes; its largest variable has 39,200 elements.
+META_BYTES = 16 * 2**20  # of a .meta file, and of one record of an event file
+EVENT_BYTES = 256 * 2**20  # of an event file that are searched; 2016's writer puts the graph at the beginning
+NODES = 20_000
+INPUTS = 1_000  # of one node
+NAME = 400  # characters
+DIMENSION = 10_000  # of a constant or a variable; two of them bound a matrix product
+RANK = 4
+ELEMENTS = 4_000_000  # of one constant or variable
+ALL_ELEMENTS = 40_000_000  # of all together
+
+# What the published graphs use for losses, gradients, updates and initial values; then what the other activations of the 2016
+# code and later versions of TensorFlow put in their place. All of them compute numbers from numbers: none reads or writes a
+# file, runs Python, prints, waits, loops or calls a function.
+OPERATIONS = frozenset(
+    """
+    Add AddN ApplyAdam Assign BroadcastGradientArgs Cast Const Div DynamicStitch Exp Fill Greater GreaterEqual Identity Inv
+    L2Loss Log MatMul Maximum Mean Mod Mul Neg NoOp Placeholder Pow Prod RandomStandardNormal Range Relu ReluGrad Reshape Select
+    Shape Size Square Sub Sum Tanh Tile TruncatedNormal Variable ZerosLike
+
+    Abs AddV2 BiasAdd BiasAddGrad BroadcastTo Elu EluGrad Equal ExpandDims FloorDiv FloorMod InvGrad LessEqual Log1p
+    LogicalAnd LogicalNot Minimum NotEqual OnesLike Rank RealDiv Reciprocal ReciprocalGrad SelectV2 Sigmoid SigmoidGrad Sign
+    Sqrt SqrtGrad Squeeze StopGradient TanhGrad VariableV2 Xdivy
+    """.split()  # noqa: SIM905  (one word a name reads better than 70 quoted strings)
+)
+VARIABLES = ("Variable", "VariableV2")
+# Attributes that these operations have. `container` and `shared_name` would let variables be shared between sessions.
+ATTRIBUTES = frozenset(
+    """
+    DstT N SrcT T T1 T2 Tdim Tidx Tmultiples Tshape Truncate data_format dtype grad_a grad_b index_type keep_dims out_type
+    seed seed2 shape squeeze_dims transpose_a transpose_b use_locking use_nesterov validate_shape value
+    """.split()  # noqa: SIM905
+)
+NUMBERS = (types_pb2.DT_FLOAT, types_pb2.DT_INT32, types_pb2.DT_INT64, types_pb2.DT_BOOL)
+TYPES = {
+    types_pb2.DT_FLOAT: np.float32,
+    types_pb2.DT_INT32: np.int32,
+    types_pb2.DT_INT64: np.int64,
+    types_pb2.DT_BOOL: np.bool_,
+}
+NAME_OF_NODE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+INPUT = re.compile(r"(\^?)([^:^]+)(?::(\d{1,3}))?")
+HEADER = struct.Struct("<QI")  # of a record: its length, and that number's checksum
+
+
+@dataclasses.dataclass(frozen=True, eq=False)  # messages of 1,000 nodes are not to be compared by accident
+class Graph:
+    """A graph as its file has it.
+
+    Attributes:
+        path: of the file.
+        kind: "meta" or "events".
+        nodes: by name, in the file's order. Every input of a node is one of them.
+        producer: the version of graphs that the program wrote: 8 is TensorFlow 0.8, 9 and 10 are 0.9 and 0.10.
+    """
+
+    path: Path
+    kind: str
+    nodes: dict[str, NodeDef]
+    producer: int
+
+    def inputs(self, node: NodeDef) -> list[NodeDef]:
+        """The nodes whose first output a node takes as data, in order.
+
+        Raises:
+            RunError: if it takes another output than the first: none of 2016's losses does.
+        """
+        references = [reference(each) for each in node.input]
+        data = [(name, output) for name, output, control in references if not control]
+        other = next((f"{name}:{output}" for name, output in data if output), None)
+        if other:
+            raise RunError(f"{self.path}: {short(node.name)} takes {short(other)}; expected the first output of an operation")
+        return [self.nodes[name] for name, _ in data]
+
+    def constant(self, node: NodeDef) -> np.ndarray:
+        """The value of a Const.
+
+        Raises:
+            RunError: if the node is none, or its value is damaged or of no numeric type.
+        """
+        if node.op != "Const":
+            raise RunError(f"{self.path}: {short(node.name)} is of type {short(node.op)}; expected Const")
+        return value_of(node, self.path)
+
+
+def short(text: str) -> str:
+    """Text from a file, fit to stand in a message: printable and at most 80 characters."""
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:80])
+    return text if len(text) < 80 else text[:79] + "…"
+
+
+def reference(text: str) -> tuple[str, int, bool]:
+    """The node, the number of its output, and whether it is a control input: of `name`, `name:1`, `^name`.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    match = INPUT.fullmatch(text)
+    if not match or (match[1] and match[3]):
+        raise ValueError(text)
+    return match[2], int(match[3] or 0), bool(match[1])
+
+
+# Reading
+
+
+def read_graph(path: str | Path) -> Graph:
+    """Read the graph in a `.meta` file or, the first if there are several, in an event file.
+
+    What kind of file it is its content tells. The first graph of an event file is the one that was there when the run began.
+
+    Raises:
+        RunError: if it is neither, is damaged, cut or too large, or holds no graph.
+    """
+    path = path_of(path)
+    try:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "no regular file" if path.exists() else "no such file"
+            raise RunError(f"{short(str(path))}: {what}; expected a .meta file or an event file of 2016's code")
+        with path.open("rb") as file:
+            head = file.read(HEADER.size)
+            file.seek(0)
+            if not head:
+                raise RunError(f"{path} is empty; expected a .meta file or an event file")
+            if is_record(head):
+                return checked(graph_of_events(path, file), path, "events")
+            return checked(graph_of_meta(path, file), path, "meta")
+    except OSError as error:
+        raise RunError(f"cannot read {short(str(path))}: {error.strerror or error}") from None
+    except ValueError as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"cannot read {short(str(path))}: {short(str(error))}") from None  # a path with a zero byte
+
+
+def is_record(head: bytes) -> bool:
+    """Whether 12 bytes are the beginning of a record: a length and its checksum."""
+    return len(head) == HEADER.size and HEADER.unpack(head)[1] == masked_crc32c(head[:8])
+
+
+def graph_of_meta(path: Path, file: BinaryIO) -> GraphDef:
+    """The graph of a `.meta` file."""
+    content = file.read(META_BYTES + 1)
+    if len(content) > META_BYTES:
+        raise RunError(f"{path} is larger than {META_BYTES:,} bytes; expected a .meta file or an event file of 2016's code")
+    try:
+        graph = MetaGraphDef.FromString(content).graph_def
+    except DecodeError:
+        raise RunError(
+            f"{path} is no .meta or event file, or is cut or damaged: {len(content):,} bytes that do not parse"
+        ) from None
+    if not graph.node:
+        raise RunError(f"{path} holds no graph; expected a .meta file (not the checkpoint beside it) or an event file")
+    return graph
+
+
+def graph_of_events(path: Path, file: BinaryIO) -> GraphDef:
+    """The first graph of an event file."""
+    count = 0
+    for count, record in enumerate(records(path, file), start=1):
+        try:
+            graph_def = Event.FromString(record).graph_def
+            if graph_def:
+                return GraphDef.FromString(graph_def)
+        except DecodeError:
+            raise RunError(f"{path} is damaged: its record {count} is no event or holds no graph that parses") from None
+    raise RunError(f"{path} holds no graph among its {count:,} events; expected the run's first event file")
+
+
+def records(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    """The records of an event file, checksums compared; one that is cut at the very end ends it, as it ends a killed run."""
+    while head := file.read(HEADER.size):
+        if len(head) < HEADER.size:
+            return
+        if not is_record(head):
+            raise RunError(f"{path} is damaged: no record begins at byte {file.tell() - len(head):,}")
+        length = HEADER.unpack(head)[0]
+        if length > META_BYTES:
+            raise RunError(f"{path}: a record of {length:,} bytes; expected at most {META_BYTES:,}")
+        if file.tell() > EVENT_BYTES:
+            raise RunError(f"{path} holds no graph in its first {EVENT_BYTES:,} bytes; expected the run's first event file")
+        content = file.read(length + 4)
+        if len(content) < length + 4:
+            return
+        record, checksum = content[:-4], struct.unpack("<I", content[-4:])[0]
+        if checksum != masked_crc32c(record):
+            raise RunError(f"{path} is damaged: the record that ends at byte {file.tell():,} does not agree with its checksum")
+        yield record
+
+
+def checked(graph: GraphDef, path: Path, kind: str) -> Graph:
+    """A graph with names that are names, inputs that are there, and constants and variables of bounded size."""
+    if not graph.node:
+        raise RunError(f"{path} holds a graph without nodes; expected a .meta file or an event file of 2016's code")
+    if len(graph.node) > NODES:
+        raise RunError(f"{path} holds a graph of {len(graph.node):,} nodes; expected at most {NODES:,}")
+    nodes = {node.name: node for node in graph.node}
+    if len(nodes) < len(graph.node):
+        raise RunError(f"{path} is damaged: {len(graph.node) - len(nodes)} nodes have the name of another")
+    elements = 0
+    for node in graph.node:
+        if not NAME_OF_NODE.fullmatch(node.name) or len(node.name) > NAME:
+            raise RunError(f"{path} is damaged: {short(node.name)!r} is no node's name")
+        if len(node.input) > INPUTS:
+            raise RunError(f"{path}: {short(node.name)} has {len(node.input):,} inputs; expected at most {INPUTS:,}")
+        for each in node.input:
+            try:
+                missing = reference(each)[0] not in nodes
+            except ValueError:
+                raise RunError(f"{path} is damaged: {short(node.name)} has the input {short(each)!r}") from None
+            if missing:
+                raise RunError(f"{path} is cut or damaged: {short(node.name)} needs {short(each)}, which is not there")
+        elements += size_of(node, path)
+    if elements > ALL_ELEMENTS:
+        raise RunError(f"{path}: its constants and variables have {elements:,} elements; expected at most {ALL_ELEMENTS:,}")
+    return Graph(path, kind, nodes, graph.versions.producer)
+
+
+def size_of(node: NodeDef, path: Path) -> int:
+    """How many elements a constant or a variable has; 0 for any other node."""
+    if node.op == "Const":
+        shape = node.attr["value"].tensor.tensor_shape if "value" in node.attr else None
+    elif node.op in VARIABLES:
+        shape = node.attr["shape"].shape if "shape" in node.attr else None
+    else:
+        return 0
+    if shape is None or shape.unknown_rank or any(dim.size < 0 for dim in shape.dim):
+        raise RunError(f"{path} is damaged: the {short(node.op)} {short(node.name)} has no shape")
+    sizes = [dim.size for dim in shape.dim[: RANK + 1]]
+    if len(sizes) > RANK or any(size > DIMENSION for size in sizes) or math.prod(sizes) > ELEMENTS:
+        given = " × ".join(f"{size:,}" for size in sizes)
+        raise RunError(
+            f"{path}: the {short(node.op)} {short(node.name)} is of size {given}; expected at most {RANK} dimensions, each up "
+            f"to {DIMENSION:,}, and {ELEMENTS:,} elements"
+        )
+    return math.prod(sizes)
+
+
+def value_of(node: NodeDef, path: Path) -> np.ndarray:
+    """A constant's value; its size has been seen to by `size_of`."""
+    tensor = node.attr["value"].tensor
+    if tensor.dtype not in NUMBERS:
+        raise RunError(f"{path}: the constant {short(node.name)} is of type {tensor.dtype}; expected numbers")
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    try:
+        value = tf.make_ndarray(tensor)
+        if value.shape != shape or value.dtype != TYPES[tensor.dtype]:
+            raise ValueError
+    except (ValueError, TypeError, OverflowError):
+        raise RunError(f"{path} is damaged: the constant {short(node.name)} does not fill its shape {list(shape)}") from None
+    return value
+
+
+# What a program needs in order to run a graph
+
+
+def closure(graph: Graph, targets: Iterable[str]) -> dict[str, NodeDef]:
+    """The nodes that the targets, named as nodes or as tensors, are computed from: in the file's order, targets included.
+
+    Raises:
+        RunError: if a target is not there.
+    """
+    waiting = []
+    for target in targets:
+        try:
+            name = reference(target)[0]
+        except ValueError:
+            name = target
+        if name not in graph.nodes:
+            raise RunError(f"{graph.path} has no node {short(name)}; it has {len(graph.nodes):,} others")
+        waiting.append(name)
+    found = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(reference(each)[0] for each in graph.nodes[name].input)
+    return {name: node for name, node in graph.nodes.items() if name in found}
+
+
+def needed(graph: Graph, targets: list[str]) -> GraphDef:
+    """A graph of only the nodes that the targets need, fit to be imported and run.
+
+    Operations are those of `OPERATIONS` on float32, integers and booleans; attributes those of `ATTRIBUTES`. There are no
+    functions, devices, sharing of variables, strings, or hints about shapes and places. Nodes come after what they need.
+    Bounded is what constants and variables ask for; a graph made with malice could still compute itself a large shape.
+
+    Args:
+        graph: of `read_graph`.
+        targets: nodes (`Adam`) or tensors (`div:0`).
+
+    Raises:
+        RunError: if a target is not there, the graph goes in a circle, or a node is one that the list does not have.
+    """
+    nodes = closure(graph, targets)
+    for node in nodes.values():
+        if node.op not in OPERATIONS:
+            raise RunError(
+                f"{graph.path}: {short(node.name)}, which {short(', '.join(targets))} needs, is the operation "
+                f"{short(node.op)}; expected only those of 2016's losses, updates and initial values"
+            )
+    result = GraphDef()
+    result.versions.producer = graph.producer
+    for node in in_order(graph, nodes):
+        if node.op == "Const":
+            check_constant(graph, node)
+        copy = result.node.add(name=node.name, op=node.op)
+        copy.input.extend(sorted(node.input, key=lambda each: each.startswith("^")))  # stable: data first, then control
+        for key, value in node.attr.items():
+            if key in ATTRIBUTES:
+                check_attribute(graph, node, key, value)
+                copy.attr[key].CopyFrom(value)
+    return result
+
+
+def check_attribute(graph: Graph, node: NodeDef, key: str, value: AttrValue) -> None:
+    """Refuse an attribute that is of no kind that 2016's graphs have, or of another type than float32, integer and boolean."""
+    kind = value.WhichOneof("value")
+    if (
+        kind not in ("type", "tensor", "shape", "b", "i", "s", "list")
+        or (kind == "type" and value.type not in NUMBERS)
+        or (kind == "tensor" and node.op != "Const")
+        or (kind == "list" and value.list.ByteSize() > len(value.list.i) * 11 + 4)  # integers only, of up to ten bytes each
+    ):
+        raise RunError(f"{graph.path}: {short(node.name)} has an unexpected {key}; expected float32, integers or booleans")
+
+
+def check_constant(graph: Graph, node: NodeDef) -> None:
+    """Refuse a constant that is damaged, or that as a shape or a range would ask for too much memory."""
+    value = graph.constant(node)
+    if value.dtype.kind == "i" and value.size:
+        sizes = np.abs(value.astype(np.float64))
+        if value.size > DIMENSION or sizes.max() > DIMENSION or np.prod(np.maximum(sizes, 1)) > ELEMENTS:
+            raise RunError(
+                f"{graph.path}: the constant {short(node.name)} asks for {short(str(value.tolist()))} elements; "
+                f"expected at most {DIMENSION:,} in each dimension and {ELEMENTS:,} in all"
+            )
+
+
+def in_order(graph: Graph, nodes: dict[str, NodeDef]) -> list[NodeDef]:
+    """The nodes in such an order that each comes after its inputs; else as they were."""
+    open_inputs = {name: {reference(each)[0] for each in node.input} for name, node in nodes.items()}
+    users: dict[str, list[str]] = {name: [] for name in nodes}
+    for name, inputs in open_inputs.items():
+        for each in inputs:
+            users[each].append(name)
+    ready = [name for name, inputs in reversed(open_inputs.items()) if not inputs]
+    order = []
+    while ready:
+        name = ready.pop()
+        order.append(nodes[name])
+        for user in reversed(users[name]):
+            open_inputs[user].discard(name)
+            if not open_inputs[user]:
+                ready.append(user)
+    if len(order) < len(nodes):
+        done = {node.name for node in order}
+        stuck = next(name for name in nodes if name not in done)
+        raise RunError(f"{graph.path}: the graph goes in a circle through {short(stuck)}; expected none that does")
+    return order

@@ -1,0 +1,234 @@
+"""The autoencoder or the VAE in a graph of 2016: its layers, found by walking back from the loss."""
+
+import dataclasses
+import itertools
+
+from tensorflow.core.framework.node_def_pb2 import NodeDef
+
+from unsupervised_learning.autoencoder import PIXELS
+from unsupervised_learning.command_line import RunError
+from unsupervised_learning.original.graph_files import Graph, closure, short
+from unsupervised_learning.original.loss_terms import ADD, Atom, Layer, Reader
+
+AUTOENCODER, VAE = "AutoEncoder", "VariationalAutoEncoder"
+LOSSES = (*ADD, "AddN", "Div", "RealDiv", "L2Loss", "Mean", "Mul", "Sub", "Sum")  # what computes a loss
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The layers of a model in a graph.
+
+    Attributes:
+        model: as in `Description`.
+        layers: in the order of `variables_of_2016`; mu and log_var are the third and the fourth.
+        input: the placeholder.
+        noise: the node of the noise, None for the autoencoder.
+        reconstruction: the atom of the loss that compares output and input.
+        mu, log_var: nodes, None for the autoencoder.
+    """
+
+    model: str
+    layers: list[Layer]
+    input: str
+    reconstruction: Atom
+    noise: str | None = None
+    mu: str | None = None
+    log_var: str | None = None
+
+    def names(self) -> list[str]:
+        """Today's names of the layers' weights and biases, in order."""
+        if self.model == AUTOENCODER:
+            stems = [("W_fc", "b_fc", number) for number in range(1, 7)]
+        else:
+            stems = [("encoder/W_fc", "encoder/b_fc", number) for number in range(1, 5)]
+            stems += [("decoder/Wd_fc", "decoder/bd_fc", number) for number in range(1, 4)]
+        return [f"{stem}{number}" for *pair, number in stems for stem in pair]
+
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes from input to output; mu's and log_var's, which are the same, once."""
+        layers = self.layers if self.model == AUTOENCODER else self.layers[:3] + self.layers[4:]
+        return (PIXELS, *(layer.sizes[1] for layer in layers))
+
+    def stops(self) -> tuple[str, ...]:
+        """The nodes that the loss is not expanded beyond."""
+        return tuple(name for name in (self.mu, self.log_var) if name)
+
+
+def neither(graph: Graph, found: str) -> RunError:
+    """The error for a graph of something else."""
+    return RunError(
+        f"{graph.path} is neither 2016's autoencoder nor its VAE: {found}; expected 784-50-50-3-50-50-784 fully connected, "
+        "with their losses"
+    )
+
+
+def find_loss(graph: Graph, update: str) -> tuple[NodeDef, Network, Reader]:
+    """The scalar that a graph minimises, the model, and a reader that expands the loss as far as the model.
+
+    The gradients of 2016's graphs begin with ones in the loss's shape. Where a later TensorFlow has folded that shape into a
+    constant, the loss is the one sum of known terms that no other such sum is computed from.
+
+    Raises:
+        RunError: if there is none, or it is another model's.
+    """
+    gradients = closure(graph, [update])
+    seeds = [seed for node in gradients.values() if node.op == "Fill" and (seed := shaped_like(graph, node)) is not None]
+    if len(seeds) == 1:
+        network = find_network(graph, closure(graph, [seeds[0].name]))
+        return seeds[0], network, Reader(graph, network.stops())
+    network = find_network(graph, graph.nodes)
+    reader = Reader(graph, network.stops())
+    found = {}
+    for node in graph.nodes.values():
+        if node.op in LOSSES and node.name not in gradients:
+            try:
+                if is_scalar_loss(reader, network, node):
+                    found[node.name] = node
+            except RunError:
+                continue  # a sum of something else
+    inner = {name for each in found for name in closure(graph, [each]) if name != each}
+    outer = [node for name, node in found.items() if name not in inner]
+    if len(outer) != 1:
+        raise neither(graph, f"{len(outer)} sums could be the loss")
+    return outer[0], network, reader
+
+
+def shaped_like(graph: Graph, fill: NodeDef) -> NodeDef | None:
+    """The node that a Fill makes ones in the shape of; None if it does something else."""
+    reader = Reader(graph)
+    shape, value = reader.operands(fill, 2)
+    return reader.operands(shape, 1)[0] if shape.op == "Shape" and reader.is_number(value, 1.0) else None
+
+
+def is_scalar_loss(reader: Reader, network: Network, node: NodeDef) -> bool:
+    """Whether a node is a sum of the reconstruction and other terms, reduced over columns and batch."""
+    terms = reader.expand(node)
+    compared = [(atom, factor) for atom, factor in terms.items() if atom[:2] == network.reconstruction[:2]]
+    reduced = all(atom.batch and atom.columns for atom in terms if atom.kind != "constant")
+    return len(compared) == 1 and compared[0][1].value > 0 and reduced
+
+
+def find_network(graph: Graph, nodes: dict[str, NodeDef]) -> Network:
+    """The model among these nodes.
+
+    Raises:
+        RunError: if there is neither model, or both.
+    """
+    reader = Reader(graph)
+    entropies = {}
+    for node in nodes.values():
+        pair = reader.cross_entropy(node) if node.op in ADD and len(node.input) == 2 else None
+        if pair:
+            entropies[pair[0].name] = pair
+    squares = [node for node in nodes.values() if node.op == "L2Loss" and placeholder_of(reader, node) is not None]
+    if len(entropies) + len(squares) != 1:
+        found = f"its loss has {len(squares)} l2_loss(output − input) and {len(entropies)} sigmoid cross entropies"
+        raise neither(graph, f"{found} where one of the two should be")
+    network = autoencoder(reader, squares[0]) if squares else vae(reader, *next(iter(entropies.values())))
+    check_sizes(graph, network)
+    return network
+
+
+def placeholder_of(reader: Reader, node: NodeDef) -> NodeDef | None:
+    """The placeholder in l2_loss(output − placeholder); None if the node is something else."""
+    (difference,) = reader.operands(node, 1)
+    if difference.op != "Sub":
+        return None
+    return next((each for each in reader.operands(difference, 2) if each.op == "Placeholder"), None)
+
+
+def autoencoder(reader: Reader, node: NodeDef) -> Network:
+    """The autoencoder whose l2_loss(output − input) a node is."""
+    (difference,) = reader.operands(node, 1)
+    given = placeholder_of(reader, node)
+    assert given is not None
+    (output,) = [each for each in reader.operands(difference, 2) if each is not given] or [given]
+    layers = chain(reader, output, 6)
+    if layers[0].input != given.name:
+        raise neither(reader.graph, f"its first layer's input is {short(layers[0].input)}, not what the loss compares with")
+    return Network(AUTOENCODER, layers, given.name, Atom("l2", difference.name, "sum", "sum"))
+
+
+def vae(reader: Reader, logits: NodeDef, labels: NodeDef) -> Network:
+    """The VAE whose cross entropy has these logits and labels."""
+    if labels.op != "Placeholder":
+        raise neither(reader.graph, f"its cross entropy compares with {short(labels.name)}, not with the input")
+    decoder = chain(reader, logits, 3)
+    mu, log_var, noise = sample(reader, reader.graph.nodes[decoder[0].input])
+    heads = [reader.layer(mu), reader.layer(log_var)]
+    if heads[0].input != heads[1].input:
+        raise neither(reader.graph, "mu and log_var are computed from different layers")
+    encoder = chain(reader, reader.graph.nodes[heads[0].input], 2)
+    if encoder[0].input != labels.name:
+        raise neither(reader.graph, f"its first layer's input is {short(encoder[0].input)}, not what the loss compares with")
+    compared = Atom("entropy", logits.name)
+    return Network(VAE, [*encoder, *heads, *decoder], labels.name, compared, noise.name, mu.name, log_var.name)
+
+
+def chain(reader: Reader, output: NodeDef, count: int) -> list[Layer]:
+    """So many layers, the last of which has this output."""
+    layers: list[Layer] = []
+    for _ in range(count):
+        layers.insert(0, reader.layer(output))
+        output = reader.graph.nodes[layers[0].input]
+    return layers
+
+
+def sample(reader: Reader, latent: NodeDef) -> tuple[NodeDef, NodeDef, NodeDef]:
+    """The nodes of mu, log_var and the noise in mu + exp(log_var / 2) · noise."""
+    if latent.op in ADD:
+        for mu, product in reader.both_ways(latent):
+            if product.op == "Mul":
+                for deviation, noise in reader.both_ways(product):
+                    log_var = log_variance(reader, deviation)
+                    if log_var is not None and is_standard_normal(reader, noise):
+                        return mu, log_var, noise
+    raise reader.refuse(latent, "mu + exp(log_var / 2) · noise, with noise from a standard normal")
+
+
+def log_variance(reader: Reader, node: NodeDef) -> NodeDef | None:
+    """The log_var of exp(log_var · 0.5), or of sqrt(exp(log_var)); None if the node is neither."""
+    if node.op == "Sqrt":
+        (power,) = reader.operands(node, 1)
+        return reader.operands(power, 1)[0] if power.op == "Exp" else None
+    if node.op != "Exp":
+        return None
+    (half,) = reader.operands(node, 1)
+    if half.op == "Mul":
+        return next((log_var for weight, log_var in reader.both_ways(half) if reader.is_number(weight, 0.5)), None)
+    if half.op in ("Div", "RealDiv"):
+        log_var, divisor = reader.operands(half, 2)
+        return log_var if reader.is_number(divisor, 2.0) else None
+    return None
+
+
+def is_standard_normal(reader: Reader, node: NodeDef) -> bool:
+    """Whether a node is a draw from a normal of mean 0 and stddev 1: noise, or noise · 1 + 0."""
+    if node.op == "RandomStandardNormal":
+        return True
+    neutral = {**dict.fromkeys(ADD, 0.0), "Mul": 1.0}.get(node.op)
+    if neutral is None:
+        return False
+    return any(
+        reader.is_number(number, neutral) and draw.op in ("RandomStandardNormal", "Mul") and is_standard_normal(reader, draw)
+        for number, draw in reader.both_ways(node)
+    )
+
+
+def check_sizes(graph: Graph, network: Network) -> None:
+    """Refuse layers that do not fit each other, or that are not of 2016's form."""
+    flow = network.layers
+    if network.model == VAE:
+        mu, log_var = flow[2:4]
+        if mu.sizes != log_var.sizes or mu.activation != log_var.activation:
+            raise neither(graph, "mu and log_var are layers of different sizes or activations")
+        flow = flow[:3] + flow[4:]
+    sizes = network.sizes()
+    if any(layer.sizes != pair for layer, pair in zip(flow, itertools.pairwise(sizes), strict=True)):
+        raise neither(graph, f"layers of {', '.join(str(list(layer.sizes)) for layer in flow)}")
+    if sizes[-1] != PIXELS or len({sizes[each] for each in (1, 2, 4, 5)}) > 1:
+        raise neither(graph, f"layers of {'-'.join(map(str, sizes))}")
+    hidden = {flow[each].activation for each in (0, 1, 3, 4)}
+    if len(hidden) > 1 or flow[5].activation != "linear":
+        given = ", ".join(layer.activation for layer in flow)
+        raise neither(graph, f"activations {given}, where the hidden layers have one and the last is linear")

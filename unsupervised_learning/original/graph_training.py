@@ -1,0 +1,160 @@
+"""What surrounds the loss in a graph of 2016: the start of each variable, Adam, and the tags that it logs."""
+
+import dataclasses
+import math
+
+import numpy as np
+from tensorflow.core.framework.node_def_pb2 import NodeDef
+from tensorflow.core.framework.types_pb2 import DT_STRING
+
+from unsupervised_learning.command_line import RunError
+from unsupervised_learning.original.graph_files import VARIABLES, Graph, closure, reference, short
+from unsupervised_learning.original.loss_terms import ADD, Reader
+
+START_OPERATIONS = {"Const", "Identity", "Add", "AddV2", "Mul", "Fill", "TruncatedNormal", "RandomStandardNormal"}
+SUMMARIES = {"ScalarSummary": "scalars", "HistogramSummary": "histograms", "ImageSummary": "images"}
+TAG = 200  # characters
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """How a variable starts.
+
+    Attributes:
+        kind: "truncated normal" (of mean 0), "constant", or another's name in words.
+        value: the stddev, or the constant; nan for another.
+    """
+
+    kind: str
+    value: float
+
+    def __str__(self) -> str:
+        return self.kind if math.isnan(self.value) else f"{self.kind} {self.value:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Adam:
+    """The one Adam of a graph.
+
+    Attributes:
+        learning_rate, beta1, beta2, epsilon: numbers.
+        update: the node that runs the update of all variables.
+        slots: by variable, the variables of Adam's m and v.
+        powers: the variables of beta1's and beta2's powers.
+    """
+
+    learning_rate: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    update: str
+    slots: dict[str, tuple[str, str]]
+    powers: tuple[str, str]
+
+
+def find_adam(graph: Graph) -> Adam:
+    """Adam, read off the inputs of the ApplyAdam nodes.
+
+    Raises:
+        RunError: if there is none, or more than one, or its settings are not constants.
+    """
+    reader = Reader(graph)
+    updates = [node for node in graph.nodes.values() if node.op == "ApplyAdam"]
+    others = sorted({node.op for node in graph.nodes.values() if node.op.startswith(("Apply", "SparseApply", "ResourceApply"))})
+    if not updates or others != ["ApplyAdam"]:
+        found = short(", ".join(others)) or "no optimizer"
+        raise RunError(f"{graph.path} is neither 2016's autoencoder nor its VAE: it has {found}; expected ApplyAdam alone")
+    slots: dict[str, tuple[str, str]] = {}
+    settings: set[tuple[float, float, float, float]] = set()
+    powers: set[tuple[str, str]] = set()
+    for node in updates:
+        variable, momentum, velocity, *rest = reader.operands(node, 10)
+        numbers = [number for each in rest[2:6] if (number := reader.number(each)) is not None]
+        if len(numbers) < 4:
+            raise reader.refuse(node, "a learning rate, beta1, beta2 and epsilon that are constants")
+        if node.attr["use_nesterov"].b:
+            raise reader.refuse(node, "Adam without Nesterov's momentum")
+        if variable.name in slots or any(each.op not in VARIABLES for each in (variable, momentum, velocity, *rest[:2])):
+            raise reader.refuse(node, "a variable of its own, Adam's m and v for it, and Adam's powers")
+        if not reader.shape(variable) == reader.shape(momentum) == reader.shape(velocity):
+            raise reader.refuse(node, "a variable and slots of the same shape")
+        slots[variable.name] = (momentum.name, velocity.name)
+        settings.add((numbers[0], numbers[1], numbers[2], numbers[3]))
+        powers.add((rest[0].name, rest[1].name))
+    if len(settings) > 1 or len(powers) > 1:
+        raise RunError(f"{graph.path} is neither 2016's autoencoder nor its VAE: it has {len(powers)} Adams; expected one")
+    return Adam(*settings.pop(), update_node(graph, {node.name for node in updates}), slots, powers.pop())
+
+
+def update_node(graph: Graph, updates: set[str]) -> str:
+    """The node that runs all of Adam: the first NoOp that waits for each ApplyAdam."""
+    for node in graph.nodes.values():
+        if node.op == "NoOp" and updates <= {reference(each)[0] for each in node.input}:
+            return node.name
+    raise RunError(f"{graph.path}: no operation runs all {len(updates)} updates of Adam; expected one, such as Adam")
+
+
+def find_starts(reader: Reader, variables: list[str]) -> dict[str, tuple[str, Start]]:
+    """The Assign node that initialises each variable, and how it starts.
+
+    Raises:
+        RunError: if a variable has none, or several.
+    """
+    graph = reader.graph
+    found: dict[str, tuple[str, Start]] = {}
+    wanted = set(variables)
+    for node in graph.nodes.values():
+        if node.op != "Assign":
+            continue
+        variable, value = reader.operands(node, 2)
+        if variable.name not in wanted:
+            continue
+        if not {each.op for each in closure(graph, [value.name]).values()} <= START_OPERATIONS:
+            continue  # an update, or a restored checkpoint
+        if variable.name in found:
+            raise reader.refuse(node, f"one initial value of {short(variable.name)}, not two")
+        found[variable.name] = (node.name, start(reader, value, reader.shape(variable)))
+    missing = [name for name in variables if name not in found]
+    if missing:
+        raise RunError(f"{graph.path}: {short(missing[0])} has no initial value; expected a constant or a truncated normal")
+    return found
+
+
+def start(reader: Reader, node: NodeDef, shape: tuple[int, ...]) -> Start:
+    """How the variable of this shape starts that is assigned this value.
+
+    Raises:
+        RunError: if the value is of another shape.
+    """
+    if node.op == "Const":
+        value = reader.graph.constant(node)
+        if value.shape != shape:
+            raise reader.refuse(node, f"an initial value of shape {shape}")
+        if value.dtype == np.float32 and value.size and (value == value.flat[0]).all() and np.isfinite(value.flat[0]):
+            return Start("constant", float(str(value.flat[0])))
+        return Start("different constants", math.nan)
+    if node.op == "Fill":
+        value = reader.number(reader.operands(node, 2)[1])
+        return Start("another start", math.nan) if value is None else Start("constant", value)
+    if node.op in ADD:
+        for product, mean in reader.both_ways(node):
+            if product.op == "Mul" and reader.is_number(mean, 0.0):
+                for draw, stddev in reader.both_ways(product):
+                    deviation = reader.number(stddev)
+                    if draw.op in ("TruncatedNormal", "RandomStandardNormal") and deviation is not None:
+                        return Start("truncated normal" if draw.op == "TruncatedNormal" else "normal", deviation)
+    return Start("another start", math.nan)
+
+
+def find_tags(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """The tags that a graph logs, by kind and in the file's order: scalars, histograms, images."""
+    tags: dict[str, list[str]] = {kind: [] for kind in SUMMARIES.values()}
+    for node in graph.nodes.values():
+        if node.op not in SUMMARIES or not node.input:
+            continue
+        tag = graph.nodes[reference(node.input[0])[0]]
+        if tag.op != "Const" or tag.attr["value"].tensor.dtype != DT_STRING:
+            continue
+        for text in tag.attr["value"].tensor.string_val:
+            tags[SUMMARIES[node.op]].append(short(text[:TAG].decode("utf-8", "replace")))
+    return {kind: tuple(found) for kind, found in tags.items()}
