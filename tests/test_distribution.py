@@ -139,7 +139,7 @@ def test_two_devices_end_as_one(on_two_devices, case):
 SETTINGS = {
     "train_ae.py": ["--max_iterations=60", "--seed=3"],
     "train_vae.py": ["--max_iterations=20", "--seed=3"],
-    "train_gan.py": ["--max_iterations=2", "--seed=3", "--z_dim=80"],
+    "train_gan.py": ["--max_iterations=2", "--seed=3", "--z_dim=80", "--real_batches=fresh"],
 }
 
 

@@ -25,6 +25,8 @@ LOSSES = {  # 2016's tags → ours
 # The relative error that a loss may have, step by step. A direct port of the 2016 network comes this near and no nearer; later
 # steps tell nothing and are not compared.
 TOLERANCES = {"flowers_gan": [3e-5, 1e-2, 3e-2], "mnist_gan": [3e-5] + 11 * [1e-2]}
+# Tighter, because with shared real images, or the generator's two batches exchanged, the second step is 1e-2 off.
+FRESH_TOLERANCES = [3e-5, 3e-3, 3e-2]
 # Biases before batch normalization: the normalization takes them out again, so their gradient is rounding.
 NO_GRADIENT = {
     "flowers_gan": {"generator/b_2", "generator/b_3", "generator/b_4"}
@@ -75,7 +77,8 @@ def test_training_follows_2016(path: Path):
     trace, update = tf.function(model.trace), tf.function(model.update)
 
     random = np.random.RandomState(seed * 10000 + 7)
-    for step, tolerance in zip(range(golden["steps"]), TOLERANCES[case], strict=False):
+    tolerances = FRESH_TOLERANCES if model.real_batches == "fresh" else TOLERANCES[case]
+    for step, tolerance in zip(range(golden["steps"]), tolerances, strict=False):
         shape = (batch, model.side, model.side, model.channels)
         images = random.uniform(-1, 1, shape) if case == "flowers_gan" else random.uniform(size=shape)
         latent = random.uniform(-1, 1, (batch, 100)).astype(np.float32)

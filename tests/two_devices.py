@@ -100,7 +100,7 @@ def train_both(case: str, build, images: np.ndarray, iterations: int, strategy, 
 
 
 def small_gan(**settings) -> DCGAN:
-    model = DCGAN(z_dim=8, seed=5, **settings)
+    model = DCGAN(**{"z_dim": 8, "seed": 5, **settings})
     # Not Adam: of gradients that are nothing but rounding it makes whole steps, which then differ. A bias before batch
     # normalization has such a gradient.
     model.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3))
@@ -127,7 +127,8 @@ def main(out: str) -> None:
     train_both("dcgan", small_gan, 2 * images - 1, 2, strategy, found)
     three = np.random.RandomState(2).uniform(-1, 1, (24, 28, 28, 1)).astype(np.float32)
     train_both("fresh", lambda: small_gan(real_batches="fresh"), three, 2, strategy, found)
-    first = {"recipe": "first_attempt", **test_golden_gan.first_attempt_settings(), "discriminator_every": 3}
+    # With seed 5 a value before the leaky relu is 5e-8 from zero, so that rounding turns its sign.
+    first = {"recipe": "first_attempt", "seed": 6, **test_golden_gan.first_attempt_settings(), "discriminator_every": 3}
     train_both("first_attempt", lambda: small_gan(**first), images, 4, strategy, found)
     if getattr(strategy.extended, "_id_in_cluster", 0) == 0:
         np.savez(out, **found)
