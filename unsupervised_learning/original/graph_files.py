@@ -110,10 +110,10 @@ class Graph:
         return value_of(node, self.path)
 
 
-def short(text: str) -> str:
-    """Text from a file, fit to stand in a message: printable and at most 80 characters."""
-    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:80])
-    return text if len(text) < 80 else text[:79] + "…"
+def short(text: str, longest: int = 80) -> str:
+    """Text from a file, fit to stand in a message: printable, and cut."""
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def reference(text: str) -> tuple[str, int, bool]:
