@@ -439,6 +439,12 @@ def test_other_files(run_script, tmp_path, content):
     assert_refused(run_script(ORIGINAL, "graph", str(tmp_path / "a")), "expected a .meta file")
 
 
+def test_a_checkpoint_beside_its_graph(run_script, tmp_path):
+    (tmp_path / "model.ckpt-1").write_bytes(bytes(100))
+    (tmp_path / "model.ckpt-1.meta").write_bytes(b"")
+    assert_refused(run_script(ORIGINAL, "graph", str(tmp_path / "model.ckpt-1")), "expected model.ckpt-1.meta")
+
+
 def test_folders_and_nothing(run_script, tmp_path):
     assert_refused(run_script(ORIGINAL, "graph", str(tmp_path)), "a folder", ".meta")
     assert_refused(run_script(ORIGINAL, "graph", str(tmp_path / "a")), "no such file", ".meta")

@@ -178,9 +178,12 @@ def graph_of_meta(path: Path, file: BinaryIO) -> GraphDef:
     try:
         graph = MetaGraphDef.FromString(content).graph_def
     except DecodeError:
+        beside = path.with_name(f"{path.name}.meta")
+        expected = (
+            f"{beside.name}, which lies beside it" if beside.is_file() else "a .meta file or an event file of 2016's code"
+        )
         raise RunError(
-            f"{path} is of another kind, cut or damaged: {len(content):,} bytes that do not parse; expected a .meta file or an "
-            "event file of 2016's code"
+            f"{path} is of another kind, cut or damaged: {len(content):,} bytes that do not parse; expected {expected}"
         ) from None
     if not graph.node:
         raise RunError(f"{path} holds no graph; expected a .meta file (not the checkpoint beside it) or an event file")
