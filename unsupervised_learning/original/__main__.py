@@ -3,9 +3,11 @@
     python -m unsupervised_learning.original replay CHECKPOINT [--dump=FILE] [--data_dir=DIR]
     python -m unsupervised_learning.original export LOGS_DIR FILE
     python -m unsupervised_learning.original import-logs DIR [--logs_dir=logs]
+    python -m unsupervised_learning.original graph FILE [--json]
 
 `replay` puts a 2016 checkpoint into our model and measures it on the test set. `export` writes a run of ours as 2016's code
-would have saved it. `import-logs` puts 2016's event files beside our runs, in TensorBoard's present format.
+would have saved it. `import-logs` puts 2016's event files beside our runs, in TensorBoard's present format. `graph` says what
+run a `.meta` or event file is from: its loss with every constant, the nearest recipe, and the command for the same run here.
 """
 
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from absl import flags
 from unsupervised_learning import command_line, layers
 from unsupervised_learning.command_line import RunError
 from unsupervised_learning.original.event_files import import_logs
+from unsupervised_learning.original.graph_report import graph
 from unsupervised_learning.original.replay import export, replay
 
 FLAGS = flags.FLAGS
@@ -23,6 +26,7 @@ COMMANDS: dict[str, tuple[Callable[..., int], tuple[str, ...]]] = {
     "replay": (replay, ("CHECKPOINT",)),
     "export": (export, ("LOGS_DIR", "FILE")),
     "import-logs": (import_logs, ("DIR",)),
+    "graph": (graph, ("FILE",)),
 }
 
 
@@ -48,6 +52,7 @@ def define_flags() -> None:
     command_line.require_path("keep")
     flags.DEFINE_string("logs_dir", "logs", "import-logs: the folder of our runs.")
     command_line.require_path("logs_dir")
+    flags.DEFINE_bool("json", False, "graph: print everything that was read, as JSON.")
 
 
 if __name__ == "__main__":

@@ -82,6 +82,8 @@ class Description:
 def describe(graph: Graph) -> Description:
     """What a graph trains.
 
+    The gradients are not looked into: that they are the loss's is taken from where they begin.
+
     Raises:
         RunError: if it is neither 2016's autoencoder nor its VAE, or has an operation where none is expected.
     """
@@ -96,6 +98,12 @@ def describe(graph: Graph) -> Description:
         raise neither(graph, f"{short(odd)} is in only one of the model and Adam's updates")
     by_graph = {name: today for today, name in variables.items()}
     starts = find_starts(reader, [*variables.values(), *(each for pair in adam.slots.values() for each in pair), *adam.powers])
+    for name, value in zip(adam.powers, (adam.beta1, adam.beta2), strict=True):
+        if starts[name][1] != Start("constant", value):
+            raise neither(graph, f"{short(name)} starts at {starts[name][1]}, not at Adam's {value:g}")
+    for name in (each for pair in adam.slots.values() for each in pair):
+        if starts[name][1] != Start("constant", 0.0):
+            raise neither(graph, f"{short(name)} starts at {starts[name][1]}, not at 0")
     parts = split(graph, network, reader.expand(loss))
     weights = {starts[each.weights][1] for each in network.layers}
     biases = {starts[each.biases][1] for each in network.layers}

@@ -28,7 +28,7 @@ from unsupervised_learning.command_line import RunError, path_of
 # Bounds. The largest published graph has 172,614 bytes and 1,083 nodes; its largest variable has 39,200 elements.
 META_BYTES = 16 * 2**20  # of a .meta file, and of one record of an event file
 EVENT_BYTES = 256 * 2**20  # of an event file that are searched; 2016's writer puts the graph at the beginning
-NODES = 20_000
+NODES = 10_000
 INPUTS = 1_000  # of one node
 NAME = 400  # characters
 DIMENSION = 10_000  # of a constant or a variable; two of them bound a matrix product
@@ -110,10 +110,15 @@ class Graph:
         return value_of(node, self.path)
 
 
-def short(text: str) -> str:
-    """Text from a file, fit to stand in a message: printable and at most 80 characters."""
-    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:80])
-    return text if len(text) < 80 else text[:79] + "…"
+def short(text: str, longest: int = 80) -> str:
+    """Text from a file, fit to stand in a message: printable, and cut."""
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def attribute(node: NodeDef, key: str) -> AttrValue:
+    """An attribute, or an empty one: `node.attr[key]` would put that into the node."""
+    return node.attr[key] if key in node.attr else AttrValue()
 
 
 def reference(text: str) -> tuple[str, int, bool]:
@@ -173,8 +178,12 @@ def graph_of_meta(path: Path, file: BinaryIO) -> GraphDef:
     try:
         graph = MetaGraphDef.FromString(content).graph_def
     except DecodeError:
+        beside = path.with_name(f"{path.name}.meta")
+        expected = (
+            f"{beside.name}, which lies beside it" if beside.is_file() else "a .meta file or an event file of 2016's code"
+        )
         raise RunError(
-            f"{path} is no .meta or event file, or is cut or damaged: {len(content):,} bytes that do not parse"
+            f"{path} is of another kind, cut or damaged: {len(content):,} bytes that do not parse; expected {expected}"
         ) from None
     if not graph.node:
         raise RunError(f"{path} holds no graph; expected a .meta file (not the checkpoint beside it) or an event file")
@@ -246,9 +255,9 @@ def checked(graph: GraphDef, path: Path, kind: str) -> Graph:
 def size_of(node: NodeDef, path: Path) -> int:
     """How many elements a constant or a variable has; 0 for any other node."""
     if node.op == "Const":
-        shape = node.attr["value"].tensor.tensor_shape if "value" in node.attr else None
+        shape = attribute(node, "value").tensor.tensor_shape if "value" in node.attr else None
     elif node.op in VARIABLES:
-        shape = node.attr["shape"].shape if "shape" in node.attr else None
+        shape = attribute(node, "shape").shape if "shape" in node.attr else None
     else:
         return 0
     if shape is None or shape.unknown_rank or any(dim.size < 0 for dim in shape.dim):
@@ -265,7 +274,7 @@ def size_of(node: NodeDef, path: Path) -> int:
 
 def value_of(node: NodeDef, path: Path) -> np.ndarray:
     """A constant's value; its size has been seen to by `size_of`."""
-    tensor = node.attr["value"].tensor
+    tensor = attribute(node, "value").tensor
     if tensor.dtype not in NUMBERS:
         raise RunError(f"{path}: the constant {short(node.name)} is of type {tensor.dtype}; expected numbers")
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)

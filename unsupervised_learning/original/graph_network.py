@@ -72,25 +72,34 @@ def find_loss(graph: Graph, update: str) -> tuple[NodeDef, Network, Reader]:
         RunError: if there is none, or it is another model's.
     """
     gradients = closure(graph, [update])
-    seeds = [seed for node in gradients.values() if node.op == "Fill" and (seed := shaped_like(graph, node)) is not None]
-    if len(seeds) == 1:
-        network = find_network(graph, closure(graph, [seeds[0].name]))
-        return seeds[0], network, Reader(graph, network.stops())
     network = find_network(graph, graph.nodes)
     reader = Reader(graph, network.stops())
-    found = {}
-    for node in graph.nodes.values():
-        if node.op in LOSSES and node.name not in gradients:
-            try:
-                if is_scalar_loss(reader, network, node):
-                    found[node.name] = node
-            except RunError:
-                continue  # a sum of something else
+    shaped = [each for node in gradients.values() if node.op == "Fill" and (each := shaped_like(graph, node)) is not None]
+    found = scalar_losses(reader, network, shaped)
+    if len(found) != 1:
+        found = scalar_losses(reader, network, [node for name, node in graph.nodes.items() if name not in gradients])
     inner = {name for each in found for name in closure(graph, [each]) if name != each}
     outer = [node for name, node in found.items() if name not in inner]
     if len(outer) != 1:
-        raise neither(graph, f"{len(outer)} sums could be the loss")
+        raise neither(graph, f"{len(outer) or 'no'} sums of known terms could be the loss")
     return outer[0], network, reader
+
+
+def scalar_losses(reader: Reader, network: Network, nodes: list[NodeDef]) -> dict[str, NodeDef]:
+    """Those nodes, by name, that are a sum of the reconstruction and other terms, reduced over columns and batch."""
+    found = {}
+    for node in nodes:
+        if node.op not in LOSSES:
+            continue
+        try:
+            terms = reader.expand(node)
+        except RunError:
+            continue  # a sum of something else
+        compared = [factor for atom, factor in terms.items() if atom[:2] == network.reconstruction[:2]]
+        reduced = all(atom.batch and atom.columns for atom in terms if atom.kind != "constant")
+        if len(compared) == 1 and compared[0].value > 0 and reduced:
+            found[node.name] = node
+    return found
 
 
 def shaped_like(graph: Graph, fill: NodeDef) -> NodeDef | None:
@@ -98,14 +107,6 @@ def shaped_like(graph: Graph, fill: NodeDef) -> NodeDef | None:
     reader = Reader(graph)
     shape, value = reader.operands(fill, 2)
     return reader.operands(shape, 1)[0] if shape.op == "Shape" and reader.is_number(value, 1.0) else None
-
-
-def is_scalar_loss(reader: Reader, network: Network, node: NodeDef) -> bool:
-    """Whether a node is a sum of the reconstruction and other terms, reduced over columns and batch."""
-    terms = reader.expand(node)
-    compared = [(atom, factor) for atom, factor in terms.items() if atom[:2] == network.reconstruction[:2]]
-    reduced = all(atom.batch and atom.columns for atom in terms if atom.kind != "constant")
-    return len(compared) == 1 and compared[0][1].value > 0 and reduced
 
 
 def find_network(graph: Graph, nodes: dict[str, NodeDef]) -> Network:

@@ -8,7 +8,7 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.framework.types_pb2 import DT_STRING
 
 from unsupervised_learning.command_line import RunError
-from unsupervised_learning.original.graph_files import VARIABLES, Graph, closure, reference, short
+from unsupervised_learning.original.graph_files import VARIABLES, Graph, attribute, closure, reference, short
 from unsupervised_learning.original.loss_terms import ADD, Reader
 
 START_OPERATIONS = {"Const", "Identity", "Add", "AddV2", "Mul", "Fill", "TruncatedNormal", "RandomStandardNormal"}
@@ -72,7 +72,7 @@ def find_adam(graph: Graph) -> Adam:
         numbers = [number for each in rest[2:6] if (number := reader.number(each)) is not None]
         if len(numbers) < 4:
             raise reader.refuse(node, "a learning rate, beta1, beta2 and epsilon that are constants")
-        if node.attr["use_nesterov"].b:
+        if attribute(node, "use_nesterov").b:
             raise reader.refuse(node, "Adam without Nesterov's momentum")
         if variable.name in slots or any(each.op not in VARIABLES for each in (variable, momentum, velocity, *rest[:2])):
             raise reader.refuse(node, "a variable of its own, Adam's m and v for it, and Adam's powers")
@@ -142,6 +142,9 @@ def start(reader: Reader, node: NodeDef, shape: tuple[int, ...]) -> Start:
                 for draw, stddev in reader.both_ways(product):
                     deviation = reader.number(stddev)
                     if draw.op in ("TruncatedNormal", "RandomStandardNormal") and deviation is not None:
+                        (drawn,) = reader.operands(draw, 1)
+                        if drawn.op != "Const" or tuple(reader.graph.constant(drawn).tolist()) != shape:
+                            raise reader.refuse(draw, f"a draw of shape {shape}")
                         return Start("truncated normal" if draw.op == "TruncatedNormal" else "normal", deviation)
     return Start("another start", math.nan)
 
@@ -153,8 +156,8 @@ def find_tags(graph: Graph) -> dict[str, tuple[str, ...]]:
         if node.op not in SUMMARIES or not node.input:
             continue
         tag = graph.nodes[reference(node.input[0])[0]]
-        if tag.op != "Const" or tag.attr["value"].tensor.dtype != DT_STRING:
+        if tag.op != "Const" or attribute(tag, "value").tensor.dtype != DT_STRING:
             continue
-        for text in tag.attr["value"].tensor.string_val:
+        for text in attribute(tag, "value").tensor.string_val:
             tags[SUMMARIES[node.op]].append(short(text[:TAG].decode("utf-8", "replace")))
     return {kind: tuple(found) for kind, found in tags.items()}

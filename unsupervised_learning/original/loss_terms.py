@@ -13,7 +13,7 @@ import numpy as np
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 from unsupervised_learning.command_line import RunError
-from unsupervised_learning.original.graph_files import VARIABLES, Graph, short
+from unsupervised_learning.original.graph_files import VARIABLES, Graph, attribute, short
 
 ADD = ("Add", "AddV2")
 ACTIVATIONS = {"Relu": "relu", "Elu": "elu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
@@ -195,7 +195,7 @@ class Reader:
         """A Sum or Mean over columns, batch, or both."""
         inner, over = self.inputs(node, 2)
         axes, how = self.axes(over), node.op.lower()
-        if axes is None or node.attr["keep_dims"].b:
+        if axes is None or attribute(node, "keep_dims").b:
             raise self.refuse(node, "a sum or mean over axes that the graph states")
         result: Terms = {}
         for atom, factor in self.expand(inner, depth + 1).items():
@@ -313,7 +313,7 @@ class Reader:
         if product is None or biases is None:
             raise self.refuse(before, "activation(input · W + b), with W and b variables")
         given, weights = self.operands(product, 2)
-        if weights.op not in VARIABLES or product.attr["transpose_a"].b or product.attr["transpose_b"].b:
+        if weights.op not in VARIABLES or attribute(product, "transpose_a").b or attribute(product, "transpose_b").b:
             raise self.refuse(product, "input · W, with W a variable and neither transposed")
         sizes = self.shape(weights)
         if len(sizes) != 2 or self.shape(biases) != sizes[1:]:
@@ -335,7 +335,7 @@ class Reader:
 
     def shape(self, variable: NodeDef) -> tuple[int, ...]:
         """A variable's shape."""
-        return tuple(dim.size for dim in variable.attr["shape"].shape.dim)
+        return tuple(dim.size for dim in attribute(variable, "shape").shape.dim)
 
 
 def scaled(terms: Terms, weight: float, divisor: float = 1.0) -> Terms:
