@@ -1,0 +1,75 @@
+"""Draws of the original: the author's own graph trained to the end under today's TensorFlow, and measured as `replay` does."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from unsupervised_learning import data
+from unsupervised_learning.command_line import path_of
+from unsupervised_learning.original import runs
+from unsupervised_learning.original.description import Description, describe
+from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
+from unsupervised_learning.original.graph_files import read_graph
+from unsupervised_learning.original.graph_report import nearest
+from unsupervised_learning.original.replay import measured, table, write_as_run
+from unsupervised_learning.original.running import RunningGraph
+
+FLAGS = flags.FLAGS
+
+
+def train(file: str) -> int:
+    """Train a graph of the author's from its own initialisers to the end; returns the exit status.
+
+    Writes a folder as of a finished run: results.json, config.json, model.keras. Batches go in 2016's order, the shuffles drawn
+    from the seed; the noise is the graph's own.
+    """
+    on_one_thread()
+    graph = read_graph(file)
+    description = describe(graph)
+    recipe, _ = nearest(description)
+    iterations = FLAGS.max_iterations or published(description)[recipe]["max_iterations"]
+    folder = path_of(FLAGS.logs_dir) / "original_2016" / f"{recipe}_graph_seed{FLAGS.seed}"
+    dataset = data.load("mnist", FLAGS.data_dir)
+    model = model_of(description)
+    if (folder / "results.json").exists():
+        print(f"Finished already: {folder}")
+        return 0
+    theirs = RunningGraph(graph, description, FLAGS.seed)
+    images = data.to_unit_interval(dataset.train.images)
+    batches = next_batches(len(images), description.batch or BATCH, FLAGS.seed)
+    print(f"{file}: nearest to --recipe={recipe}; {iterations:,} iterations of the author's own graph in {folder}")
+    began = time.monotonic()
+    for _ in tqdm(range(iterations), unit=" iterations", mininterval=2):
+        theirs.update(images[next(batches)])
+    seconds = time.monotonic() - began
+    theirs.put_into(model)
+    model.optimizer.iterations.assign(iterations)
+    numbers, published_numbers = measured(model, dataset, at_the_end=recipe in ("run5", "first", "fixed"))
+    settings = {"original_graph": str(Path(file).name), "recipe": recipe, "seed": FLAGS.seed}
+    settings |= {"batch_size": description.batch or BATCH, "learning_rate": description.learning_rate}
+    write_as_run(folder, model, dataset, settings, iterations, {**numbers, "training_seconds": round(seconds, 1)})
+    print(table(numbers, published_numbers))
+    print(f"results.json and model.keras are in {folder}")
+    return 0
+
+
+def next_batches(examples: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:
+    """The indices of the images [batch_size] that 2016's `next_batch` gives, call by call.
+
+    The first epoch goes in file order. Before each later one the order is shuffled once more, from where it was. The remainder
+    that fills no batch is dropped. Source: TensorFlow 0.9's mnist.py, which drew from NumPy's global stream.
+    """
+    order, random = np.arange(examples), np.random.RandomState(seed)
+    while True:
+        for start in range(0, examples - batch_size + 1, batch_size):
+            yield order[start : start + batch_size].copy()
+        random.shuffle(order)
+
+
+def published(description: Description) -> dict[str, runs.Settings]:
+    """The table of recipes of a graph's model."""
+    return runs.AUTOENCODER if description.model == "AutoEncoder" else runs.VAE

@@ -1,0 +1,237 @@
+"""The author's graph and our model side by side: from the same weights, on the same batches, with the same noise.
+
+From a checkpoint of the author's the two agree bit for bit in all weights; only the losses, which ours adds up in another
+order, differ in their last digit. From the initialisers they part slowly, because for the first thousands of updates Adam's
+step holds powers of beta, which the graph multiplies up update by update and Keras computes anew: a last digit. Training makes
+that larger: a relu that is just off in one and just on in the other gives a weight another gradient, and after some thousand
+updates the two are different draws of one experiment. `TOLERANCES` says how far they may differ up to which update; beyond that
+nothing is judged.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from matplotlib.figure import Figure
+
+from unsupervised_learning import data, layers, outputs
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.original.checkpoints import Model, read_checkpoint
+from unsupervised_learning.original.description import Description, describe
+from unsupervised_learning.original.graph_files import read_graph
+from unsupervised_learning.original.graph_report import nearest
+from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+FLAGS = flags.FLAGS
+BUILDS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
+BATCH = 256  # of the runs whose graph does not tell
+PARTS: tuple[str, ...] = (
+    "reconstruction",
+    "kl",
+)  # losses that are judged; the total and the regularization follow from them and the weights
+
+# Where the run starts → (up to this many updates, largest relative difference of the reconstruction, of the KL, of a norm).
+TOLERANCES: dict[str, tuple[tuple[int, float, float, float], ...]] = {
+    "autoencoder, from its initialisers": ((300, 5e-6, 0.0, 5e-6),),
+    "autoencoder, from a checkpoint": ((1_000, 2e-6, 0.0, 2e-6),),
+    "VAE, from its initialisers": ((10, 1e-6, 5e-5, 1e-5), (100, 1e-3, 5e-3, 1e-3), (1_000, 1e-2, 1e-1, 1e-1)),
+    "VAE, from a checkpoint": ((1_000, 2e-6, 2e-6, 2e-6),),
+}
+
+
+class Step(NamedTuple):
+    """How far the two are apart after a number of updates.
+
+    Attributes:
+        updates: done before.
+        theirs, ours: losses by our names, means over the batch.
+        differences: relative, of each part of the loss and of the variables' norms (`norms`, the largest).
+        unequal: share of the weights that are not the same to the last bit.
+    """
+
+    updates: int
+    theirs: dict[str, float]
+    ours: dict[str, float]
+    differences: dict[str, float]
+    unequal: float
+
+
+def follow(file: str) -> int:
+    """Follow a graph of the author's with our model, print and draw how far they part; returns the exit status.
+
+    0 if they agree within the tolerance, 1 if not.
+    """
+    on_one_thread()
+    graph = read_graph(file)
+    description = describe(graph)
+    checkpoint = read_checkpoint(FLAGS.checkpoint) if FLAGS.checkpoint else None
+    folder = path_of(FLAGS.out)
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"--out must be a folder, or where one can be made. Received: {folder}")
+    dataset = data.load("mnist", FLAGS.data_dir)
+    model = model_of(description)
+    theirs = RunningGraph(graph, description, FLAGS.seed, as_it_stands=True)
+    theirs.put_into(model)
+    if checkpoint:
+        checkpoint.restore(model)
+        theirs.restore(checkpoint)
+    recipe, _ = nearest(description)
+    form = "autoencoder" if description.model == "AutoEncoder" else "VAE"
+    start = f"{form}, from {'a checkpoint' if checkpoint else 'its initialisers'}"
+    print(f"{file}: nearest to --recipe={recipe}; {start}; {dataset.source}; seed {FLAGS.seed}")
+
+    with graphs_as_they_stand():
+        steps = list(followed(theirs, model, dataset, FLAGS.steps, FLAGS.seed))
+    first_beyond = next((step for step in steps if beyond(step, start)), None)
+    print(table(steps, start))
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / f"follow_{recipe}{'_checkpoint' if checkpoint else ''}.png"
+    outputs.write_figure(picture, drawn(steps, f"2016's graph and our model: {recipe}"))
+    print(f"Both courses are drawn in {picture}")
+    judged = TOLERANCES[start][-1][0]
+    if FLAGS.steps > judged:
+        print(f"Only the first {judged:,} updates are judged: after that, rounding has made them two draws of one experiment.")
+    if first_beyond:
+        print(f"They differ: beyond the tolerance after {first_beyond.updates:,} updates, by {said(first_beyond)}")
+        return 1
+    print("They agree within the tolerance.")
+    return 0
+
+
+def on_one_thread() -> None:
+    """Have TensorFlow compute on one thread, as the order of sums is then fixed; no longer possible once it has begun."""
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def model_of(description: Description) -> Model:
+    """Our model with the settings and the optimizer of a graph of the author's, built and compiled."""
+    build = BUILDS[description.model]
+    settings = {"z_dim": description.z_dim, "activation": description.activation, "width": description.width}
+    settings |= {"regularization": description.regularization}
+    if build is VariationalAutoEncoder:
+        settings |= {"relu_heads": description.relu_heads, "kl_weight": description.kl_weight}
+    else:
+        settings |= {"mean_loss": description.mean_loss}
+    model = build(**settings)
+    adam = layers.adam(description.learning_rate, description.beta1, description.beta2, description.epsilon)
+    model.compile(optimizer=adam)
+    adam.build(model.trainable_variables)
+    return model
+
+
+def followed(theirs: RunningGraph, model: Model, dataset: data.Dataset, steps: int, seed: int) -> Iterator[Step]:
+    """Each of both courses' losses and differences: before the first update, and after each of `steps` updates."""
+    description = theirs.description
+    order = data.BatchOrder(len(dataset.train.images), description.batch or BATCH, seed, dataset.file_order_first)
+    random = np.random.default_rng(seed)
+    is_vae = isinstance(model, VariationalAutoEncoder)
+    objective = tf.function(model.objective)
+    update = tf.function(model.update if is_vae else lambda images: model.train_step((images,)))
+    start = int(model.iterations)
+    for number in range(steps + 1):
+        images = data.to_unit_interval(dataset.train.images[order.indices(start + number, 1)[0]])
+        noise = (random.standard_normal((len(images), description.z_dim)).astype(np.float32),) if is_vae else ()
+        then = theirs.losses(images, *noise)
+        now = {name: float(np.mean(value, dtype=np.float64)) for name, value in objective(images, *noise).items()}
+        sizes = dict(now)
+        if is_vae:  # the first form's graph has 3 where 1 belongs in its KL
+            now["kl"] -= 0.5 * ((description.kl_constant or 1.0) - 1.0) * description.z_dim
+        differences = {name: relative(then[name], now[name], sizes[name]) for name in PARTS if name in then}
+        yield Step(number, then, now, *compared(differences, theirs.values(), model))
+        if number < steps:
+            theirs.update(images, *noise)
+            update(images, *noise)
+
+
+def compared(differences: dict[str, float], values: dict[str, np.ndarray], model: Model) -> tuple[dict[str, float], float]:
+    """`Step.differences` and `Step.unequal`, from the losses' differences, the graph's variables and our model."""
+    ours = {name: np.asarray(variable) for name, variable in model.variables_of_2016().items()}
+    norms = max(relative(norm(value), norm(ours[name])) for name, value in values.items())
+    unequal = sum(int(np.sum(value != ours[name])) for name, value in values.items())
+    return {**differences, "norms": norms}, unequal / sum(value.size for value in values.values())
+
+
+@contextmanager
+def graphs_as_they_stand() -> Iterator[None]:
+    """Have TensorFlow run our functions as they were traced. What it rewrites in them rounds otherwise than 2016's graph."""
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before.get("disable_meta_optimizer", False)})
+
+
+def norm(values: np.ndarray) -> float:
+    """Euclidean norm, in float64."""
+    return float(np.linalg.norm(values.astype(np.float64)))
+
+
+def relative(one: float, other: float, size: float = 0.0) -> float:
+    """Difference by the larger of the two, or by `size` where that is larger still; infinite if one is not finite.
+
+    With the KL of the first form, which is logged 3 nats too small and passes through zero, the true one is the size.
+    """
+    largest = max(abs(one), abs(other), abs(size))
+    if not np.isfinite(largest):
+        return np.inf
+    return abs(one - other) / largest if largest else 0.0
+
+
+def beyond(step: Step, start: str) -> list[str]:
+    """The names of the differences that are larger than may be after so many updates; none where nothing is judged."""
+    for updates, *allowed in TOLERANCES[start]:
+        if step.updates <= updates:
+            limits = dict(zip([*PARTS, "norms"], allowed, strict=True))
+            return [name for name, difference in step.differences.items() if not difference <= limits[name]]
+    return []
+
+
+def said(step: Step) -> str:
+    """The differences of a step in words."""
+    return ", ".join(f"{name} {difference:.1e}" for name, difference in step.differences.items())
+
+
+def table(steps: list[Step], start: str) -> str:
+    """Largest differences up to 1, 10, 100, … updates and to the last, beside the tolerance."""
+    names = list(steps[0].differences)
+    last = steps[-1].updates
+    rows = sorted({count for count in (1, 10, 100, 300, *(10**power for power in range(3, 7))) if count < last} | {last})
+    lines = [f"{'largest relative difference':<28}" + "".join(f"{name:>15}" for name in names) + f"{'weights unequal':>18}"]
+    for row in rows:
+        until = [step for step in steps if step.updates <= row]
+        largest = {name: max(step.differences[name] for step in until) for name in names}
+        cells = "".join(f"{largest[name]:>15.1e}" for name in names)
+        lines.append(f"{f'up to {row:,} updates':<28}{cells}{f'{max(step.unequal for step in until):.1%}':>18}")
+    for updates, *allowed in TOLERANCES[start]:
+        limits = dict(zip([*PARTS, "norms"], allowed, strict=True))
+        lines.append(f"{f'allowed up to {updates:,}':<28}" + "".join(f"{limits[name]:>15.1e}" for name in names))
+    return "\n".join(lines)
+
+
+def drawn(steps: list[Step], title: str) -> Figure:
+    """Both courses of each part of the loss, one over the other, and below them the relative differences."""
+    figure = Figure(figsize=(8, 6), dpi=110, layout="constrained")
+    parts = [name for name in steps[0].differences if name != "norms"]
+    panels = figure.subplots(2, len(parts), squeeze=False, sharex=True)
+    updates = [step.updates for step in steps]
+    for column, name in enumerate(parts):
+        above, below = panels[:, column]
+        above.plot(updates, [step.theirs[name] for step in steps], color="C1", linewidth=3.5, alpha=0.5, label="2016's graph")
+        above.plot(updates, [step.ours[name] for step in steps], color="C0", linewidth=1, label="our model")
+        above.set_title(name, fontsize=11)
+        above.legend(frameon=False, fontsize=9)
+        below.plot(updates, [max(step.differences[name], 1e-9) for step in steps], color="0.3", linewidth=1)
+        below.set_yscale("log")
+        below.set_xlabel("updates")
+    panels[0, 0].set_ylabel("mean over the batch")
+    panels[1, 0].set_ylabel("relative difference")
+    figure.suptitle(title, fontsize=13)
+    return figure
