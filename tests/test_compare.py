@@ -106,7 +106,7 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
 
     tables = (out / "report.md").read_text()
     rows = [line for line in tables.splitlines() if line.startswith("| ")]
-    assert {line.count(" | ") for line in rows} == {4, 5}, rows
+    assert {line.count(" | ") for line in rows} == {4, 5, 6}, rows
     assert "| The fixed VAE | 133.65 | 133.90 (n = 1) | reproduced: 0.2% from 2016's |" in tables
     for path in (out / "figures").iterdir():
         assert tf.io.decode_png(path.read_bytes()).shape[0] == page.HEIGHT + 30

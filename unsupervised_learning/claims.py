@@ -182,6 +182,26 @@ def as_published(first: Sequence[Run]) -> Run:
     return next((run for run in first if heads_alive(run) == HEADS_OF_2016), first[0])
 
 
+OUTCOMES_HEAD = ("mu alive", "log_var alive", "ours", "−ELBO", "the author's graph", "−ELBO", "2016's run")
+
+
+def outcomes(runs: Runs) -> list[tuple[str, ...]]:
+    """The first VAE's outcomes by the heads that live: how many runs, ours and the author's graph's, end so, and their bounds.
+
+    Returns:
+        Rows under `OUTCOMES_HEAD`; none where there is no run.
+    """
+    ours, theirs = runs["vae_first"], runs.graphs.get("first", [])
+    rows = []
+    for heads in sorted({heads_alive(run) for run in [*ours, *theirs]}, key=lambda heads: (-heads[0], heads[1])):
+        cells = []
+        for all_ in (ours, theirs):
+            bounds = [float(run.results["negative_elbo"]) for run in all_ if heads_alive(run) == heads]
+            cells += [f"{len(bounds)} of {len(all_)}", mean_sd(bounds, ".1f") if bounds else ""]
+        rows.append((*map(str, heads), *cells, f"{VAE['first']['negative_elbo']}" if heads == HEADS_OF_2016 else ""))
+    return rows
+
+
 def first_form(runs: Runs) -> Finding:
     """Its bound in the runs in which the published run's heads live, and how many these are."""
     first = runs["vae_first"]

@@ -137,21 +137,32 @@ class Runs(dict[str, list[Run]]):
     Attributes:
         left_out: why other runs are not among them, by path.
         speed: seconds an iteration in each round of `benchmarks.training`, by model and contestant; None if not measured.
+        graphs: the author's own graphs trained to the end by `original train`, by recipe, in order of the seeds.
     """
 
-    def __init__(self, found: dict[str, list[Run]], left_out: dict[str, str] | None = None, speed: dict | None = None):
+    def __init__(
+        self,
+        found: dict[str, list[Run]],
+        left_out: dict[str, str] | None = None,
+        speed: dict | None = None,
+        graphs: dict[str, list[Run]] | None = None,
+    ):
         super().__init__(found)
-        self.left_out, self.speed = left_out or {}, speed
+        self.left_out, self.speed, self.graphs = left_out or {}, speed, graphs or {}
 
 
 def find_runs(logs_dir: Path) -> Runs:
     """The runs below a folder that the claims ask for."""
     found: dict[str, dict[int, Run]] = defaultdict(dict)
+    graphs: dict[str, dict[int, Run]] = defaultdict(dict)
     left_out = {}
     for path in below(logs_dir, "config.json"):
         folder, name = path.parent, str(path.parent.relative_to(logs_dir))
         try:
             run = read_run(folder)
+            if "original_graph" in run.config["settings"]:
+                graphs[str(run.config["settings"].get("recipe"))].setdefault(run.seed, run)
+                continue
             experiment = experiment_of(run)
         except RunError as error:
             left_out[name] = str(error)
@@ -168,7 +179,8 @@ def find_runs(logs_dir: Path) -> Runs:
             speed = measured
         except RunError as error:
             left_out[str(path.relative_to(logs_dir))] = str(error)
-    return Runs({name: [found[name][seed] for seed in sorted(found[name])] for name in EXPERIMENTS}, left_out, speed)
+    ours, theirs = ({name: [of[name][seed] for seed in sorted(of[name])] for name in of} for of in (found, graphs))
+    return Runs({name: ours.get(name, []) for name in EXPERIMENTS}, left_out, speed, theirs)
 
 
 def below(logs_dir: Path, name: str) -> list[Path]:

@@ -30,33 +30,41 @@ from unsupervised_learning.experiments import Run
 from unsupervised_learning.original.dumps import read_dump
 
 FLAGS = flags.FLAGS
-DRAWN = {"encoder/mu/activation", "encoder/log_var/activation", "KL_Divergence"}  # by `compare`, over all of training
+DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # by `compare`, over all of training, of the run that it shows
+JUDGED = {"KL_Divergence", summaries.TRUE_KL}  # histograms that a claim looks at, in all runs
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
 PICTURED = (*WHOLE, "gan_flowers")  # figures of the flowers only: a grid of them in the event file is 0.6 MiB
 TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
+DUMPED = 3  # seeds of the autoencoder whose latent dumps are kept
 EVENTS = "events.out.tfevents.0.reference.v2"
 WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(experiments.SCRIPTS)}
 
 
-def keep(run: Run, target: Path) -> None:
-    """Write the small copy of a run to a folder that is not there, or holds an earlier copy."""
+def keep(run: Run, target: Path, shown: bool) -> None:
+    """Write the small copy of a run to a folder that is not there, or holds an earlier copy.
+
+    Args:
+        run: finished.
+        target: the folder.
+        shown: whether it is the one of its experiment whose figures the report shows.
+    """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     experiment = experiments.experiment_of(run)
-    whole = run.seed == 0 and experiment in WHOLE
+    whole = shown and experiment in WHOLE
     # The folders of the machine that it ran on say nothing to others.
     source = "idx files in DIR" if run.config["data"]["name"] == "mnist" else "pictures"
     described = {**run.config["data"], "source": source}
     command = experiments.EXPERIMENTS[experiment].command(experiment, run.seed)
     outputs.write_json(target / "config.json", {**run.config, "data": described, "command": command})
     outputs.write_json(target / "results.json", run.results)
-    keep_events(run, target / EVENTS, whole)
-    if run.config["model"] in WEIGHTS[FLAGS.weights]:
+    keep_events(run, target / EVENTS, whole, DRAWN | JUDGED if shown else JUDGED)
+    if shown and run.config["model"] in WEIGHTS[FLAGS.weights]:
         keep_weights(run.path / "model.keras", target / "model.keras")
-    if experiment == "autoencoder":
+    if experiment == "autoencoder" and run.seed < DUMPED:
         for iteration in claims.KNN_BY_ITERATION:
             keep_dump(run.path / f"checkpoint{iteration}.txt", target)
-    if run.seed or experiment not in PICTURED:
+    if not shown or experiment not in PICTURED:
         return
     keep_dump(run.path / "z_vae_output.csv", target)
     (target / "figures").mkdir()
@@ -64,26 +72,26 @@ def keep(run: Run, target: Path) -> None:
         outputs.write_atomically(target / "figures" / path.name, fewer_colors(path))
 
 
-def keep_events(run: Run, path: Path, whole: bool) -> None:
-    """Copy what is kept of the event files into one."""
+def keep_events(run: Run, path: Path, whole: bool, histograms: set[str]) -> None:
+    """Copy what is kept of the event files into one; `histograms` at all their iterations, others if `whole`, a few times."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
         for source in sorted(run.path.glob("events.out.tfevents.*.v2")):
             for record in summaries.whole_records(source):
                 event = Event.FromString(record)
-                values = [value for value in event.summary.value if is_kept(run, value, event.step, whole)]
+                values = [value for value in event.summary.value if is_kept(run, value, event.step, whole, histograms)]
                 if values:
                     kept = Event(wall_time=event.wall_time, step=event.step, summary=Summary(value=values))
                     writer.write(kept.SerializeToString())
 
 
-def is_kept(run: Run, value: Summary.Value, step: int, whole: bool) -> bool:
+def is_kept(run: Run, value: Summary.Value, step: int, whole: bool, histograms: set[str]) -> bool:
     """Whether a value is copied."""
     plugin, iterations = value.metadata.plugin_data.plugin_name, run.results["iterations"] - 1
     if plugin == "scalars":
         return "/" not in value.tag or step % (iterations // OFTEN) == 0
     if plugin in ("histograms", "images"):
-        return value.tag in DRAWN or (whole and step % (iterations // TIMES) == 0)
+        return value.tag in histograms or (whole and step % (iterations // TIMES) == 0)
     return True
 
 
@@ -124,6 +132,14 @@ def fewer_colors(path: Path) -> bytes:
     return png.getvalue()
 
 
+def is_shown(run: Run, runs: list[Run]) -> bool:
+    """Whether a run's figures are those that the report shows: seed 0's; of the first VAE, those of the run it is judged by."""
+    if experiments.experiment_of(run) != "vae_first":
+        return run.seed == 0
+    first = [one for one in runs if experiments.experiment_of(one) == "vae_first"]
+    return run is claims.as_published(sorted(first, key=lambda one: one.seed))
+
+
 def main(folders: list[str]) -> int:
     """Keep the given runs; returns the exit status."""
     if not folders:
@@ -144,7 +160,7 @@ def main(folders: list[str]) -> int:
     for run, target in zip(runs, targets, strict=True):
         if target.resolve() == run.path.resolve():
             raise RunError(f"{run.path} is itself a copy")
-        keep(run, target)
+        keep(run, target, shown=is_shown(run, runs))
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
         print(f"{target}: {size / 2**20:.2f} MiB")
     return 0

@@ -51,7 +51,8 @@ def train(file: str) -> int:
     numbers, published_numbers = measured(model, dataset, at_the_end=recipe in ("run5", "first", "fixed"))
     settings = {"original_graph": str(Path(file).name), "recipe": recipe, "seed": FLAGS.seed}
     settings |= {"batch_size": description.batch or BATCH, "learning_rate": description.learning_rate}
-    write_as_run(folder, model, dataset, settings, iterations, {**numbers, "training_seconds": round(seconds, 1)})
+    results = {"comparable_with_2016": dataset.comparable, "training_seconds": round(seconds, 1), **numbers}
+    write_as_run(folder, model, dataset, settings, iterations, results)
     print(table(numbers, published_numbers))
     print(f"results.json and model.keras are in {folder}")
     return 0
