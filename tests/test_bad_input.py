@@ -34,7 +34,7 @@ from unsupervised_learning.original.checkpoints import write_checkpoint
 
 TRAIN = ("train_ae.py", "train_vae.py", "train_gan.py")
 ORIGINAL = "unsupervised_learning/original/__main__.py"
-MODULES = tuple(f"unsupervised_learning/{name}.py" for name in ("compare", "original", "gan_notes", "reference"))
+MODULES = tuple(f"unsupervised_learning/{name}.py" for name in ("compare", "original/__main__", "gan_notes", "reference"))
 QUICKLY = settings(
     derandomize=True,
     deadline=None,
@@ -57,7 +57,7 @@ def refused(run: Finished, *parts: str) -> None:
     """Exit status 2, and one line, which holds these parts and is not a traceback."""
     lines = [line for line in run.err.splitlines() if "not the canonical MNIST" not in line]
     assert (run.status, len(lines)) == (2, 1), (run.status, run.err[-3000:])
-    assert re.match(r"\w+\.py: error: .", lines[0]), lines[0]
+    assert re.match(r"(\w+\.py|original): error: .", lines[0]), lines[0]
     assert lines[0].isprintable(), lines[0]
     assert len(lines[0]) < 2_000, lines[0]
     for part in parts:
@@ -117,6 +117,7 @@ PATHS = {  # what each path may not be, besides
     "original_logs": NO_PATH,
     "restore_original": NO_PATH,
     "dump": NO_PATH,
+    "checkpoint": NO_PATH,
     "cache_dir": st.sampled_from(["/dev/null", "/dev/null/below", "/proc/none", "x" * 300]),
     "keep": st.sampled_from(["/dev/null/below", "/proc/none", "x" * 300, "", "run\udcff"]),
     "out": st.sampled_from(["/dev/null", "/dev/null/below", "/proc/none", "x" * 300, ""]),

@@ -177,7 +177,7 @@ def test_gradient_norms_are_those_that_are_logged(model, monkeypatch):
     for _ in range(2):
         batch = images[random.permutation(8)]
         latents = random.uniform(-1, 1, (8, 100)).astype(np.float32)
-        monkeypatch.setattr(model, "training_latent", lambda size, latents=latents: tf.constant(latents))
+        monkeypatch.setattr(model, "training_latent", lambda size, iteration, latents=latents: tf.constant(latents))
         expected.append(summaries.gan_record(model, model.scale(batch)).scalars)
     found = gan_evaluation.gradient_norms(model, images, 3, lambda *_: None)
     for network in ("generator", "discriminator"):

@@ -101,7 +101,6 @@ def define_gan_flags(*, initializers: list[str], real_batches: list[str]):
         initializers,
         "How the convolutions start. xavier: what the first attempt's code asks for; its weight_variable ignored it.",
     )
-    flags.DEFINE_float("init_bias", 0.0, "Start of every bias. By recipe.")
     flags.DEFINE_float("gamma_stddev", 0.02, "Stddev around 1 of the start of batch normalization's gamma. By recipe.")
     flags.DEFINE_bool(
         "shared_normalization",
@@ -122,7 +121,6 @@ def define_gan_flags(*, initializers: list[str], real_batches: list[str]):
     flags.DEFINE_string("cache_dir", None, "Where decoded pictures are kept; ~/.cache/unsupervised_learning if not given.")
     flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir; of other z with --seed.")
     require_number("beta1", below=1)
-    require_number("init_bias")
     require_number("gamma_stddev")
     require_number("bn_decay", below=1)
     require_number("discriminator_width", above_zero=True, below=8)  # our choice: beyond that no memory holds the weights
