@@ -6,13 +6,16 @@
     python -m unsupervised_learning.original graph FILE [--json]
     python -m unsupervised_learning.original follow FILE [--checkpoint=CKPT] [--steps=200] [--seed=0] [--data_dir=DIR]
     python -m unsupervised_learning.original train FILE [--seed=0] [--data_dir=DIR] [--logs_dir=logs]
+    python -m unsupervised_learning.original arms FILE [--arm=ours] [--seed=0] [--max_iterations=50001] [--data_dir=DIR]
     python -m unsupervised_learning.original run3 DIR [--logs_dir=logs]
 
 `replay` puts a 2016 checkpoint into our model and measures it on the test set. `export` writes a run of ours as 2016's code
 would have saved it. `import-logs` puts 2016's event files beside our runs, in TensorBoard's present format. `graph` says what
 run a `.meta` or event file is from: its loss with every constant, the nearest recipe, and the command for the same run here.
 `follow` runs that graph beside our model, update by update, and tells how far they part. `train` trains that graph to the end
-and measures it as `replay` does. `run3` tells from run 3's dumps which weight of the regularization it had.
+and measures it as `replay` does. `arms` trains the graph, or our model with one thing changed, from the graph's initialisers;
+without --arm it prints the table of all that were trained. `run3` tells from run 3's dumps which weight of the regularization
+it had.
 """
 
 from collections.abc import Callable
@@ -21,6 +24,7 @@ from absl import flags
 
 from unsupervised_learning import command_line, layers
 from unsupervised_learning.command_line import RunError
+from unsupervised_learning.original.arms import ARMS, arms
 from unsupervised_learning.original.author_runs import train
 from unsupervised_learning.original.event_files import import_logs
 from unsupervised_learning.original.follow import follow
@@ -37,6 +41,7 @@ COMMANDS: dict[str, tuple[Callable[..., int], tuple[str, ...]]] = {
     "graph": (graph, ("FILE",)),
     "follow": (follow, ("FILE",)),
     "train": (train, ("FILE",)),
+    "arms": (arms, ("FILE",)),
     "run3": (run_3, ("DIR",)),
 }
 
@@ -55,21 +60,24 @@ def define_flags() -> None:
         "dump", None, "replay: the latent dump of the same checkpoint, checkpoint<step>.txt or z_vae_output.csv."
     )
     flags.DEFINE_string(
-        "data_dir", None, "replay, follow, train: folder with MNIST's four files, or sets prepared by tensorflow-datasets."
+        "data_dir",
+        None,
+        "replay, follow, train, arms: folder with MNIST's four files, or sets prepared by tensorflow-datasets.",
     )
     flags.DEFINE_enum("activation", None, list(layers.ACTIVATIONS), "replay: of the hidden layers; not in the checkpoint.")
     flags.DEFINE_bool("relu_heads", None, "replay: the VAE is of the first form; if not given, the better bound decides.")
     flags.DEFINE_string("keep", None, "replay: a new folder for the model, as of a finished run, for `explore` to look at.")
     command_line.require_path("keep")
-    flags.DEFINE_string("logs_dir", "logs", "import-logs, train, run3: the folder of our runs.")
+    flags.DEFINE_string("logs_dir", "logs", "import-logs, train, arms, run3: the folder of our runs.")
     command_line.require_path("logs_dir")
     flags.DEFINE_bool("json", False, "graph: print everything that was read, as JSON.")
     flags.DEFINE_string("checkpoint", None, "follow: checkpoint of the same graph to begin with, Adam's state included.")
     flags.DEFINE_integer("steps", 200, "follow: updates.", 1, 1_000_000)
-    flags.DEFINE_integer("seed", 0, "follow, train: of the start, the batches and the noise.", 0, 2**31 - 1)
+    flags.DEFINE_integer("seed", 0, "follow, train, arms: of the start, the batches and the noise.", 0, 2**31 - 1)
     flags.DEFINE_string("out", "logs/follow", "follow: folder for the picture of both courses.")
     command_line.require_path("out")
-    flags.DEFINE_integer("max_iterations", None, "train: iterations, if not as many as in 2016.", 1, 2**31 - 1)
+    flags.DEFINE_enum("arm", None, list(ARMS), "arms: what to train; if not given, print the table of all that were trained.")
+    flags.DEFINE_integer("max_iterations", None, "train, arms: iterations, if not as many as in 2016.", 1, 2**31 - 1)
 
 
 if __name__ == "__main__":

@@ -110,11 +110,11 @@ def on_one_thread() -> None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def model_of(description: Description) -> Model:
-    """Our model with the settings and the optimizer of a graph of the author's, built and compiled."""
+def model_of(description: Description, seed: int = 0) -> Model:
+    """Our model with the settings and the optimizer of a graph of the author's, built and compiled; `seed` is of its noise."""
     build = BUILDS[description.model]
     settings = {"z_dim": description.z_dim, "activation": description.activation, "width": description.width}
-    settings |= {"regularization": description.regularization}
+    settings |= {"regularization": description.regularization, "seed": seed}
     if build is VariationalAutoEncoder:
         settings |= {"relu_heads": description.relu_heads, "kl_weight": description.kl_weight}
     else:

@@ -1,0 +1,237 @@
+"""Is a run of our model a worse draw than a run of the author's graph? Runs that differ in one thing, and their table.
+
+Each run is one arm and one seed. The seed draws the author's initialisers, and every arm starts from these weights, so that
+arms are compared in pairs. A run keeps the test loss at every 10,000 iterations and at its last five multiples of 1,000. Arms
+are compared by the mean of these five, because a single checkpoint is 0.15 nats off.
+"""
+
+import dataclasses
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from scipy import stats
+
+from unsupervised_learning import data, evaluation, layers, outputs
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.original.author_runs import next_batches, published
+from unsupervised_learning.original.checkpoints import Model
+from unsupervised_learning.original.description import describe
+from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
+from unsupervised_learning.original.graph_files import read_graph
+from unsupervised_learning.original.graph_report import nearest
+from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+FLAGS = flags.FLAGS
+CALL = 500  # iterations of our model in one compiled call
+LAST = 5  # multiples of 1,000 at the end over which the loss is averaged
+LEVEL = 0.95  # of the intervals
+EQUAL = {"vae": 0.3, "autoencoder": 0.05}  # nats, and 2016's L2: arms are equal if the interval lies within this
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One way to train.
+
+    Attributes:
+        says: what the arm is, for the table.
+        noise: a VAE's noise: `ours` (`layers.named_noise`), `numpy` (drawn outside and handed in), `threefry` (our names,
+            TensorFlow's other generator).
+        order: the batches' order: `ours` (`data.BatchOrder`), `numpy` (2016's `next_batch`).
+        xla: compile our model's loop by XLA, as training does.
+    """
+
+    says: str
+    noise: str = "ours"
+    order: str = "ours"
+    xla: bool = True
+
+
+GRAPH = "graph"
+ARMS = {
+    GRAPH: Arm("the author's graph, its own noise, 2016's order", noise="graph", order="numpy", xla=False),
+    "ours": Arm("our model, as it is trained"),
+    "numpy_noise": Arm("ours, noise drawn by NumPy and handed in", noise="numpy"),
+    "threefry": Arm("ours, noise by ThreeFry", noise="threefry"),
+    "numpy_order": Arm("ours, 2016's order", order="numpy"),
+    "no_xla": Arm("ours, without XLA", xla=False),
+}
+
+
+def arms(file: str) -> int:
+    """Train one run of an arm, or print the table of all that there are; returns the exit status."""
+    graph = read_graph(file)
+    recipe, _ = nearest(describe(graph))
+    folder = path_of(FLAGS.logs_dir) / "arms" / recipe
+    if FLAGS.arm is None:
+        print(table(read(folder)))
+        return 0
+    target = folder / f"{FLAGS.arm}_seed{FLAGS.seed}.json"
+    if target.exists():
+        print(f"Finished already: {target}")
+        return 0
+    on_one_thread()
+    description = describe(graph)
+    dataset = data.load("mnist", FLAGS.data_dir)
+    model = model_of(description, FLAGS.seed)
+    theirs = RunningGraph(graph, description, FLAGS.seed)
+    theirs.put_into(model)
+    iterations = FLAGS.max_iterations or published(description)[recipe]["max_iterations"]
+    batch_size = description.batch or BATCH
+    began = time.monotonic()
+    course: dict[str, float] = {}
+    if FLAGS.arm == GRAPH:
+        steps = of_graph(theirs, dataset, batch_size)
+    else:
+        steps = of_ours(model, ARMS[FLAGS.arm], dataset, batch_size, iterations)
+    images = data.to_unit_interval(dataset.test.images)
+    numbers: outputs.Json = {}
+    for done in steps:
+        if is_measured(done, iterations):
+            if FLAGS.arm == GRAPH:
+                theirs.put_into(model)
+            numbers = measured(model, images)
+            course[str(done)] = numbers["test_l2" if isinstance(model, AutoEncoder) else "negative_elbo"]
+        if done == iterations:
+            break
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"arm": FLAGS.arm, "seed": FLAGS.seed, "recipe": recipe, "iterations": iterations, "data": dataset.name}
+    record |= {"seconds": round(time.monotonic() - began, 1), "course": course, "at_the_end": numbers}
+    outputs.write_json(target, record)
+    print(f"{target}: {loss_of(record):.3f} (mean of the last {LAST} checkpoints)")
+    return 0
+
+
+def is_measured(done: int, iterations: int) -> bool:
+    """Whether the loss is measured after so many iterations."""
+    return done == iterations or done % 10_000 == 0 or (done % 1_000 == 0 and done > iterations - 1_000 * LAST)
+
+
+def measured(model: Model, images: np.ndarray) -> outputs.Json:
+    """The test losses."""
+    if isinstance(model, AutoEncoder):
+        error = np.mean((np.asarray(model(images)) - images) ** 2, dtype=np.float64)
+        return {"test_l2": evaluation.l2_per_batch(float(error))}
+    return evaluation.bound(model, images)[0]
+
+
+def of_graph(theirs: RunningGraph, dataset: data.Dataset, batch_size: int) -> Iterator[int]:
+    """Train the author's graph; yields the updates done, after each."""
+    images = data.to_unit_interval(dataset.train.images)
+    for done, batch in enumerate(next_batches(len(images), batch_size, FLAGS.seed), start=1):
+        theirs.update(images[batch])
+        yield done
+
+
+def of_ours(model: Model, arm: Arm, dataset: data.Dataset, batch_size: int, iterations: int) -> Iterator[int]:
+    """Train our model to the end; yields the updates done, after each `CALL` of them and after the last."""
+    images = tf.constant(data.to_unit_interval(dataset.train.images))
+    count = len(dataset.train.images)
+    order = data.BatchOrder(count, batch_size, FLAGS.seed)
+    batches = next_batches(count, batch_size, FLAGS.seed)
+    random = np.random.RandomState(10_000 + FLAGS.seed)  # not the stream of `next_batches`
+
+    @tf.function(jit_compile=arm.xla, autograph=False)
+    def train(indices, noises):
+        """Train on batches of these images [updates, batch], with noises [updates, batch, z_dim] where they are handed in."""
+
+        def update(i):
+            step(tf.gather(images, indices[i]), noises[i] if arm.noise == "numpy" else None)
+            return (i + 1,)
+
+        tf.while_loop(lambda i: i < indices.shape[0], update, (0,), parallel_iterations=1)
+
+    step = step_of(model, arm)
+    for start in range(0, iterations, CALL):
+        updates = min(CALL, iterations - start)
+        if arm.order == "numpy":
+            indices = np.stack([next(batches) for _ in range(updates)]).astype(np.int32)
+        else:
+            indices = order.indices(start, updates)
+        shape = (updates, batch_size, model.z_dim) if arm.noise == "numpy" else (1, 1, 1)
+        train(tf.constant(indices), tf.constant(random.standard_normal(shape).astype(np.float32)))
+        yield start + updates
+
+
+def step_of(model: Model, arm: Arm) -> Callable[[tf.Tensor, tf.Tensor | None], object]:
+    """One update of our model from images [batch, 784] and the noise [batch, z_dim] that is handed in, if any."""
+    if isinstance(model, AutoEncoder):
+        return lambda images, noise: model.train_step(images)
+    if arm.noise == "threefry":
+        return lambda images, noise: model.update(images, by_threefry(model, images))
+    return lambda images, noise: model.update(images, model.training_noise(images) if noise is None else noise)
+
+
+def by_threefry(model: VariationalAutoEncoder, images: tf.Tensor) -> tf.Tensor:
+    """The noise [batch, z_dim] of this iteration, from the names of `named_noise` by another generator."""
+    name = tf.stack([tf.constant(model.seed, tf.int64), tf.cast(model.iterations, tf.int64) + (layers.TRAINING_NOISE << 32)])
+    return tf.random.stateless_normal(tf.stack([tf.shape(images)[0], model.z_dim]), name, alg="threefry")
+
+
+def loss_of(record: outputs.Json) -> float:
+    """What a run is compared by: its loss, averaged over its last multiples of 1,000."""
+    thousands = sorted(int(done) for done in record["course"] if int(done) % 1_000 == 0)[-LAST:]
+    return float(np.mean([record["course"][str(done)] for done in thousands]))
+
+
+def read(folder: Path) -> dict[str, dict[int, outputs.Json]]:
+    """The kept runs: arm → seed → record.
+
+    Raises:
+        RunError: if there are none, or one of another length than the others.
+    """
+    found: dict[str, dict[int, outputs.Json]] = defaultdict(dict)
+    for path in sorted(folder.glob("*_seed*.json")):
+        try:
+            record = outputs.read_json(path)
+            found[record["arm"]][record["seed"]] = record
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(f"{path} is no record of a run: {data.reason(error)}") from None
+    lengths = {record["iterations"] for runs in found.values() for record in runs.values()}
+    if len(lengths) != 1:
+        raise RunError(f"{folder} must hold runs of one length. Received: {json.dumps(sorted(lengths))}")
+    return found
+
+
+def table(found: dict[str, dict[int, outputs.Json]]) -> str:
+    """Each arm's number of runs, mean and standard deviation, and its difference from the graph's runs of the same seeds."""
+    records = [record for runs in found.values() for record in runs.values()]
+    vae = records[0]["recipe"] in ("first", "fixed")
+    margin, loss = (EQUAL["vae"], "−ELBO, nats") if vae else (EQUAL["autoencoder"], "L2")
+    first = f"{loss} after {records[0]['iterations']:,} iterations: mean ± sd"
+    second = f"less the graph's, same seeds: mean, {LEVEL:.0%} interval (n)"
+    lines = [
+        f"| arm | n | {first} | {second} |",
+        "|---|---|---|---|",
+    ]
+    for name, arm in ARMS.items():
+        losses = {seed: loss_of(record) for seed, record in found.get(name, {}).items()}
+        if not losses:
+            continue
+        values = np.array(list(losses.values()))
+        spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+        lines.append(
+            f"| {arm.says} (`{name}`) | {len(values)} | {values.mean():.3f}{spread} | {beside(losses, found, name, margin)} |"
+        )
+    return "\n".join(lines)
+
+
+def beside(losses: dict[int, float], found: dict[str, dict[int, outputs.Json]], name: str, margin: float) -> str:
+    """An arm's difference from the author's graph over the seeds that both have, with its paired interval, in words."""
+    graph = {seed: loss_of(record) for seed, record in found.get(GRAPH, {}).items()}
+    seeds = sorted(set(losses) & set(graph))
+    if name == GRAPH or len(seeds) < 3:
+        return "–"
+    differences = np.array([losses[seed] - graph[seed] for seed in seeds])
+    interval = stats.ttest_1samp(differences, 0.0).confidence_interval(LEVEL)
+    verdict = "differs" if interval.low > 0 or interval.high < 0 else "open"
+    if -margin <= interval.low and interval.high <= margin:
+        verdict = f"equal within ±{margin:g}"
+    return f"{differences.mean():+.3f}, {interval.low:+.3f} … {interval.high:+.3f} ({len(seeds)}): {verdict}"
