@@ -209,9 +209,8 @@ def table(steps: list[Step], start: str) -> str:
         until = [step for step in steps if step.updates <= row]
         largest = {name: max(step.differences[name] for step in until) for name in names}
         cells = "".join(f"{largest[name]:>15.1e}" for name in names)
-        lines.append(
-            f"{f'up to {row:,} update{'s' if row > 1 else ''}':<28}{cells}{f'{max(step.unequal for step in until):.1%}':>18}"
-        )
+        until_here = "up to 1 update" if row == 1 else f"up to {row:,} updates"
+        lines.append(f"{until_here:<28}{cells}{f'{max(step.unequal for step in until):.1%}':>18}")
     for updates, *allowed in TOLERANCES[start]:
         limits = dict(zip([*PARTS, "norms"], allowed, strict=True))
         lines.append(f"{f'allowed up to {updates:,}':<28}" + "".join(f"{limits[name]:>15.1e}" for name in names))
