@@ -61,7 +61,7 @@ ARMS = {
     "numpy_noise": Arm("ours, noise drawn by NumPy and handed in", noise="numpy"),
     "threefry": Arm("ours, noise by ThreeFry", noise="threefry"),
     "numpy_order": Arm("ours, 2016's order", order="numpy"),
-    "no_xla": Arm("ours, without XLA", xla=False),
+    "no_xla": Arm("ours, without XLA, where the same random bits make other normals", xla=False),
 }
 
 
@@ -176,9 +176,9 @@ def by_threefry(model: VariationalAutoEncoder, images: tf.Tensor) -> tf.Tensor:
 
 
 def loss_of(record: outputs.Json) -> float:
-    """What a run is compared by: its loss, averaged over its last multiples of 1,000."""
+    """What a run is compared by: its loss, averaged over its last multiples of 1,000; of a shorter run the loss at its end."""
     thousands = sorted(int(done) for done in record["course"] if int(done) % 1_000 == 0)[-LAST:]
-    return float(np.mean([record["course"][str(done)] for done in thousands]))
+    return float(np.mean([record["course"][str(done)] for done in thousands or [record["iterations"]]]))
 
 
 def read(folder: Path) -> dict[str, dict[int, outputs.Json]]:
