@@ -5,7 +5,7 @@ from concurrent.futures import wait
 
 import pytest
 
-from unsupervised_learning.background import AT_MOST, NICENESS, Background
+from unsupervised_learning.monitoring.writer_thread import AT_MOST, NICENESS, Background
 
 
 def test_does_everything_in_order_in_another_thread():

@@ -7,7 +7,8 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from unsupervised_learning import claims, experiments
+from unsupervised_learning.compare import claims
+from unsupervised_learning.reproduce import experiments
 
 
 def benchmark(*arguments):

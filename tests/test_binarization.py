@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from unsupervised_learning import binarization, data
+from unsupervised_learning.data import binarization, mnist
 
 REAL_IDX = os.environ.get("MNIST_IDX_DIR")
 
@@ -14,8 +14,8 @@ REAL_IDX = os.environ.get("MNIST_IDX_DIR")
 def grey(shape=(28, 28), counts=(300, 50, 60)):
     """A data set of random bytes."""
     random = np.random.default_rng(0)
-    splits = [data.Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, 10, n, np.uint8)) for n in counts]
-    return data.Dataset("mnist", "here", data.checksum(*splits), *splits, note="", comparable=True)
+    splits = [mnist.Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, 10, n, np.uint8)) for n in counts]
+    return mnist.Dataset("mnist", "here", mnist.checksum(*splits), *splits, note="", comparable=True)
 
 
 def test_none_is_the_data_set_itself():
@@ -31,13 +31,13 @@ def test_every_split_is_black_or_white_and_the_rest_as_it_was(how):
         images = getattr(after, split).images
         assert images.dtype == np.uint8
         assert set(np.unique(images)) == {0, 255}
-        assert set(np.unique(data.to_unit_interval(images))) == {0.0, 1.0}  # exactly
+        assert set(np.unique(mnist.to_unit_interval(images))) == {0.0, 1.0}  # exactly
         np.testing.assert_array_equal(getattr(after, split).labels, getattr(before, split).labels)
     assert not after.comparable
     assert (after.name, after.binarize, after.describe()["binarize"]) == ("mnist", how, how)
     assert after.source == f"here, binarised by {how}"
     assert f"binarised by {how}: not comparable with the 2016 post" in after.note
-    assert after.checksum == data.checksum(after.train, after.validation, after.test) != before.checksum
+    assert after.checksum == mnist.checksum(after.train, after.validation, after.test) != before.checksum
     assert before.comparable  # and what was given is left alone
     assert len(np.unique(before.train.images)) == 256
 
@@ -48,16 +48,16 @@ def test_an_earlier_note_stays():
 
 
 def test_threshold():
-    ramp = data.Split(np.arange(256, dtype=np.uint8).reshape(1, 16, 16), np.zeros(1, np.uint8))
-    dataset = data.Dataset("mnist", "here", "", ramp, ramp, ramp, "", comparable=False)
+    ramp = mnist.Split(np.arange(256, dtype=np.uint8).reshape(1, 16, 16), np.zeros(1, np.uint8))
+    dataset = mnist.Dataset("mnist", "here", "", ramp, ramp, ramp, "", comparable=False)
     white = binarization.binarized(dataset, "threshold").test.images.ravel() == 255
     np.testing.assert_array_equal(white, np.arange(256) / 255 > 0.5)
 
 
 def test_sample_has_the_pixels_as_probabilities():
     levels = np.array([0, 1, 64, 128, 254, 255], np.uint8)
-    split = data.Split(np.broadcast_to(levels, (40_000, 1, 6)).copy(), np.zeros(40_000, np.uint8))
-    dataset = data.Dataset("mnist", "here", "", split, split, split, "", comparable=False)
+    split = mnist.Split(np.broadcast_to(levels, (40_000, 1, 6)).copy(), np.zeros(40_000, np.uint8))
+    dataset = mnist.Dataset("mnist", "here", "", split, split, split, "", comparable=False)
     after = binarization.binarized(dataset, "sample")
     p = levels / 255
     for images in (after.train.images, after.validation.images, after.test.images):
@@ -74,7 +74,7 @@ def test_sample_is_drawn_once_and_for_all():
 
 
 def test_names_what_it_does_not_know():
-    with pytest.raises(data.DataError, match="unknown binarization 'dynamic'; expected one of none, threshold, sample"):
+    with pytest.raises(mnist.DataError, match="unknown binarization 'dynamic'; expected one of none, threshold, sample"):
         binarization.binarized(grey(), "dynamic")
 
 
@@ -88,7 +88,7 @@ def test_names_what_it_does_not_know():
 )
 def test_mnist(how, white, checksum):
     """The two data sets as they were first made; on average a drawn pixel is as bright as a grey one."""
-    before = data.load("mnist", REAL_IDX)
+    before = mnist.load("mnist", REAL_IDX)
     dataset = binarization.binarized(before, how)
     assert before.test.images.mean() / 255 == pytest.approx(0.1325, abs=1e-4)
     assert dataset.test.images.mean() / 255 == pytest.approx(white, abs=1e-4)

@@ -5,8 +5,8 @@ import shutil
 import pytest
 import tensorflow as tf
 
-from unsupervised_learning import checkpoint_files
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning.training import checkpoints
+from unsupervised_learning.training.command_line import RunError
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def logs_dir(tmp_path):
 def restored(logs_dir, mend=False):
     """The restored checkpoint's name, and the number it holds."""
     value = tf.Variable(tf.zeros(1000))
-    path = checkpoint_files.restore_newest(tf.train.Checkpoint(value=value), logs_dir, mend)
+    path = checkpoints.restore_newest(tf.train.Checkpoint(value=value), logs_dir, mend)
     return path and path.name, float(value[999])
 
 

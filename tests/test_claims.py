@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from unsupervised_learning import claims, experiments, summaries
-from unsupervised_learning.claims import CANNOT, DIFFERS, REPRODUCED
-from unsupervised_learning.experiments import Runs
+from unsupervised_learning.compare import claims
+from unsupervised_learning.compare.claims import CANNOT, DIFFERS, REPRODUCED
+from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.reproduce.experiments import Runs
 
 LOG_VAR = "encoder/log_var/activation"
 RESULTS = {

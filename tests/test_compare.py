@@ -10,10 +10,10 @@ from test_claims import write_dumps, write_events, write_run
 from test_original import old_event_file
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import page
-from unsupervised_learning.claims import CLAIMS
+from unsupervised_learning.compare import page
+from unsupervised_learning.compare.claims import CLAIMS
 
-COMPARE = "unsupervised_learning/compare.py"
+COMPARE = "unsupervised_learning/compare/__main__.py"
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unsupervised_learning import curves, plots
+from unsupervised_learning.figures import curves, plots
 
 
 class TestGanLosses:

@@ -13,10 +13,10 @@ import urllib.parse
 import numpy as np
 import pytest
 
-from unsupervised_learning import data
-from unsupervised_learning.data import BatchOrder, DataError, to_unit_interval
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.mnist import BatchOrder, DataError, to_unit_interval
 
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.IDX_FILES
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = mnist.IDX_FILES
 REAL_IDX, REAL_TFDS = os.environ.get("MNIST_IDX_DIR"), os.environ.get("TFDS_DATA_DIR")
 
 
@@ -29,7 +29,7 @@ def nothing_to_find(tmp_path_factory, monkeypatch):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         refuses = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-    monkeypatch.setattr(data, "DOWNLOAD_FROM", dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), refuses))
+    monkeypatch.setattr(mnist, "DOWNLOAD_FROM", dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), refuses))
 
 
 def random_digits(count, seed=0):
@@ -44,7 +44,7 @@ def idx_bytes(array):
 
 def write_idx(folder, train=36, test=12):
     """Write four valid files and return their contents as arrays, by file name."""
-    contents = dict(zip(data.IDX_FILES, (*random_digits(train, 1), *random_digits(test, 2)), strict=True))
+    contents = dict(zip(mnist.IDX_FILES, (*random_digits(train, 1), *random_digits(test, 2)), strict=True))
     for name, array in contents.items():
         (folder / name).write_bytes(idx_bytes(array))
     return contents
@@ -53,7 +53,7 @@ def write_idx(folder, train=36, test=12):
 def error_of(name, folder=None):
     """Return the one line that `load` fails with."""
     with pytest.raises(DataError) as caught:
-        data.load(name, None if folder is None else str(folder))
+        mnist.load(name, None if folder is None else str(folder))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -66,7 +66,7 @@ def test_unknown_dataset_names_value_and_choices(name):
     assert error_of(name) == f"unknown dataset {name!r}; expected one of auto, mnist, fashion_mnist, kmnist, digits"
 
 
-@pytest.mark.parametrize("name", data.DATASETS)
+@pytest.mark.parametrize("name", mnist.DATASETS)
 @pytest.mark.parametrize(("folder", "reason"), [("typo", "No such file"), ("file", "Not a directory"), ("", "No such")])
 def test_unusable_data_dir_is_an_error_for_every_dataset(tmp_path, name, folder, reason):
     (tmp_path / "file").write_text("")
@@ -85,13 +85,13 @@ def test_forbidden_data_dir(tmp_path, monkeypatch, call):
     with monkeypatch.context() as patch:
         patch.setattr(os, call, forbid)
         with pytest.raises(DataError, match=r"cannot list data_dir .*PermissionError: Permission denied"):
-            data.load("auto", str(tmp_path))
+            mnist.load("auto", str(tmp_path))
 
 
 def test_tilde_is_expanded():
     home = pathlib.Path.home()
     write_idx(home)
-    assert data.load("kmnist", "~").source == f"idx files in {home}"
+    assert mnist.load("kmnist", "~").source == f"idx files in {home}"
 
 
 # --- idx files ---
@@ -100,7 +100,7 @@ def test_tilde_is_expanded():
 @pytest.mark.parametrize("name", ["mnist", "auto"])
 def test_idx_files_keep_file_order_and_validation_is_the_first_twelfth(tmp_path, capsys, name):
     contents = write_idx(tmp_path, train=38, test=12)
-    dataset = data.load(name, str(tmp_path))
+    dataset = mnist.load(name, str(tmp_path))
     assert dataset.name == "mnist"
     assert dataset.source == f"idx files in {tmp_path}"
     np.testing.assert_array_equal(dataset.validation.images, contents[TRAIN_IMAGES][:3])
@@ -120,7 +120,7 @@ def test_idx_files_keep_file_order_and_validation_is_the_first_twelfth(tmp_path,
 @pytest.mark.parametrize("name", ["fashion_mnist", "kmnist"])
 def test_idx_files_of_the_other_sets_are_taken_at_their_word(tmp_path, capsys, name):
     write_idx(tmp_path)
-    dataset = data.load(name, str(tmp_path))
+    dataset = mnist.load(name, str(tmp_path))
     assert (dataset.name, dataset.comparable) == (name, False)
     assert dataset.note == f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
     assert capsys.readouterr().err == ""
@@ -128,38 +128,38 @@ def test_idx_files_of_the_other_sets_are_taken_at_their_word(tmp_path, capsys, n
 
 def test_only_images_with_the_canonical_checksum_are_comparable(tmp_path, monkeypatch, capsys):
     contents = write_idx(tmp_path)
-    monkeypatch.setattr(data, "MNIST_SHA256", data.load("mnist", str(tmp_path)).checksum)
+    monkeypatch.setattr(mnist, "MNIST_SHA256", mnist.load("mnist", str(tmp_path)).checksum)
     capsys.readouterr()
-    dataset = data.load("mnist", str(tmp_path))
+    dataset = mnist.load("mnist", str(tmp_path))
     assert (dataset.comparable, dataset.note, capsys.readouterr().err) == (True, "", "")
-    dataset = data.load("kmnist", str(tmp_path))
+    dataset = mnist.load("kmnist", str(tmp_path))
     assert not dataset.comparable
     assert "these are the canonical MNIST images" in dataset.note
     assert "read as kmnist, but these are the canonical MNIST images" in capsys.readouterr().err
     labels = contents[TEST_LABELS]
     (tmp_path / TEST_LABELS).write_bytes(idx_bytes((labels + 1) % 10))
-    assert not data.load("mnist", str(tmp_path)).comparable
+    assert not mnist.load("mnist", str(tmp_path)).comparable
 
 
 @pytest.mark.parametrize("dotted", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx_names_and_packing_make_no_difference(tmp_path, dotted, packed):
     write_idx(tmp_path)
-    expected = data.load("mnist", str(tmp_path)).checksum
-    for name in data.IDX_FILES:
+    expected = mnist.load("mnist", str(tmp_path)).checksum
+    for name in mnist.IDX_FILES:
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).unlink()
         new_name = name.replace("-idx", ".idx") if dotted else name
         (tmp_path / (new_name + ".gz" * packed)).write_bytes(gzip.compress(content) if packed else content)
-    assert data.load("mnist", str(tmp_path)).checksum == expected
+    assert mnist.load("mnist", str(tmp_path)).checksum == expected
 
 
 def test_a_file_goes_before_a_folder_of_the_other_spelling(tmp_path):
     write_idx(tmp_path)
-    for name in data.IDX_FILES:
+    for name in mnist.IDX_FILES:
         (tmp_path / name).rename(tmp_path / name.replace("-idx", ".idx"))
         (tmp_path / name).mkdir()
-    assert len(data.load("mnist", str(tmp_path)).test.labels) == 12
+    assert len(mnist.load("mnist", str(tmp_path)).test.labels) == 12
 
 
 @pytest.mark.parametrize("name", ["mnist", "auto", "kmnist"])
@@ -288,7 +288,7 @@ def test_unreadable_idx_file(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     write_idx(tmp_path)
-    monkeypatch.setattr(data.pathlib.Path, "read_bytes", forbid)
+    monkeypatch.setattr(mnist.pathlib.Path, "read_bytes", forbid)
     assert f"cannot read {tmp_path / TRAIN_IMAGES}: PermissionError: Permission denied" in error_of("auto", tmp_path)
 
 
@@ -305,7 +305,7 @@ def test_twelve_training_images_are_needed(tmp_path):
     assert f"{tmp_path / TRAIN_IMAGES} holds 11 training images" in message
     assert "expected at least 12" in message
     write_idx(tmp_path, train=12, test=5)
-    assert len(data.load("mnist", str(tmp_path)).validation.labels) == 1
+    assert len(mnist.load("mnist", str(tmp_path)).validation.labels) == 1
 
 
 def test_test_set_must_not_be_empty(tmp_path):
@@ -315,7 +315,7 @@ def test_test_set_must_not_be_empty(tmp_path):
 
 def test_checksum_and_description(tmp_path):
     contents = write_idx(tmp_path)
-    dataset = data.load("kmnist", str(tmp_path))
+    dataset = mnist.load("kmnist", str(tmp_path))
     described = json.loads(json.dumps(dataset.describe()))
     assert described == {
         "name": "kmnist",
@@ -327,14 +327,14 @@ def test_checksum_and_description(tmp_path):
         "binarize": "none",
     }
     assert len(bytes.fromhex(dataset.checksum)) == 32
-    assert data.load("kmnist", str(tmp_path)).checksum == dataset.checksum
+    assert mnist.load("kmnist", str(tmp_path)).checksum == dataset.checksum
 
     checksums = {dataset.checksum}
     images, labels = contents[TEST_IMAGES], contents[TEST_LABELS]
     (tmp_path / TEST_IMAGES).write_bytes(idx_bytes(images[::-1]))
-    checksums.add(data.load("kmnist", str(tmp_path)).checksum)  # another pairing of images and labels
+    checksums.add(mnist.load("kmnist", str(tmp_path)).checksum)  # another pairing of images and labels
     (tmp_path / TEST_LABELS).write_bytes(idx_bytes(labels[::-1]))
-    checksums.add(data.load("kmnist", str(tmp_path)).checksum)  # the same pairs in another order
+    checksums.add(mnist.load("kmnist", str(tmp_path)).checksum)  # the same pairs in another order
     assert len(checksums) == 3
 
 
@@ -374,7 +374,7 @@ def prepared(tmp_path_factory):
 
 
 def test_prepared_set_that_was_not_shuffled_is_read_in_stored_order(prepared, capsys):
-    dataset = data.load("auto", str(prepared))
+    dataset = mnist.load("auto", str(prepared))
     train, test = random_digits(36, 1), random_digits(12, 2)
     assert (dataset.name, dataset.source) == ("mnist", f"tfds set in {prepared}/mnist/3.0.1")
     np.testing.assert_array_equal(dataset.validation.images, train[0][:3])
@@ -390,19 +390,19 @@ def test_prepared_set_that_was_not_shuffled_is_read_in_stored_order(prepared, ca
 def test_prepared_set_is_put_back_into_file_order(prepared, tmp_path, monkeypatch, capsys):
     import tensorflow_datasets as tfds
 
-    in_order = data.load("mnist", str(prepared))
-    monkeypatch.setattr(data, "MNIST_SHA256", in_order.checksum)
+    in_order = mnist.load("mnist", str(prepared))
+    monkeypatch.setattr(mnist, "MNIST_SHA256", in_order.checksum)
     folder = prepare_tfds(tmp_path, shuffle=True)
     capsys.readouterr()
-    stored = data._decode(tfds.builder_from_directory(str(folder)).info, "test")[1]
+    stored = mnist._decode(tfds.builder_from_directory(str(folder)).info, "test")[1]
     assert stored.tolist() != in_order.test.labels.tolist()  # tfds did shuffle
-    dataset = data.load("mnist", str(tmp_path))
+    dataset = mnist.load("mnist", str(tmp_path))
     assert (dataset.comparable, dataset.note, capsys.readouterr().err) == (True, "", "")
 
 
 def test_places_are_searched_nearest_first(prepared, tmp_path, monkeypatch):
     def source(data_dir=None):
-        return data.load("mnist", None if data_dir is None else str(data_dir)).source
+        return mnist.load("mnist", None if data_dir is None else str(data_dir)).source
 
     home, given = pathlib.Path.home() / "tensorflow_datasets", tmp_path / "given"
     given.mkdir()
@@ -422,8 +422,8 @@ def test_newest_complete_version_wins(tmp_path):
         (tmp_path / version).mkdir()
         (tmp_path / version / "dataset_info.json").write_text("")
     (tmp_path / "4.0.0").mkdir()  # no dataset_info.json: never finished
-    assert data._newest_prepared(str(tmp_path)) == str(tmp_path / "3.0.10")
-    assert data._newest_prepared(str(tmp_path / "nowhere")) is None
+    assert mnist._newest_prepared(str(tmp_path)) == str(tmp_path / "3.0.10")
+    assert mnist._newest_prepared(str(tmp_path / "nowhere")) is None
 
 
 def truncate(folder, file, size):
@@ -513,7 +513,7 @@ def test_nothing_found_says_what_was_looked_for(tmp_path, name):
 
 
 def test_auto_falls_back_to_digits_and_says_so(tmp_path, capsys):
-    dataset = data.load("auto", str(tmp_path))
+    dataset = mnist.load("auto", str(tmp_path))
     assert (dataset.name, dataset.comparable) == ("digits", False)
     reason, consequence = capsys.readouterr().err.splitlines()
     assert reason.startswith("WARNING: cannot find mnist: ")
@@ -523,14 +523,14 @@ def test_auto_falls_back_to_digits_and_says_so(tmp_path, capsys):
 
 
 def test_probe_gives_up_in_time():
-    assert 2 <= data.PROBE_SECONDS <= 8
+    assert 2 <= mnist.PROBE_SECONDS <= 8
 
 
 def test_host_that_never_answers_is_noticed_in_time(monkeypatch):
-    monkeypatch.setattr(data, "PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(mnist, "PROBE_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
-        problem = data._network_problem(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        problem = mnist._network_problem(f"http://127.0.0.1:{silent.getsockname()[1]}/")
     assert problem is not None
     assert "timed out" in problem or problem == "no answer within 0.3 seconds"
     assert time.monotonic() - start < 2
@@ -543,10 +543,10 @@ def test_name_lookup_that_never_answers_is_noticed_in_time(monkeypatch):
         answer.wait(20)
         raise OSError("no such host")
 
-    monkeypatch.setattr(data, "PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(mnist, "PROBE_SECONDS", 0.3)
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     start = time.monotonic()
-    problem = data._network_problem("http://example.invalid/")
+    problem = mnist._network_problem("http://example.invalid/")
     answer.set()
     assert problem == "no answer within 0.3 seconds"
     assert time.monotonic() - start < 2
@@ -556,35 +556,35 @@ def test_name_lookup_that_never_answers_is_noticed_in_time(monkeypatch):
 def test_probe_goes_through_the_proxy_of_the_environment(monkeypatch, serve, answers):
     proxy = serve({"file.gz": b"content"} if answers else {})
     monkeypatch.setenv("http_proxy", proxy.url)
-    problem = data._network_problem("http://example.invalid/mnist/file.gz")
+    problem = mnist._network_problem("http://example.invalid/mnist/file.gz")
     assert proxy.requested == ["http://example.invalid/mnist/file.gz"]
     assert problem is None if answers else "403" in str(problem)
 
 
 def small_download(monkeypatch, server):
     """Let tfds's own MNIST download come from `server`, with 24 training and 12 test images."""
-    from tensorflow_datasets.image_classification import mnist
+    from tensorflow_datasets.image_classification import mnist as mnist_of_tfds
 
-    monkeypatch.setattr(mnist.MNIST, "URL", server.url)
-    monkeypatch.setattr(mnist, "_TRAIN_EXAMPLES", 24)
-    monkeypatch.setattr(mnist, "_TEST_EXAMPLES", 12)
-    monkeypatch.setattr(data, "DOWNLOAD_FROM", {"mnist": server.url})
+    monkeypatch.setattr(mnist_of_tfds.MNIST, "URL", server.url)
+    monkeypatch.setattr(mnist_of_tfds, "_TRAIN_EXAMPLES", 24)
+    monkeypatch.setattr(mnist_of_tfds, "_TEST_EXAMPLES", 12)
+    monkeypatch.setattr(mnist, "DOWNLOAD_FROM", {"mnist": server.url})
 
 
 def packed_files(folder):
     write_idx(folder, train=24, test=12)
-    return {f"{name}.gz": gzip.compress((folder / name).read_bytes()) for name in data.IDX_FILES}
+    return {f"{name}.gz": gzip.compress((folder / name).read_bytes()) for name in mnist.IDX_FILES}
 
 
 def test_download_goes_into_data_dir_and_is_found_again(tmp_path, tmp_path_factory, monkeypatch, serve):
     server = serve(packed_files(tmp_path_factory.mktemp("files")))
     small_download(monkeypatch, server)
-    dataset = data.load("auto", str(tmp_path))
+    dataset = mnist.load("auto", str(tmp_path))
     assert dataset.source == f"tfds set in {tmp_path}/mnist/3.0.1"
     assert sorted(dataset.train.labels.tolist() + dataset.validation.labels.tolist()) == sorted(random_digits(24, 1)[1])
     requests = len(server.requested)
     assert requests == 5  # the probe and four files
-    assert data.load("mnist", str(tmp_path)).checksum == dataset.checksum
+    assert mnist.load("mnist", str(tmp_path)).checksum == dataset.checksum
     assert len(server.requested) == requests
 
 
@@ -601,7 +601,7 @@ def test_failed_download_leaves_nothing_that_is_mistaken_for_a_set(tmp_path, tmp
         message = error_of("mnist", tmp_path)
         assert f"download into {tmp_path} failed: " in message
         assert not list(tmp_path.glob("mnist/*"))
-    assert data.load("auto", str(tmp_path)).name == "digits"
+    assert mnist.load("auto", str(tmp_path)).name == "digits"
 
 
 def test_version_folder_that_was_never_finished(tmp_path, tmp_path_factory, monkeypatch, serve):
@@ -614,7 +614,7 @@ def test_version_folder_that_was_never_finished(tmp_path, tmp_path_factory, monk
 
 
 def test_digits_have_the_form_of_mnist():
-    dataset = data.load("digits")
+    dataset = mnist.load("digits")
     assert dataset.describe()["sizes"] == {"train": 1375, "validation": 125, "test": 297}
     assert (dataset.name, dataset.source, dataset.comparable) == ("digits", "scikit-learn load_digits", False)
     assert "not comparable" in dataset.note
@@ -625,14 +625,14 @@ def test_digits_have_the_form_of_mnist():
     border[:, 4:24, 4:24] = 0
     assert not border.any()
     assert dataset.validation.labels[:10].tolist() == list(range(10))
-    assert dataset.checksum == data.load("digits").checksum
+    assert dataset.checksum == mnist.load("digits").checksum
 
 
 def test_digits_are_scaled_not_distorted():
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    dataset = data.load("digits")
+    dataset = mnist.load("digits")
     # Bilinear enlargement by 2.5 keeps the mean but for what clamping at the border adds or takes.
     small = np.asarray(pixels)[-297:].mean(axis=1) * 255 / 16
     large = dataset.test.images[:, 4:24, 4:24].mean(axis=(1, 2))
@@ -658,7 +658,7 @@ def test_to_unit_interval_shapes(shape, flat):
 
 def test_a_splits_vectors_are_its_scaled_images_and_are_kept():
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
-    split = data.Split(images, np.zeros(5, np.uint8))
+    split = mnist.Split(images, np.zeros(5, np.uint8))
     np.testing.assert_array_equal(split.vectors, to_unit_interval(images))
     assert split.vectors is split.vectors
 
@@ -715,7 +715,7 @@ def test_order_is_the_one_of_earlier_runs():
 
 def test_interleaved_batches_are_consecutive_ones_side_by_side():
     """Over the end of an epoch too, and from any iteration on."""
-    order = data.InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3)
+    order = mnist.InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3)
     assert order.images_each_iteration == 12
     one_by_one = BatchOrder(23, 4, seed=1).indices(0, 30)  # five batches an epoch
     found = order.indices(0, 10)
@@ -724,10 +724,10 @@ def test_interleaved_batches_are_consecutive_ones_side_by_side():
         for k in range(3):
             np.testing.assert_array_equal(rows[k::3], one_by_one[3 * i + k])
     np.testing.assert_array_equal(
-        data.InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3).indices(7, 2), found[7:9]
+        mnist.InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3).indices(7, 2), found[7:9]
     )
     np.testing.assert_array_equal(
-        data.InterleavedBatches(23, 4, 1, file_order_first=True, batches=1).indices(3, 5), one_by_one[3:8]
+        mnist.InterleavedBatches(23, 4, 1, file_order_first=True, batches=1).indices(3, 5), one_by_one[3:8]
     )
 
 
@@ -750,7 +750,7 @@ def test_negative_seed_and_iterations():
 
 @pytest.mark.skipif(not REAL_IDX, reason="MNIST_IDX_DIR is not set")
 def test_real_idx_files_are_canonical_mnist(capsys):
-    dataset = data.load("mnist", REAL_IDX)
+    dataset = mnist.load("mnist", REAL_IDX)
     assert (dataset.comparable, dataset.note, capsys.readouterr().err) == (True, "", "")
     assert dataset.describe()["sizes"] == {"train": 55_000, "validation": 5_000, "test": 10_000}
     assert dataset.checksum == "824be289ad712a7b475548f3aeb188c41e57a9c6700d525bd4593037c748333b"
@@ -761,7 +761,7 @@ def test_real_idx_files_are_canonical_mnist(capsys):
 @pytest.mark.skipif(not REAL_TFDS, reason="TFDS_DATA_DIR is not set")
 def test_real_tfds_set_is_canonical_mnist(monkeypatch, capfd):
     monkeypatch.setenv("TFDS_DATA_DIR", str(REAL_TFDS))
-    dataset = data.load("auto")
+    dataset = mnist.load("auto")
     assert (dataset.name, dataset.comparable) == ("mnist", True)
     assert dataset.note == ""
     assert dataset.validation.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]  # file order

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unsupervised_learning import data, digit_classifier
-from unsupervised_learning.data import Split
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.mnist import Split
+from unsupervised_learning.evaluation import digit_classifier
 
 WIDTH = digit_classifier.ARCHITECTURE["features"]
 
 
 @pytest.fixture(scope="module")
-def bars(idx_dir) -> data.Dataset:
-    return data.load("mnist", str(idx_dir))
+def bars(idx_dir) -> mnist.Dataset:
+    return mnist.load("mnist", str(idx_dir))
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_learns(bars, trained):
 
 @pytest.mark.slow
 def test_accuracy_on_scikit_learns_digits():
-    accuracy = digit_classifier.train(data.load("digits")).accuracy
+    accuracy = digit_classifier.train(mnist.load("digits")).accuracy
     assert accuracy is not None
     assert accuracy > 0.95  # a linear classifier has .93 of these 297
 
@@ -81,7 +82,7 @@ def test_a_handful_of_images_will_do(bars, quick):
 def test_forms_of_images(bars, trained):
     images = bars.test.images
     expected = trained.features(images)
-    for same in (images[..., None], data.to_unit_interval(images), data.to_unit_interval(images).reshape(-1, 28, 28)):
+    for same in (images[..., None], mnist.to_unit_interval(images), mnist.to_unit_interval(images).reshape(-1, 28, 28)):
         assert np.array_equal(trained.features(same), expected)
     assert trained.features(images[:0]).shape == (0, WIDTH)
     assert trained.probabilities(images[:0]).shape == (0, 10)

@@ -18,8 +18,9 @@ import test_golden
 import test_golden_gan
 from conftest import REPOSITORY, Finished, listen_to_ctrl_c, small
 
-from unsupervised_learning import distribution, layers, replicas
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning import layers, replicas
+from unsupervised_learning.training import distribution
+from unsupervised_learning.training.command_line import RunError
 
 MODES = ("mirrored", "multi_worker")
 SOON = 60  # seconds in which the others have to end once a worker is gone; TensorFlow's heartbeat needs about ten

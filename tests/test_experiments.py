@@ -8,8 +8,8 @@ from conftest import write_idx
 from test_claims import write_dumps, write_run
 from test_train_gan import write_pictures
 
-from unsupervised_learning import experiments
-from unsupervised_learning.experiments import Run
+from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.reproduce.experiments import Run
 
 
 def test_runs_are_found_at_any_depth_by_their_settings(tmp_path):

@@ -13,11 +13,14 @@ from conftest import read_events, small
 from test_compare import Tags
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import binarization, data, digit_classifier, gan_evaluation, pictures, plots, run_directory
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.data import binarization, mnist, pictures
+from unsupervised_learning.evaluation import digit_classifier, generated_images
 from unsupervised_learning.explore import __main__ as explore
 from unsupervised_learning.explore import rendering
+from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.training import run_directory
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 EXPLORE = "unsupervised_learning/explore/__main__.py"
@@ -27,13 +30,13 @@ OF_VAE = [*OF_AE, "dimensions", "prior", "likelihood", "rate_distortion"]
 OF_GAN = ["samples", "walk", "interpolation", "health", "classes", "quality", "neighbours"]
 
 
-def made(folder: Path, model: keras.Model, idx_dir: Path, dataset: data.Dataset | None = None) -> Path:
+def made(folder: Path, model: keras.Model, idx_dir: Path, dataset: mnist.Dataset | None = None) -> Path:
     """What a finished run of this model leaves, as far as `explore` reads it, without training."""
     folder.mkdir(parents=True)
     config = {
         "model": type(model).__name__,
         "settings": {name: getattr(model, name) for name in run_directory.default_settings(type(model))},
-        "data": (dataset or data.load("mnist", str(idx_dir))).describe(),
+        "data": (dataset or mnist.load("mnist", str(idx_dir))).describe(),
         "command": f"python train_it.py --data_dir={idx_dir} --logs_dir=there",
     }
     (folder / "config.json").write_text(json.dumps(config))
@@ -51,8 +54,8 @@ def autoencoder(idx_dir, tmp_path_factory) -> Path:
 @pytest.fixture
 def small_classifier(monkeypatch):
     monkeypatch.setitem(digit_classifier.TRAINING, "updates", 5)
-    monkeypatch.setitem(gan_evaluation.QUERIES, 28, 20)
-    monkeypatch.setattr(gan_evaluation, "GRADIENT_BATCHES", 2)
+    monkeypatch.setitem(generated_images.QUERIES, 28, 20)
+    monkeypatch.setattr(generated_images, "GRADIENT_BATCHES", 2)
 
 
 def numbers(run: Path) -> dict:
@@ -253,7 +256,7 @@ def test_a_model_is_loaded_without_running_its_code(idx_dir, tmp_path):
 
 
 def test_a_binarised_run_is_looked_at_on_binarised_images(idx_dir, tmp_path, run_script):
-    dataset = binarization.binarized(data.load("mnist", str(idx_dir)), "threshold")
+    dataset = binarization.binarized(mnist.load("mnist", str(idx_dir)), "threshold")
     run = made(tmp_path / "vae", VariationalAutoEncoder(z_dim=2, init_stddev=0.2), idx_dir, dataset)
     assert run_script(EXPLORE, str(run), "--only=likelihood", *QUICK).status == 0
     assert numbers(run)["parts"]["likelihood"]["binary"] is True
@@ -268,7 +271,7 @@ def test_the_seed_names_each_parts_chance(idx_dir, tmp_path):
         config,
         results,
         explore.load_model(run, config),
-        data.load("mnist", str(idx_dir)),
+        mnist.load("mnist", str(idx_dir)),
         3,
         explore.Sizes((1,), 10, 10, None),
     )
@@ -277,8 +280,8 @@ def test_the_seed_names_each_parts_chance(idx_dir, tmp_path):
 
 @pytest.mark.slow
 def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_script, monkeypatch):
-    monkeypatch.setitem(gan_evaluation.QUERIES, 64, 10)
-    monkeypatch.setattr(gan_evaluation, "GRADIENT_BATCHES", 2)
+    monkeypatch.setitem(generated_images.QUERIES, 64, 10)
+    monkeypatch.setattr(generated_images, "GRADIENT_BATCHES", 2)
     (tmp_path / "pictures").mkdir()
     random = np.random.default_rng(0)
     for number in range(90):

@@ -10,9 +10,11 @@ import pytest
 import tensorflow as tf
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from unsupervised_learning import data, digit_classifier, gan_evaluation, sample_quality, summaries
-from unsupervised_learning.data import Dataset, Split
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.mnist import Dataset, Split
+from unsupervised_learning.evaluation import digit_classifier, generated_images, sample_quality
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring import summaries
 
 COUNT = 120
 NONE = Split(np.zeros((0, 64, 64, 3), np.uint8), np.zeros(0, np.uint8))
@@ -36,7 +38,7 @@ def scripted(images: np.ndarray, **arguments) -> Scripted:
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return data.load("digits")
+    return mnist.load("digits")
 
 
 @pytest.fixture(scope="module")
@@ -52,23 +54,23 @@ def cache_dir(tmp_path_factory, digits) -> str:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(gan_evaluation, "GRADIENT_BATCHES", 2)
-    monkeypatch.setitem(gan_evaluation.QUERIES, 28, 100)
+    monkeypatch.setattr(generated_images, "GRADIENT_BATCHES", 2)
+    monkeypatch.setitem(generated_images.QUERIES, 28, 100)
 
 
 @pytest.fixture
 def without_gradients(monkeypatch):
     """They take seconds to compile."""
-    monkeypatch.setattr(gan_evaluation, "gradient_norms", lambda *_: None)
+    monkeypatch.setattr(generated_images, "gradient_norms", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
 def copied(digits, cache_dir):
     """The report on a generator that gives training images."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gan_evaluation, "gradient_norms", lambda *_: None)
-        patch.setitem(gan_evaluation.QUERIES, 28, 100)
-        return gan_evaluation.report(scripted(digits.train.images), digits, samples=COUNT, cache_dir=cache_dir)
+        patch.setattr(generated_images, "gradient_norms", lambda *_: None)
+        patch.setitem(generated_images.QUERIES, 28, 100)
+        return generated_images.report(scripted(digits.train.images), digits, samples=COUNT, cache_dir=cache_dir)
 
 
 def test_a_copier_is_found(copied, digits):
@@ -100,7 +102,7 @@ def test_a_copier_is_as_good_as_real_images(copied):
 
 def test_a_collapsed_generator_is_found(digits, cache_dir, without_gradients):
     model = scripted(digits.test.images[:1])
-    numbers, arrays = gan_evaluation.report(model, digits, samples=COUNT, cache_dir=cache_dir)
+    numbers, arrays = generated_images.report(model, digits, samples=COUNT, cache_dir=cache_dir)
     labels = numbers["labels"]
     assert labels["total_variation_from_uniform"]["samples"] == pytest.approx(0.9)
     assert labels["total_variation_from_uniform"]["real"] < 0.2
@@ -128,7 +130,7 @@ def test_twice_the_same_and_the_model_as_it_was(model, digits, cache_dir):
     before = [variable.numpy() for variable in model.variables]
     told = []
     reports = [
-        gan_evaluation.report(model, few, cache_dir=cache_dir, progress=lambda *step: told.append(step)) for _ in range(2)
+        generated_images.report(model, few, cache_dir=cache_dir, progress=lambda *step: told.append(step)) for _ in range(2)
     ]
     assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, model.variables, strict=True))
     (numbers, arrays), (again, arrays_again) = reports
@@ -140,7 +142,7 @@ def test_twice_the_same_and_the_model_as_it_was(model, digits, cache_dir):
 
 
 def test_images_are_those_that_the_model_decodes(model):
-    made, _ = gan_evaluation.generate(model, 70, 5, lambda *_: None)
+    made, _ = generated_images.generate(model, 70, 5, lambda *_: None)
     latents = np.random.default_rng(5).uniform(-1, 1, (70, 100)).astype(np.float32)
     assert np.abs(made / 255 - np.asarray(model.decode(latents))).max() < 0.51 / 255
 
@@ -150,20 +152,20 @@ def test_what_the_discriminator_thinks():
     dense = model.discriminator.layers[-1]
     dense.set_weights([np.zeros_like(dense.get_weights()[0]), np.array([math.log(3)])])
     images = np.random.default_rng(0).integers(0, 256, (100, 28, 28), np.uint8)
-    assert gan_evaluation.judged(model, images) == pytest.approx(np.full(100, 0.75))
-    assert gan_evaluation.generate(model, 65, 0, lambda *_: None)[1] == pytest.approx(np.full(65, 0.75))
+    assert generated_images.judged(model, images) == pytest.approx(np.full(100, 0.75))
+    assert generated_images.generate(model, 65, 0, lambda *_: None)[1] == pytest.approx(np.full(65, 0.75))
 
 
 def test_the_discriminator_judges_by_the_batchs_statistics(model):
     images = np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)
     with model.statistics_left_alone():
         logits = model.discriminator(model.scale(images), training=True)[0][:, 0]
-    assert gan_evaluation.judged(model, images) == pytest.approx(tf.sigmoid(logits).numpy(), rel=1e-4)
+    assert generated_images.judged(model, images) == pytest.approx(tf.sigmoid(logits).numpy(), rel=1e-4)
 
 
 def test_batches_are_of_like_size():
     for count in (1, 2, 64, 65, 1000):
-        sizes = [batch.stop - batch.start for batch in gan_evaluation.batches(count)]
+        sizes = [batch.stop - batch.start for batch in generated_images.batches(count)]
         assert sum(sizes) == count
         assert max(sizes) <= 64
         assert max(sizes) - min(sizes) <= 1
@@ -179,7 +181,7 @@ def test_gradient_norms_are_those_that_are_logged(model, monkeypatch):
         latents = random.uniform(-1, 1, (8, 100)).astype(np.float32)
         monkeypatch.setattr(model, "training_latent", lambda size, iteration, latents=latents: tf.constant(latents))
         expected.append(summaries.gan_record(model, model.scale(batch)).scalars)
-    found = gan_evaluation.gradient_norms(model, images, 3, lambda *_: None)
+    found = generated_images.gradient_norms(model, images, 3, lambda *_: None)
     for network in ("generator", "discriminator"):
         norms = [float(scalars[f"ours/first_layer_gradient_norm/{network}"]) for scalars in expected]
         assert found[network]["mean"] == pytest.approx(np.mean(norms), rel=1e-3)
@@ -199,7 +201,7 @@ def write_events(folder: Path, losses: list[float]) -> Path:
 
 
 def test_loss_near_zero(tmp_path):
-    numbers, arrays = gan_evaluation.logged(write_events(tmp_path, [1.4, 0.05, 0.01, 0.5]))
+    numbers, arrays = generated_images.logged(write_events(tmp_path, [1.4, 0.05, 0.01, 0.5]))
     assert numbers == {"share": 0.5, "threshold": 0.1, "logged": 4}
     assert arrays["discriminator_loss"] == pytest.approx(np.array([[0, 1.4], [10, 0.05], [20, 0.01], [30, 0.5]]))
     assert arrays["gradient_norm_generator"][:, 1] == pytest.approx([2.8, 0.1, 0.02, 1])
@@ -207,7 +209,7 @@ def test_loss_near_zero(tmp_path):
 
 
 def test_no_event_files(tmp_path):
-    assert gan_evaluation.logged(tmp_path) == gan_evaluation.logged(None) == (None, {})
+    assert generated_images.logged(tmp_path) == generated_images.logged(None) == (None, {})
 
 
 # Pictures, and few images
@@ -222,7 +224,7 @@ def pictures(count: int) -> Dataset:
 def test_pictures(without_gradients):
     dataset = pictures(26)
     model = scripted(dataset.train.images, side=64, channels=3)
-    numbers, arrays = gan_evaluation.report(model, dataset)
+    numbers, arrays = generated_images.report(model, dataset)
     json.dumps(numbers, allow_nan=False)
     assert numbers["samples"] == 13
     assert numbers["labels"] is numbers["classifier"] is numbers["discriminator"]["test"] is None
@@ -241,7 +243,7 @@ def test_few_images(cache_dir, digits, without_gradients):
     few = Dataset(
         "digits", "", digits.checksum, Split(digits.train.images[:10], digits.train.labels[:10]), NONE, NONE, "", False
     )
-    numbers, _ = gan_evaluation.report(DCGAN(), few, cache_dir=cache_dir)
+    numbers, _ = generated_images.report(DCGAN(), few, cache_dir=cache_dir)
     json.dumps(numbers, allow_nan=False)
     assert numbers["samples"] == 5
     for space in ("pixel_pca", "classifier"):
@@ -252,17 +254,17 @@ def test_few_images(cache_dir, digits, without_gradients):
 
 def test_what_cannot_be_measured(digits):
     with pytest.raises(ValueError, match=r"bytes \[n, 28, 28\]. Received: uint8 \(26, 64, 64, 3\)"):
-        gan_evaluation.report(DCGAN(), pictures(26))
+        generated_images.report(DCGAN(), pictures(26))
     with pytest.raises(ValueError, match="Received: 1 and 1375"):
-        gan_evaluation.report(DCGAN(), digits, samples=1)
+        generated_images.report(DCGAN(), digits, samples=1)
     model = DCGAN()
     model.generator.layers[1].kernel.assign(np.full((100, 4096), np.nan))
     with pytest.raises(ValueError, match="images are not finite"):
-        gan_evaluation.report(model, digits, samples=10)
+        generated_images.report(model, digits, samples=10)
 
 
 def test_a_wide_space_is_averaged(model):
-    space = gan_evaluation.discriminator_space(model)
+    space = generated_images.discriminator_space(model)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
     hidden = np.asarray(model.discriminator(model.scale(images), training=False)[1])
     assert space.apply(images) == pytest.approx(hidden.reshape(3, 16, 256).mean(axis=1), abs=1e-5)
@@ -270,8 +272,8 @@ def test_a_wide_space_is_averaged(model):
 
 def test_pixel_space(digits):
     some = digits.train.images
-    images = gan_evaluation.Images(some, some, some[:50], some[50:100], some[:50])
-    codes = gan_evaluation.pixel_space(images).apply(some[:100])
+    images = generated_images.Images(some, some, some[:50], some[50:100], some[:50])
+    codes = generated_images.pixel_space(images).apply(some[:100])
     assert codes.shape == (100, 64)
     assert codes.mean(axis=0) == pytest.approx(0, abs=1e-4)  # centred on both sets together
     pixels = some[:100].reshape(100, -1) / 255

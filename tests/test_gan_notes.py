@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from conftest import start
 
-from unsupervised_learning import gan_notes, summaries
-from unsupervised_learning.gan_notes import Result
+from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.reproduce import gan_notes
+from unsupervised_learning.reproduce.gan_notes import Result
 
-SCRIPT = "unsupervised_learning/gan_notes.py"
+SCRIPT = "unsupervised_learning/reproduce/gan_notes.py"
 
 
 # Measures
@@ -286,7 +287,7 @@ def test_help(run_script):
 @pytest.mark.slow
 def test_the_whole_at_a_tiny_size(tmp_path):
     arguments = ["--dataset=digits", "--iterations=12", "--batch_size=8", "--seeds=1", "--only=baseline,bn_decay_0.5"]
-    process = start("-m", "unsupervised_learning.gan_notes", *arguments, f"--logs_dir={tmp_path}")
+    process = start("-m", "unsupervised_learning.reproduce.gan_notes", *arguments, f"--logs_dir={tmp_path}")
     out, err = process.communicate(timeout=280)
     assert (process.returncode, err) == (0, "")
     assert out.startswith("1/2 baseline, seed 0: … Fréchet ")
@@ -302,7 +303,7 @@ def test_the_whole_at_a_tiny_size(tmp_path):
     assert one["frechet"] > results["frechet_of_real_images"]
     assert 0 <= one["coverage"] <= 1
     written = (tmp_path / "baseline_seed0" / "results.json").stat().st_mtime_ns
-    again = start("-m", "unsupervised_learning.gan_notes", *arguments, f"--logs_dir={tmp_path}")
+    again = start("-m", "unsupervised_learning.reproduce.gan_notes", *arguments, f"--logs_dir={tmp_path}")
     assert again.communicate(timeout=120)[1] == ""
     assert again.returncode == 0
     assert (tmp_path / "baseline_seed0" / "results.json").stat().st_mtime_ns == written  # not run again

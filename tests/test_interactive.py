@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from test_compare import Tags
 
-from unsupervised_learning import page, plots
+from unsupervised_learning.compare import page
 from unsupervised_learning.explore import interactive
+from unsupervised_learning.figures import plots
 
 
 def some(n=30, dimensions=3):

@@ -13,7 +13,8 @@ from scipy.special import expit, log_expit, logsumexp
 from scipy.stats import multivariate_normal
 from test_evaluation import constant_vae, dense, linear_vae, some_images
 
-from unsupervised_learning import data, evaluation, likelihood
+from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation import likelihood, test_set
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -160,7 +161,7 @@ def test_one_draw_estimates_the_elbo():
     model, _ = linear_vae()
     images = some_images(4000)
     (row,) = likelihood.iwae_bounds(model, images, k=(1,))
-    exact, _, _ = evaluation.vae_report(model, images, np.arange(4000) % 10, draws=50)
+    exact, _, _ = test_set.vae_report(model, images, np.arange(4000) % 10, draws=50)
     assert row["negative_bound"] == pytest.approx(exact["negative_elbo"], abs=4 * row["standard_error"])
 
 
@@ -173,7 +174,7 @@ def test_kl_per_dimension_by_hand():
 class TestActiveUnits:
     def test_of_a_collapsed_vae_none(self):
         model = constant_vae(mu=[3.0, 0.0], log_var=[0.0, -5.0], logits=[0.0] * 6)
-        mu, _ = evaluation.posteriors(model, some_images(50))
+        mu, _ = test_set.posteriors(model, some_images(50))
         assert likelihood.active_units(mu) == {"count": 0, "variance_of_mu": [0, 0], "threshold": 0.01}
 
     def test_counts_those_above_the_threshold(self):
@@ -287,7 +288,7 @@ class TestReport:
         total = sum(row["negative_bound"] * row["images"] for row in by_label.values())
         assert total / 31 == pytest.approx(found["bounds"][1]["negative_bound"])
         assert sum(found["kl_per_dimension"]) == pytest.approx(found["kl"])
-        reported, mu, log_var = evaluation.vae_report(model, images, labels, draws=1)
+        reported, mu, log_var = test_set.vae_report(model, images, labels, draws=1)
         assert found["kl"] == pytest.approx(reported["kl"], rel=1e-5)
         assert found["active_units"] == likelihood.active_units(mu)
         assert found["aggregate_posterior"] == likelihood.aggregate_posterior(mu, log_var, seed=2)
@@ -315,7 +316,7 @@ def test_the_authors_checkpoints(checkpoint, relu_heads, bound):
     assert REAL is not None
     model = VariationalAutoEncoder(relu_heads=relu_heads)
     read_checkpoint(Path(REAL) / checkpoint / "model.ckpt-100000").restore(model)
-    images = data.to_unit_interval(data.load("mnist", REAL_IDX).test.images)
+    images = mnist.to_unit_interval(mnist.load("mnist", REAL_IDX).test.images)
     found = {row["k"]: row["negative_bound"] for row in likelihood.iwae_bounds(model, images, k=(1, 50))}
     assert found[50] == pytest.approx(bound, abs=0.3)
     assert found[1] > found[50] + 1

@@ -15,11 +15,12 @@ from tensorboard.util import tensor_util
 from test_going_on import assert_same, final_weights
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import data, layers
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning.data import mnist
 from unsupervised_learning.original.checkpoints import name_of_2016, read_checkpoint, slots, updates_of, write_checkpoint
 from unsupervised_learning.original.dumps import check_dump, read_dump
+from unsupervised_learning.training.command_line import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 EXPLORE = "unsupervised_learning/explore/__main__.py"
@@ -221,7 +222,7 @@ def test_dumps_that_are_none(content, tmp_path):
 
 
 def test_dumps_of_another_test_set():
-    digits = data.load("digits")
+    digits = mnist.load("digits")
     labels = digits.test.labels
     check_dump("dump", np.zeros((297, 3)), labels, 3, digits)
     with pytest.raises(RunError, match=r"\(297, 3\) latents; expected \(297, 2\)"):
@@ -383,8 +384,8 @@ def test_the_authors_checkpoints(checkpoint, dump, expected, run_script):
 @real_artefacts
 def test_going_on_from_the_authors_checkpoint_without_a_jump():
     """A hundred iterations from the author's 20,000; with Adam's slots at zero, the same jump."""
-    images = data.load("mnist", REAL_IDX).train.images
-    order = data.BatchOrder(len(images), 256, seed=0).indices(20_000, 100)
+    images = mnist.load("mnist", REAL_IDX).train.images
+    order = mnist.BatchOrder(len(images), 256, seed=0).indices(20_000, 100)
     courses = {}
     for zeroed in (False, True):
         model = AutoEncoder()
@@ -401,7 +402,7 @@ def test_going_on_from_the_authors_checkpoint_without_a_jump():
                 model.train_step((batch,))
             return loss
 
-        courses[zeroed] = np.array([float(step(data.as_vectors(tf.constant(images[batch])))) for batch in order])
+        courses[zeroed] = np.array([float(step(mnist.as_vectors(tf.constant(images[batch])))) for batch in order])
     before = courses[False][0]
     assert courses[False].max() < 1.1 * before
     assert courses[True].max() > 1.5 * before

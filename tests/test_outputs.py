@@ -10,8 +10,10 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from unsupervised_learning import layers, outputs, plots, summaries
+from unsupervised_learning import layers
+from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring import outputs, summaries
 
 PICTURES = {f"{number}pred_image.png" for number in range(20)}
 FIGURES = {"samples.png", "interpolation.png"}

@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from mpl_toolkits.mplot3d import Axes3D
 
-from unsupervised_learning import plots
+from unsupervised_learning.figures import plots
 
 
 def some_codes(n: int, dimensions: int) -> tuple[np.ndarray, np.ndarray]:

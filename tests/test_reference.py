@@ -7,12 +7,15 @@ from conftest import REPOSITORY
 from test_claims import write_dumps, write_events, write_run
 from test_train_scripts import assert_refused
 
-from unsupervised_learning import claims, experiments, layers, summaries
-from unsupervised_learning.experiments import Runs
+from unsupervised_learning import layers
+from unsupervised_learning.compare import claims
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.reproduce.experiments import Runs
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-REFERENCE = "unsupervised_learning/reference.py"
+REFERENCE = "unsupervised_learning/reproduce/reference.py"
 KEPT = REPOSITORY / "logs" / "reference"
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from unsupervised_learning import representation
+from unsupervised_learning.evaluation import representation
 
 
 def clusters(per_label: int, labels: int = 10, dimensions: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unsupervised_learning import plots
 from unsupervised_learning.explore import rotation
+from unsupervised_learning.figures import plots
 
 
 def turning(codes, labels, frames=6) -> Any:  # Pillow's types know no frames

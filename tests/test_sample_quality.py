@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from unsupervised_learning import sample_quality
-from unsupervised_learning.sample_quality import frechet, kernel_distance, nearest, neighbourhoods
+from unsupervised_learning.evaluation import sample_quality
+from unsupervised_learning.evaluation.sample_quality import frechet, kernel_distance, nearest, neighbourhoods
 
 
 def column(*values: float) -> np.ndarray:

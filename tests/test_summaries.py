@@ -9,9 +9,12 @@ from tensorboard.plugins.histogram import summary_v2
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import data, layers, summaries, training
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.data import mnist
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.training.loop import Experiment, IterationLoop, pipeline
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 
@@ -68,7 +71,7 @@ def test_discard_from_leaves_what_is_not_ours(logs_dir):
 )
 def test_summaries_are_due_before_or_after_the_update(update_first, due, calls):
     unused: Any = None
-    experiment = training.Experiment("", unused, unused, 100, unused, unused, update_first=update_first)
+    experiment = Experiment("", unused, unused, 100, unused, unused, update_first=update_first)
     assert [updates for updates in range(302) if experiment.due(100, updates)] == due
     assert list(experiment.calls(0, 301)) == calls
     assert [experiment.iteration_of(updates) for updates in due] == [0, 100, 200, 300]
@@ -144,16 +147,16 @@ def test_a_histogram_of_what_is_not_finite_counts_nothing(bad):
 @pytest.mark.parametrize(("jit_compile", "iterations"), [(True, 5), (False, 1)])
 def test_what_is_to_be_written_keeps_its_values_while_training_goes_on(tmp_path, jit_compile, iterations):
     images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
-    model, order = AutoEncoder(), data.BatchOrder(40, 8, seed=0)
+    model, order = AutoEncoder(), mnist.BatchOrder(40, 8, seed=0)
     model.compile(optimizer=layers.adam())
     model.optimizer.build(model.trainable_variables)
     unused: Any = None
-    experiment = training.Experiment(
-        "", data.as_vectors, summaries.autoencoder_record, iterations, unused, unused, jit_compile=jit_compile
+    experiment = Experiment(
+        "", mnist.as_vectors, summaries.autoencoder_record, iterations, unused, unused, jit_compile=jit_compile
     )
-    loop = training.IterationLoop(model, images, experiment)
+    loop = IterationLoop(model, images, experiment)
     loop.make_train_function()
-    batches = iter(training.pipeline(images, order, experiment, 0, 100))
+    batches = iter(pipeline(images, order, experiment, 0, 100))
     record = summaries.Summaries(tmp_path, model, unused, experiment, order, unused).record
     kept = record(images[:8]).histograms
     before = {tag: np.copy(values) for tag, values in kept.items()}

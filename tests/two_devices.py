@@ -20,8 +20,9 @@ import test_golden
 import test_golden_gan
 from absl import flags
 
-from unsupervised_learning import distribution, layers, replicas
+from unsupervised_learning import layers, replicas
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.training import distribution
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 

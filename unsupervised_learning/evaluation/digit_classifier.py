@@ -21,8 +21,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from unsupervised_learning import data
-from unsupervised_learning.data import Dataset
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.mnist import Dataset
 
 # All our choice: 98.9 % of MNIST's test images. 28×28 → 14×14 → 7×7 → features → logits. A batch is shifted by up to a pixel
 # in each direction and half of the features are dropped, without which scikit-learn's few digits are learnt by heart.
@@ -83,11 +83,11 @@ def of(dataset: Dataset, cache_dir: str | None = None, seed: int = 0, progress: 
 
     Args:
         dataset: of 28×28 images, with at least one for training.
-        cache_dir: the folder, as `data.cache_folder` takes it.
+        cache_dir: the folder, as `mnist.cache_folder` takes it.
         seed: of the weights' start and the batches.
         progress: called after every update.
     """
-    folder = data.cache_folder(cache_dir)
+    folder = mnist.cache_folder(cache_dir)
     name = f"classifier-{fingerprint(dataset, seed)}.npz"
     if kept := read(folder / name, seed):
         return kept
@@ -95,7 +95,7 @@ def of(dataset: Dataset, cache_dir: str | None = None, seed: int = 0, progress: 
     try:
         write(folder / name, classifier)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        data.warn(f"cannot keep the classifier in {str(folder)!r}: {data.reason(error)}; it will be trained anew each time")
+        mnist.warn(f"cannot keep the classifier in {str(folder)!r}: {mnist.reason(error)}; it will be trained anew each time")
     return classifier
 
 
@@ -133,11 +133,11 @@ def build(seed: int) -> keras.Model:
 def train(dataset: Dataset, seed: int = 0, progress: Progress | None = None) -> DigitClassifier:
     """Train on the training images alone; twice the same weights on one machine.
 
-    One update a call, for the reason in `training.IterationLoop`: so that the arithmetic is always done in one order.
+    One update a call, for the reason in `loop.IterationLoop`: so that the arithmetic is always done in one order.
     """
     classifier = DigitClassifier(seed)
     images, labels = dataset.train.images, dataset.train.labels
-    order = data.BatchOrder(len(images), min(TRAINING["batch_size"], len(images)), seed)
+    order = mnist.BatchOrder(len(images), min(TRAINING["batch_size"], len(images)), seed)
     dropped = keras.layers.Dropout(TRAINING["dropout"], seed=seed, dtype="float32")(classifier.network.outputs[0])
     model = keras.Model(classifier.network.inputs, classifier.network.layers[-1](dropped))
     rate = keras.optimizers.schedules.CosineDecay(TRAINING["learning_rate"], TRAINING["updates"])
@@ -204,7 +204,7 @@ def read(path: pathlib.Path, seed: int) -> DigitClassifier | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        data.warn(f"{path}: {data.reason(error)}; expected a kept classifier. It is trained anew")
+        mnist.warn(f"{path}: {mnist.reason(error)}; expected a kept classifier. It is trained anew")
         return None
     classifier.network.set_weights(weights)
     classifier.accuracy = None if np.isnan(accuracy) else accuracy

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import tensorflow as tf
 from absl import app, flags, logging
 
-from unsupervised_learning import data
+from unsupervised_learning.data import mnist
 
 FLAGS = flags.FLAGS
 USAGE_ERROR = 2  # exit status, as argparse has it
@@ -186,7 +186,7 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
         logging.set_verbosity(logging.WARNING)  # TensorFlow reports every checkpoint at the level below
         try:
             return main(rest[1:]) if positional else main()
-        except (RunError, data.DataError) as error:
+        except (RunError, mnist.DataError) as error:
             fail(str(error), getattr(error, "status", USAGE_ERROR))
         except OSError as error:  # a full disk, a file where a folder has to be
             fail(f"{error.filename or 'output'}: {error.strerror or error}")

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from unsupervised_learning import data
-from unsupervised_learning.command_line import RunError, command, path_of
+from unsupervised_learning.data import mnist
+from unsupervised_learning.training.command_line import RunError, command, path_of
 
 FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
@@ -81,7 +81,7 @@ def settings_recorded(build: type[keras.Model], config: dict[str, Any]) -> dict[
     return {**defaults, **older, **config["settings"]}
 
 
-def configuration(model: keras.Model, dataset: data.Dataset) -> dict[str, Any]:
+def configuration(model: keras.Model, dataset: mnist.Dataset) -> dict[str, Any]:
     """What config.json holds."""
     return {
         "model": type(model).__name__,
@@ -115,7 +115,7 @@ def recorded(logs_dir: Path) -> dict[str, Any]:
         described = {**described, "sizes": sizes, "binarize": binarize}
         return {**config, "model": str(config["model"]), "settings": settings, "data": described}
     except UNREADABLE as error:
-        reason = data.reason(error)
+        reason = mnist.reason(error)
         raise RunError(f"{path} is not a run's config.json ({reason}); choose another --logs_dir") from None
 
 
@@ -148,7 +148,7 @@ def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
     return config
 
 
-def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: data.Dataset) -> None:
+def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: mnist.Dataset) -> None:
     """Refuse to go on with other data.
 
     Raises:

@@ -1,7 +1,7 @@
 """One run: its seed, config.json, resume, `fit` with its callbacks, outputs. Knows no architecture.
 
 The unit is the iteration, one update from one batch, as in 2016. What an iteration does depends only on the weights, the
-optimizer's state and its number: the batch (`data.BatchOrder`) and the noise (`layers.named_noise`) are functions of the
+optimizer's state and its number: the batch (`mnist.BatchOrder`) and the noise (`layers.named_noise`) are functions of the
 seed and that number. So a checkpoint of the model and its optimizer is the whole state, and resume is exact.
 
 For `fit`, an epoch is the stretch of iterations between two summaries, done in one compiled call.
@@ -20,12 +20,16 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from unsupervised_learning import checkpoint_files, data, distribution, outputs
-from unsupervised_learning.background import Background
-from unsupervised_learning.callbacks import Checkpoints, Progress
-from unsupervised_learning.command_line import KILLED, RunError, command, stop_signals
-from unsupervised_learning.divergence import NotFiniteError, located
-from unsupervised_learning.run_directory import (
+from unsupervised_learning.data import mnist
+from unsupervised_learning.monitoring import outputs
+from unsupervised_learning.monitoring.summaries import Extras, Record, Summaries, discard_from
+from unsupervised_learning.monitoring.writer_thread import Background
+from unsupervised_learning.training import distribution
+from unsupervised_learning.training.callbacks import Checkpoints, Progress
+from unsupervised_learning.training.checkpoints import newest_first, restore_newest
+from unsupervised_learning.training.command_line import KILLED, RunError, command, stop_signals
+from unsupervised_learning.training.nonfinite import NotFiniteError, located
+from unsupervised_learning.training.run_directory import (
     check_same_data,
     configuration,
     earlier_run,
@@ -33,7 +37,6 @@ from unsupervised_learning.run_directory import (
     recorded,
     usable_logs_dir,
 )
-from unsupervised_learning.summaries import Extras, Record, Summaries, discard_from
 
 FLAGS = flags.FLAGS
 AnyModel = TypeVar("AnyModel", bound=keras.Model)
@@ -65,11 +68,11 @@ class Experiment:
     scale: Callable[[tf.Tensor], tf.Tensor]
     record: Callable[[Any, tf.Tensor], Record]
     record_every: int
-    extras: Callable[[Any, data.Dataset, int], Extras]
-    write_outputs: Callable[[Path, Any, data.Dataset], dict[str, Any]]
+    extras: Callable[[Any, mnist.Dataset, int], Extras]
+    write_outputs: Callable[[Path, Any, mnist.Dataset], dict[str, Any]]
     update_first: bool = True
     extras_every: int = 1_000  # our choice: under 1 % of the time
-    dump: Callable[[Path, Any, data.Dataset, int, Background], None] | None = None
+    dump: Callable[[Path, Any, mnist.Dataset, int, Background], None] | None = None
     checkpoint_every: int = 1_000  # 2016
     most_in_a_call: int = 1_000
     jit_compile: bool = True
@@ -169,7 +172,7 @@ class IterationLoop(keras.Model):
 
 def pipeline(
     images: np.ndarray,
-    order: data.BatchOrder,
+    order: mnist.BatchOrder,
     experiment: Experiment,
     start: int,
     stop: int,
@@ -205,7 +208,7 @@ def pipeline(
 def run(
     model: keras.Model,
     experiment: Experiment,
-    load: Callable[[], data.Dataset],
+    load: Callable[[], mnist.Dataset],
     strategy: tf.distribute.Strategy | None = None,
 ) -> int:
     """Train up to --max_iterations, going on from the newest checkpoint; then write the outputs.
@@ -236,7 +239,7 @@ def run(
 def lead(
     model: keras.Model,
     experiment: Experiment,
-    load: Callable[[], data.Dataset],
+    load: Callable[[], mnist.Dataset],
     replicated: distribution.Replicated | None,
 ) -> int:
     """`run` in the process that reads and writes --logs_dir."""
@@ -256,7 +259,7 @@ def lead(
     return distribution.barrier(replicated, status) if replicated else status
 
 
-def follow(model: keras.Model, experiment: Experiment, dataset: data.Dataset, replicated: distribution.Replicated) -> int:
+def follow(model: keras.Model, experiment: Experiment, dataset: mnist.Dataset, replicated: distribution.Replicated) -> int:
     """`run` in one of the other processes: train with the chief, and end when it ends; write nothing."""
     print(f"{experiment.name} on {dataset.name}: trains with the chief, which alone reads and writes --logs_dir", flush=True)
     distribution.same_data(replicated, dataset.checksum)
@@ -269,14 +272,14 @@ def follow(model: keras.Model, experiment: Experiment, dataset: data.Dataset, re
     return distribution.barrier(replicated, 0)
 
 
-def order_of(model: keras.Model, dataset: data.Dataset) -> data.BatchOrder:
+def order_of(model: keras.Model, dataset: mnist.Dataset) -> mnist.BatchOrder:
     """Which images make up the batch of which iteration of this run; a model may take several batches in an iteration."""
     batches = getattr(model, "batches_each_iteration", 1)
     examples = len(dataset.train.images)
-    return data.InterleavedBatches(examples, FLAGS.batch_size, FLAGS.seed, dataset.file_order_first, batches)
+    return mnist.InterleavedBatches(examples, FLAGS.batch_size, FLAGS.seed, dataset.file_order_first, batches)
 
 
-def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data.Dataset | None], dict[str, Any]]) -> int:
+def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, mnist.Dataset | None], dict[str, Any]]) -> int:
     """Write the outputs from the newest checkpoint in --logs_dir, without data and without training.
 
     Args:
@@ -295,11 +298,11 @@ def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, data
     config = recorded(logs_dir)
     if config["model"] != build.__name__:
         raise RunError(f"--visualize needs a run of {build.__name__}. Received: {logs_dir}, a run of {config['model']}")
-    if not checkpoint_files.newest_first(logs_dir):
+    if not newest_first(logs_dir):
         raise RunError(f"--visualize needs a checkpoint in --logs_dir. Received: {logs_dir}, where there is none")
     model = rebuilt(build, config["settings"])
     with lock(logs_dir):
-        checkpoint_files.restore_newest(tf.train.Checkpoint(model=model), logs_dir)
+        restore_newest(tf.train.Checkpoint(model=model), logs_dir)
         write_outputs(logs_dir, model, None)
     print(f"Images from iteration {int(model.iterations):,} are in {logs_dir}")
     return 0
@@ -314,13 +317,13 @@ def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
     try:
         return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
     except Exception as error:  # whatever Keras and TensorFlow throw at a size or a name that is none
-        raise RunError(f"config.json has settings that no {build.__name__} has: {data.reason(error)}") from None
+        raise RunError(f"config.json has settings that no {build.__name__} has: {mnist.reason(error)}") from None
 
 
 def run_alone(
     model: keras.Model,
-    dataset: data.Dataset,
-    order: data.BatchOrder,
+    dataset: mnist.Dataset,
+    order: mnist.BatchOrder,
     logs_dir: Path,
     experiment: Experiment,
     background: Background,
@@ -378,8 +381,8 @@ def run_alone(
 
 def fit(
     model: keras.Model,
-    dataset: data.Dataset,
-    order: data.BatchOrder,
+    dataset: mnist.Dataset,
+    order: mnist.BatchOrder,
     logs_dir: Path,
     experiment: Experiment,
     checkpoints: Checkpoints,
@@ -408,7 +411,7 @@ def fit(
 def looped(
     model: keras.Model,
     images: np.ndarray,
-    order: data.BatchOrder,
+    order: mnist.BatchOrder,
     experiment: Experiment,
     replicated: distribution.Replicated | None,
 ) -> tuple[IterationLoop, Callable[..., tf.data.Dataset]]:

@@ -18,10 +18,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from unsupervised_learning import curves, data, evaluation, plots, summaries
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
-from unsupervised_learning.background import Background
+from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation import test_set
+from unsupervised_learning.figures import curves, plots
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring.writer_thread import Background
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 Json = dict[str, Any]
@@ -91,17 +94,17 @@ def write_table(path: Path, columns: tuple[np.ndarray, np.ndarray], line: str) -
     write_atomically(path, (line * len(table)) % tuple(table.ravel().tolist()))
 
 
-def dump_codes(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset, iteration: int, background: Background) -> None:
+def dump_codes(logs_dir: Path, model: AutoEncoder, dataset: mnist.Dataset, iteration: int, background: Background) -> None:
     """2016's `checkpoint<step>.txt`: the test images' codes and labels, before that iteration's update."""
     codes = summaries.codes(model, dataset.test.vectors)
     line = " ".join(["%.18e"] * (model.z_dim + 1)) + "\n"  # numpy.savetxt's own
     background.do(write_table, logs_dir / f"checkpoint{iteration}.txt", (codes, dataset.test.labels), line)
 
 
-def write_autoencoder(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset) -> Json:
+def write_autoencoder(logs_dir: Path, model: AutoEncoder, dataset: mnist.Dataset) -> Json:
     """Everything a finished autoencoder's run leaves; returns the results."""
-    images = data.to_unit_interval(dataset.test.images)
-    report, codes = evaluation.autoencoder_report(model, images, dataset.test.labels)
+    images = mnist.to_unit_interval(dataset.test.images)
+    report, codes = test_set.autoencoder_report(model, images, dataset.test.labels)
     figures = {"latent_scatter": plots.latent_scatter(codes, dataset.test.labels, "Autoencoder: codes of the test set")}
     start = logs_dir / "checkpoint0.txt"
     if start.exists():
@@ -114,15 +117,15 @@ def write_autoencoder(logs_dir: Path, model: AutoEncoder, dataset: data.Dataset)
     write_common(logs_dir, model, dataset, codes, figures)
     pca = baseline(dataset, model.z_dim)
     if pca and model.activation == "linear":
-        train_images = data.to_unit_interval(dataset.train.images)
-        report["pca_subspace_cosine"] = evaluation.pca_subspace_cosine(model.decoder, train_images, model.z_dim)
+        train_images = mnist.to_unit_interval(dataset.train.images)
+        report["pca_subspace_cosine"] = test_set.pca_subspace_cosine(model.decoder, train_images, model.z_dim)
     return {**report, **pca, **beside_2016("autoencoder", model, dataset)}
 
 
-def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: data.Dataset) -> Json:
+def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: mnist.Dataset) -> Json:
     """Everything a finished VAE's run leaves; returns the results."""
-    images, labels = data.to_unit_interval(dataset.test.images), dataset.test.labels
-    report, mu, log_var = evaluation.vae_report(model, images, labels)
+    images, labels = mnist.to_unit_interval(dataset.test.images), dataset.test.labels
+    report, mu, log_var = test_set.vae_report(model, images, labels)
     noise = np.random.default_rng(model.seed).standard_normal(mu.shape)
     latents = mu + np.exp(log_var / 2) * noise
     # 2016's file: sampled z and the label as a float, in Python 2's 12 digits.
@@ -140,7 +143,7 @@ def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: data.Datas
     return {**report, **baseline(dataset, model.z_dim), **beside_2016(form, model, dataset)}
 
 
-def write_gan(logs_dir: Path, model: DCGAN, dataset: data.Dataset | None, seed: int | None = None) -> Json:
+def write_gan(logs_dir: Path, model: DCGAN, dataset: mnist.Dataset | None, seed: int | None = None) -> Json:
     """Everything a finished GAN's run leaves; returns the results. Needs no data; what comes from event files needs these.
 
     `seed` draws other z than a run's own: by default those of the model's seed, and for the grid of samples those that all
@@ -255,12 +258,12 @@ def parameters(variables: list[keras.Variable]) -> int:
 def write_common(
     logs_dir: Path,
     model: AutoEncoder | VariationalAutoEncoder,
-    dataset: data.Dataset,
+    dataset: mnist.Dataset,
     latents: np.ndarray,
     figures: dict[str, Figure],
 ) -> None:
     """The model, the projector's files, and the figures that both models have beside the given ones."""
-    shown = data.to_unit_interval(dataset.test.images[:40])
+    shown = mnist.to_unit_interval(dataset.test.images[:40])
     figures["reconstructions"] = plots.reconstructions(shown, np.asarray(model(shown)), "Test images and their reconstructions")
     prior = "z ~ N(0, 1)" if isinstance(model, VariationalAutoEncoder) else "codes drawn evenly from (−1, 1)"
     figures["samples"] = plots.image_grid(summaries.decoded_samples(model), f"Images decoded from {prior}")
@@ -290,15 +293,15 @@ def manifold(decode: Callable, values: np.ndarray, title: str) -> Figure:
     return plots.manifold(images.reshape(len(values), len(values), -1), values, title)
 
 
-def baseline(dataset: data.Dataset, components: int) -> Json:
+def baseline(dataset: mnist.Dataset, components: int) -> Json:
     """PCA with as many components, fitted on the training images; nothing where it has no so many."""
     if components > min(len(dataset.train.images), PIXELS):
         return {}
-    train, test = data.to_unit_interval(dataset.train.images), data.to_unit_interval(dataset.test.images)
-    return {"pca": evaluation.pca_baseline(train, test, dataset.test.labels, components)}
+    train, test = mnist.to_unit_interval(dataset.train.images), mnist.to_unit_interval(dataset.test.images)
+    return {"pca": test_set.pca_baseline(train, test, dataset.test.labels, components)}
 
 
-def beside_2016(form: str, model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset) -> Json:
+def beside_2016(form: str, model: AutoEncoder | VariationalAutoEncoder, dataset: mnist.Dataset) -> Json:
     """The original's numbers, where the data, the arithmetic and the size of the code make them comparable."""
     comparable = dataset.comparable and model.compute_dtype == "float32" and model.z_dim == 3
     return {"original_2016": RESULTS_OF_2016[form]} if comparable else {}

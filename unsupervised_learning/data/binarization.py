@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from unsupervised_learning import data
+from unsupervised_learning.data import mnist
 
 BINARIZATIONS = ("none", "threshold", "sample")
 THRESHOLD = 0.5 * 255  # between two bytes
@@ -16,7 +16,7 @@ THRESHOLD = 0.5 * 255  # between two bytes
 SEEDS = {"train": 1, "validation": 2, "test": 3}
 
 
-def binarized(dataset: data.Dataset, how: str) -> data.Dataset:
+def binarized(dataset: mnist.Dataset, how: str) -> mnist.Dataset:
     """Make all three splits static black and white: bytes 0 or 255, the same in every epoch and every run.
 
     Args:
@@ -36,20 +36,20 @@ def binarized(dataset: data.Dataset, how: str) -> data.Dataset:
         DataError: for an unknown `how`.
     """
     if how not in BINARIZATIONS:
-        raise data.DataError(f"unknown binarization {how!r}; expected one of {', '.join(BINARIZATIONS)}")
+        raise mnist.DataError(f"unknown binarization {how!r}; expected one of {', '.join(BINARIZATIONS)}")
     if how == "none":
         return dataset
     splits = {}
     for name, seed in SEEDS.items():
         split = getattr(dataset, name)
         white = split.images > THRESHOLD if how == "threshold" else _drawn(split.images, seed)
-        splits[name] = data.Split(np.where(white, np.uint8(255), np.uint8(0)), split.labels)
+        splits[name] = mnist.Split(np.where(white, np.uint8(255), np.uint8(0)), split.labels)
     note = f"binarised by {how}: not comparable with the 2016 post, which trains on grey pixels"
     return dataclasses.replace(
         dataset,
         source=f"{dataset.source}, binarised by {how}",
         **splits,
-        checksum=data.checksum(**splits),
+        checksum=mnist.checksum(**splits),
         note=f"{dataset.note}; {note}" if dataset.note else note,
         comparable=False,
         binarize=how,

@@ -14,13 +14,18 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from unsupervised_learning import claims, command_line, curves, data, experiments, outputs, page, plots, summaries
-from unsupervised_learning.command_line import RunError, path_of
-from unsupervised_learning.experiments import Run, Runs
+from unsupervised_learning.compare import claims, page
+from unsupervised_learning.compare.page import Exhibit, Pane
+from unsupervised_learning.data import mnist
+from unsupervised_learning.figures import curves, plots
+from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.original.event_files import scalars
-from unsupervised_learning.page import Exhibit, Pane
+from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.reproduce.experiments import Run, Runs
+from unsupervised_learning.training import command_line
+from unsupervised_learning.training.command_line import RunError, path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -78,7 +83,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
     caption, path = "2016: z sampled from its checkpoint", originals.find(*CHECKPOINT_OF_FIXED)
     if not (path and data_dir):
         return Pane(caption, None, "its checkpoint is replayed with --original_logs and --data_dir")
-    dataset = data.load("mnist", data_dir)
+    dataset = mnist.load("mnist", data_dir)
     if not dataset.comparable:
         return Pane(caption, None, f"{dataset.source}: {dataset.note}")
 
@@ -86,7 +91,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
         checkpoint = read_checkpoint(path)
         model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
         checkpoint.restore(model)
-        mu, log_var = (np.asarray(head) for head in model.encoder(data.to_unit_interval(dataset.test.images)))
+        mu, log_var = (np.asarray(head) for head in model.encoder(mnist.to_unit_interval(dataset.test.images)))
         latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
         title = "VAE, fixed form, 2016: sampled z of the test set"
         return outputs.figure_png(plots.latent_scatter(latents, dataset.test.labels, title))
@@ -347,7 +352,7 @@ def main() -> int:
     if out.exists() and not out.is_dir():
         raise RunError(f"--out must be a folder, or where one can be made. Received: {out}")
     if FLAGS.data_dir:
-        data.existing_folder(FLAGS.data_dir, "data_dir")
+        mnist.existing_folder(FLAGS.data_dir, "data_dir")
     originals = Originals(path_of(FLAGS.original_logs) if FLAGS.original_logs else None)
     runs = experiments.find_runs(logs_dir)
     rows = claim_rows(runs)

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from unsupervised_learning import layers
-from unsupervised_learning.evaluation import batches, checked_images, posteriors
+from unsupervised_learning.evaluation.test_set import batches, checked_images, posteriors
 from unsupervised_learning.losses import bernoulli_cross_entropy
 
 LogLikelihood = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -246,7 +246,7 @@ def rate_distortion(runs: Mapping[str, tuple[Json, Json]], like: str | None = No
 
     Args:
         runs: name → what its config.json and its results.json hold. Of a model: `{"model": …, "settings": its get_config()}`
-            and what `evaluation.vae_report` says. Those of other models are left out.
+            and what `test_set.vae_report` says. Those of other models are left out.
         like: the name of one of these; leaves out those that differ from it in the data's checksum, or in a setting other than
             kl_weight and seed that both record.
 

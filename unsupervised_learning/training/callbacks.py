@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from unsupervised_learning import checkpoint_files
-from unsupervised_learning.background import Background
-from unsupervised_learning.command_line import RunError
-from unsupervised_learning.divergence import NotFiniteError, not_finite
+from unsupervised_learning.monitoring.writer_thread import Background
+from unsupervised_learning.training import checkpoints
+from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.training.nonfinite import NotFiniteError, not_finite
 
 CHECKPOINTS_KEPT = 5
 
@@ -48,11 +48,11 @@ class Checkpoints(keras.callbacks.Callback):
         self.trained, self.logs_dir, self.due, self.background, self.dump = model, logs_dir, due, background, dump
         self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
-        self.restored = checkpoint_files.restore_newest(self.checkpoint, logs_dir, mend=True)
+        self.restored = checkpoints.restore_newest(self.checkpoint, logs_dir, mend=True)
         if self.restored is None and (logs_dir / "results.json").exists():
             raise RunError(f"{logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
         self.manager = tf.train.CheckpointManager(
-            self.checkpoint, str(logs_dir), max_to_keep=CHECKPOINTS_KEPT, checkpoint_name=checkpoint_files.NAME
+            self.checkpoint, str(logs_dir), max_to_keep=CHECKPOINTS_KEPT, checkpoint_name=checkpoints.NAME
         )
         self.stop_signal = 0
         self.clock = time.perf_counter()

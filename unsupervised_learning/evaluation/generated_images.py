@@ -20,10 +20,12 @@ import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
-from unsupervised_learning import digit_classifier, gan, sample_quality, summaries
-from unsupervised_learning.data import Dataset
-from unsupervised_learning.digit_classifier import DigitClassifier, Progress
+from unsupervised_learning import gan
+from unsupervised_learning.data.mnist import Dataset
+from unsupervised_learning.evaluation import digit_classifier, sample_quality
+from unsupervised_learning.evaluation.digit_classifier import DigitClassifier, Progress
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.original.runs import GAN
 
 Json = dict[str, Any]
@@ -84,7 +86,7 @@ def report(
         samples: how many images to make; by default 10,000 at 28×28 and 2,000 at 64×64. Never more than half of the training
             images.
         seed: of z, of which real images are taken, and of the classifier.
-        cache_dir: where the classifier is kept, see `data.cache_folder`.
+        cache_dir: where the classifier is kept, see `mnist.cache_folder`.
         progress: called with what is being done, how much of it is done and how much there is.
 
     Returns:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning.training.command_line import RunError
 
 if TYPE_CHECKING:
-    from unsupervised_learning.callbacks import Checkpoints
-    from unsupervised_learning.training import IterationLoop
+    from unsupervised_learning.training.callbacks import Checkpoints
+    from unsupervised_learning.training.loop import IterationLoop
 
 NAMED = 6  # losses and variables, at most
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from unsupervised_learning.evaluation.representation import code_sparsity, fitted_pca, knn_accuracy, silhouette
 from unsupervised_learning.losses import bernoulli_cross_entropy, gaussian_kl
-from unsupervised_learning.representation import code_sparsity, fitted_pca, knn_accuracy, silhouette
 
 
 def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int) -> float:

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from unsupervised_learning import data
-from unsupervised_learning.data import DataError, Dataset, Split
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.mnist import DataError, Dataset, Split
 
 PICTURE_SETS = ("tf_flowers", "celeb_a")
 FACE = 108  # 2016 cut the central 108×108 pixels out of CelebA's aligned pictures of 178×218
@@ -55,7 +55,7 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
         image_dir: an existing folder whose .jpg, .jpeg and .png files are the pictures, whatever the name: at any depth,
             sorted by path, without hidden files and folders and without following links to folders. Else None.
         data_dir: an existing folder or None: where tfds has, or downloads, the set if there is no `image_dir`
-            (`data.prepared_folder`). Of celeb_a only the split "train" is used.
+            (`mnist.prepared_folder`). Of celeb_a only the split "train" is used.
         cache_dir: where decoded pictures are kept; $XDG_CACHE_HOME/unsupervised_learning or
             ~/.cache/unsupervised_learning if None.
         side: height and width of the result in pixels.
@@ -71,7 +71,7 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
     if name not in (*PICTURE_SETS, "pictures"):
         raise DataError(f"unknown pictures {name!r}; expected one of {', '.join(PICTURE_SETS)}, pictures")
     if image_dir is not None:
-        folder = data.existing_folder(image_dir, "image_dir")
+        folder = mnist.existing_folder(image_dir, "image_dir")
         listing, origin, source = _listing(folder, ENDINGS), None, f"pictures in {folder}"
         if not listing:
             raise DataError(f"no picture in image_dir {image_dir!r}; expected files ending in {', '.join(ENDINGS)}, not hidden")
@@ -85,17 +85,17 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
 
     crop = FACE if name == "celeb_a" else None
     key = hashlib.sha256(json.dumps([FORMAT, side, crop, origin, listing]).encode()).hexdigest()
-    cache = data.cache_folder(cache_dir)
+    cache = mnist.cache_folder(cache_dir)
     record = _cached(cache, key, side) or _decode_into(cache, key, *opened(), side, crop, source)
     if skipped := record["skipped"]:
         named = ", ".join(file if file.isprintable() else repr(file) for file in skipped[:5])
         more = f" and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
         count = "1 picture" if len(skipped) == 1 else f"{len(skipped):,} pictures"
-        data.warn(f"{folder}: left out {count} that cannot be read: {named}{more}")
+        mnist.warn(f"{folder}: left out {count} that cannot be read: {named}{more}")
     try:
         images = np.memmap(cache / f"{key}.bytes", np.uint8, "r", shape=tuple(record["shape"]))
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot map {cache / key}.bytes: {data.reason(error)}; expected another --cache_dir") from error
+        raise DataError(f"cannot map {cache / key}.bytes: {mnist.reason(error)}; expected another --cache_dir") from error
 
     none = Split(np.zeros((0, side, side, 3), np.uint8), np.zeros(0, np.uint8))
     note = "every picture is for training, as in 2016: no held-out set"
@@ -135,9 +135,9 @@ def _open_files(folder: str, files: list[str]) -> tuple[int, Iterator[Encoded]]:
 
 
 def _prepared(name: str, data_dir: str | None) -> str:
-    folder = None if data_dir is None else data.existing_folder(data_dir, "data_dir")
+    folder = None if data_dir is None else mnist.existing_folder(data_dir, "data_dir")
     try:
-        return data.prepared_folder(name, folder, PROBE_URLS[name])
+        return mnist.prepared_folder(name, folder, PROBE_URLS[name])
     except DataError as error:
         raise DataError(f"{error}; {INSTEAD[name]}") from error
 
@@ -149,7 +149,7 @@ def _open_tfds(folder: str) -> tuple[int, Iterator[Encoded]]:
 
     config = tfds.ReadConfig(try_autocache=False)  # or tfds would keep a small set in memory
     config.options.autotune.enabled = False  # an autotuned iterator was seen to block for seconds when it is destroyed
-    with _intact(folder), data.quiet_logging():
+    with _intact(folder), mnist.quiet_logging():
         builder = tfds.builder_from_directory(folder)
         decoders = {"image": tfds.decode.SkipDecoding()}
         dataset = builder.as_dataset(split="train", shuffle_files=False, decoders=decoders, read_config=config)
@@ -170,7 +170,7 @@ def _intact(folder: str) -> Iterator[None]:
         yield
     except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
         advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
-        raise DataError(f"cannot read {folder}: {data.reason(error)}; {advice}") from error
+        raise DataError(f"cannot read {folder}: {mnist.reason(error)}; {advice}") from error
 
 
 # --- decoding ---
@@ -238,7 +238,7 @@ def _decode_into(
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with (
-            data.quiet_stderr(),
+            mnist.quiet_stderr(),
             open(unfinished, "xb") as file,
             ThreadPoolExecutor(os.cpu_count()) as pool,
             tqdm(desc="Decoding", total=count, unit=" pictures", file=sys.stdout, disable=not terminal) as bar,
@@ -267,7 +267,7 @@ def _decode_into(
         if isinstance(error, DataError):
             raise
         need = f"a writable folder with {count * side * side * 3:,} bytes free (--cache_dir)"
-        raise DataError(f"cannot keep decoded pictures in {str(cache)!r}: {data.reason(error)}; expected {need}") from error
+        raise DataError(f"cannot keep decoded pictures in {str(cache)!r}: {mnist.reason(error)}; expected {need}") from error
     finally:
         with contextlib.suppress(OSError, ValueError):
             unfinished.unlink()  # there only after a failure

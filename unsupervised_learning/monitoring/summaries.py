@@ -30,14 +30,17 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import data, layers, likelihood, plots
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.background import Background
+from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation import likelihood
+from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring.writer_thread import Background
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 if TYPE_CHECKING:
-    from unsupervised_learning.training import Experiment
+    from unsupervised_learning.training.loop import Experiment
 
 GRID = 64  # images in a grid
 BUCKETS = 30  # of a histogram, TensorBoard's own number
@@ -186,7 +189,7 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
 
 
 def latent_extras(
-    model: AutoEncoder | VariationalAutoEncoder, dataset: data.Dataset, iteration: int, scatter_every: int
+    model: AutoEncoder | VariationalAutoEncoder, dataset: mnist.Dataset, iteration: int, scatter_every: int
 ) -> Extras:
     """Validation losses, a VAE's KL by dimension; reconstructions and samples; every `scatter_every` iterations the codes."""
     images = dataset.validation.vectors
@@ -210,7 +213,7 @@ def latent_extras(
     return Extras(scalars, pictures)
 
 
-def gan_extras(model: DCGAN, dataset: data.Dataset, iteration: int) -> Extras:
+def gan_extras(model: DCGAN, dataset: mnist.Dataset, iteration: int) -> Extras:
     """Images from z that never changes, made with the moving statistics."""
     return Extras({}, {FIXED_GRID: tile(decoded_samples(model))})
 
@@ -231,9 +234,9 @@ class Summaries(keras.callbacks.Callback):
         self,
         logs_dir: Path,
         model: Any,
-        dataset: data.Dataset,
+        dataset: mnist.Dataset,
         experiment: "Experiment",
-        order: data.BatchOrder,
+        order: mnist.BatchOrder,
         background: Background,
     ):
         super().__init__()
@@ -322,7 +325,7 @@ class EventFile:
             tf.errors.OpError: if it does not.
         """
         if self.writer and not self.path.exists():
-            data.warn(f"{self.path} was deleted, and with it the events before iteration {event.step:,}; going on in another")
+            mnist.warn(f"{self.path} was deleted, and with it the events before iteration {event.step:,}; going on in another")
             self.close()
         if not self.writer:
             # TensorBoard takes the files in alphabetical order, and `discard_from` those with this ending.
@@ -405,7 +408,7 @@ def decoded_samples(model: AutoEncoder | VariationalAutoEncoder | DCGAN, count: 
     return np.asarray(model.decode(latents))
 
 
-def write_projector(logs_dir: Path, latents: np.ndarray, split: data.Split) -> None:
+def write_projector(logs_dir: Path, latents: np.ndarray, split: mnist.Split) -> None:
     """The test set's latents for TensorBoard's projector, with labels and the images themselves as a sprite."""
     folder = logs_dir / "projector"
     folder.mkdir(exist_ok=True)
