@@ -17,6 +17,7 @@ def operations(model: str) -> tuple[Counter[str], float]:
     from unsupervised_learning import layers  # before TensorFlow: it sets what TensorFlow reads
     from unsupervised_learning.autoencoder import AutoEncoder
     from unsupervised_learning.data import mnist
+    from unsupervised_learning.data.batches import BatchOrder
     from unsupervised_learning.training.loop import Experiment, IterationLoop, pipeline
     from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -29,7 +30,7 @@ def operations(model: str) -> tuple[Counter[str], float]:
     uncalled = dict.fromkeys(("record", "extras", "write_outputs"))
     experiment = Experiment(model, mnist.as_vectors, record_every=CALL, **uncalled)
     images = random_bytes((DIGITS, 28, 28))
-    loop, order = IterationLoop(network, images, experiment), mnist.BatchOrder(len(images), BATCH_SIZE[model], 0)
+    loop, order = IterationLoop(network, images, experiment), BatchOrder(len(images), BATCH_SIZE[model], 0)
     loop.make_train_function()
     batches = iter(pipeline(images, order, experiment, 0, 10**6))
     loop.train_function(batches)  # compiles

@@ -18,6 +18,7 @@ from benchmarks.shapes import REPOSITORY, random_bytes, write_data
 from benchmarks.training import rate, setting
 from unsupervised_learning import layers
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.training.loop import Experiment, IterationLoop, pipeline
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -48,7 +49,7 @@ def rounds(share: float, batch_size: int, z_dim: int, width: int, images: int) -
     uncalled: Any = dict.fromkeys(("record", "extras", "write_outputs"))
     experiment = Experiment("VAE", mnist.as_vectors, record_every=length, **uncalled)
     pixels = random_bytes((images, 28, 28))
-    loop, order = IterationLoop(model, pixels, experiment), mnist.BatchOrder(images, batch_size, seed=0)
+    loop, order = IterationLoop(model, pixels, experiment), BatchOrder(images, batch_size, seed=0)
     loop.make_train_function()
     batches = iter(pipeline(pixels, order, experiment, 0, 10**6))
 

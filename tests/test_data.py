@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from unsupervised_learning.data import mnist
-from unsupervised_learning.data.mnist import BatchOrder, DataError, to_unit_interval
+from unsupervised_learning.data.batches import BatchOrder, InterleavedBatches
+from unsupervised_learning.data.mnist import DataError, to_unit_interval
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = mnist.IDX_FILES
 REAL_IDX, REAL_TFDS = os.environ.get("MNIST_IDX_DIR"), os.environ.get("TFDS_DATA_DIR")
@@ -715,7 +716,7 @@ def test_order_is_the_one_of_earlier_runs():
 
 def test_interleaved_batches_are_consecutive_ones_side_by_side():
     """Over the end of an epoch too, and from any iteration on."""
-    order = mnist.InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3)
+    order = InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3)
     assert order.images_each_iteration == 12
     one_by_one = BatchOrder(23, 4, seed=1).indices(0, 30)  # five batches an epoch
     found = order.indices(0, 10)
@@ -723,12 +724,8 @@ def test_interleaved_batches_are_consecutive_ones_side_by_side():
     for i, rows in enumerate(found):
         for k in range(3):
             np.testing.assert_array_equal(rows[k::3], one_by_one[3 * i + k])
-    np.testing.assert_array_equal(
-        mnist.InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3).indices(7, 2), found[7:9]
-    )
-    np.testing.assert_array_equal(
-        mnist.InterleavedBatches(23, 4, 1, file_order_first=True, batches=1).indices(3, 5), one_by_one[3:8]
-    )
+    np.testing.assert_array_equal(InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3).indices(7, 2), found[7:9])
+    np.testing.assert_array_equal(InterleavedBatches(23, 4, 1, file_order_first=True, batches=1).indices(3, 5), one_by_one[3:8])
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11])

@@ -18,6 +18,7 @@ from test_train_scripts import assert_refused
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.original.checkpoints import name_of_2016, read_checkpoint, slots, updates_of, write_checkpoint
 from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.training.command_line import RunError
@@ -385,7 +386,7 @@ def test_the_authors_checkpoints(checkpoint, dump, expected, run_script):
 def test_going_on_from_the_authors_checkpoint_without_a_jump():
     """A hundred iterations from the author's 20,000; with Adam's slots at zero, the same jump."""
     images = mnist.load("mnist", REAL_IDX).train.images
-    order = mnist.BatchOrder(len(images), 256, seed=0).indices(20_000, 100)
+    order = BatchOrder(len(images), 256, seed=0).indices(20_000, 100)
     courses = {}
     for zeroed in (False, True):
         model = AutoEncoder()

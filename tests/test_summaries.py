@@ -12,6 +12,7 @@ from tensorboard.util import tensor_util
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.training.loop import Experiment, IterationLoop, pipeline
@@ -147,7 +148,7 @@ def test_a_histogram_of_what_is_not_finite_counts_nothing(bad):
 @pytest.mark.parametrize(("jit_compile", "iterations"), [(True, 5), (False, 1)])
 def test_what_is_to_be_written_keeps_its_values_while_training_goes_on(tmp_path, jit_compile, iterations):
     images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
-    model, order = AutoEncoder(), mnist.BatchOrder(40, 8, seed=0)
+    model, order = AutoEncoder(), BatchOrder(40, 8, seed=0)
     model.compile(optimizer=layers.adam())
     model.optimizer.build(model.trainable_variables)
     unused: Any = None

@@ -1,7 +1,7 @@
-"""MNIST and its stand-ins as in-memory arrays: where they are found, how they are split, in which order they are used.
+"""MNIST and its stand-ins as in-memory arrays: where they are found, how they are split.
 
 `load` tries the four original idx files, then a set that TensorFlow Datasets (tfds) has already prepared, then a
-download by tfds. `BatchOrder` says which images make up which batch.
+download by tfds.
 """
 
 import contextlib
@@ -78,7 +78,7 @@ class Dataset:
     note: str  # how the data differs from 2016's; "" if it does not
     comparable: bool  # results can be held against 2016's: these are MNIST's own images
     binarize: str = "none"  # how the pixels were made black or white: see `binarization.py`
-    file_order_first: bool = True  # whether training's first epoch takes the images in file order: see `BatchOrder`
+    file_order_first: bool = True  # whether training's first epoch takes the images in file order: see `batches.py`
 
     def describe(self) -> dict:
         """Return what a run's config.json says about its data: everything but the arrays."""
@@ -137,69 +137,6 @@ def as_vectors(images: "tf.Tensor") -> "tf.Tensor":
     import tensorflow as tf
 
     return tf.cast(tf.reshape(images, (-1, 28 * 28)), tf.float32) * (1.0 / 255.0)
-
-
-class BatchOrder:
-    """Which training images make up the batch of which iteration: a function of seed and iteration, nothing else.
-
-    As in 2016's `next_batch` the first epoch takes the images in file order, each later one in an order drawn anew, and the
-    remainder that fills no batch is dropped (55,000 / 256 = 214 batches). Departs from 2016: an epoch's order is drawn from
-    (seed, epoch) and not from one running stream, because a resumed run must find its place without replaying.
-    Not for two threads at once: it keeps the last epoch's order.
-
-    Args:
-        examples: number of training images.
-        batch_size: images in a batch.
-        seed: of the shuffling.
-        file_order_first: take the first epoch in file order. False for pictures, which lie in folders by kind.
-    """
-
-    def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool = True):
-        if not 1 <= batch_size <= examples:
-            raise DataError(f"expected 1 to {examples} (the training images) per batch. Received: {batch_size=}")
-        if seed < 0:
-            raise DataError(f"expected a seed of 0 or more. Received: {seed=}")
-        self.batches_per_epoch = examples // batch_size
-        self.batch_size = self.images_each_iteration = batch_size
-        self._examples, self._seed, self._file_order_first = examples, seed, file_order_first
-        self._last = (-1, np.empty(0, np.int32))  # the last epoch asked for and its order
-
-    def indices(self, start: int, count: int) -> np.ndarray:
-        """Return int32 [count, batch_size]: rows of the training images for iterations start..start+count-1."""
-        if start < 0 or count < 0:
-            raise DataError(f"expected iterations of 0 or more. Received: {start=}, {count=}")
-        batches = np.empty((count, self.batch_size), np.int32)
-        last_epoch, order = self._last
-        for row in range(count):
-            epoch, batch = divmod(start + row, self.batches_per_epoch)
-            if epoch != last_epoch:
-                order, last_epoch = self._order_of(epoch), epoch
-            batches[row] = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        self._last = (last_epoch, order)
-        return batches
-
-    def _order_of(self, epoch: int) -> np.ndarray:
-        if epoch == 0 and self._file_order_first:
-            return np.arange(self._examples, dtype=np.int32)
-        return np.random.default_rng([self._seed, epoch]).permutation(self._examples).astype(np.int32)
-
-
-class InterleavedBatches(BatchOrder):
-    """The batches of `BatchOrder`, of which each iteration takes the next few, as from the queue of 2016's `FlowersGAN.py`.
-
-    Iteration i takes batches i · k to i · k + k − 1 and runs on into the next epoch. The k images at the same place in their
-    batches stand side by side, so that a contiguous share of an iteration's images is a share of each of its batches.
-    """
-
-    def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool, batches: int):
-        super().__init__(examples, batch_size, seed, file_order_first)
-        self.batches, self.images_each_iteration = batches, batches * batch_size
-
-    def indices(self, start: int, count: int) -> np.ndarray:
-        """Return int32 [count, batch_size * batches]: rows of the training images for iterations start..start+count-1."""
-        one_by_one = super().indices(start * self.batches, count * self.batches)
-        of_iterations = one_by_one.reshape(count, self.batches, self.batch_size)
-        return of_iterations.swapaxes(1, 2).reshape(count, self.images_each_iteration)
 
 
 def existing_folder(given: str, argument: str) -> str:

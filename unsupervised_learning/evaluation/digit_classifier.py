@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.data.mnist import Dataset
 
 # All our choice: 98.9 % of MNIST's test images. 28×28 → 14×14 → 7×7 → features → logits. A batch is shifted by up to a pixel
@@ -137,7 +138,7 @@ def train(dataset: Dataset, seed: int = 0, progress: Progress | None = None) -> 
     """
     classifier = DigitClassifier(seed)
     images, labels = dataset.train.images, dataset.train.labels
-    order = mnist.BatchOrder(len(images), min(TRAINING["batch_size"], len(images)), seed)
+    order = BatchOrder(len(images), min(TRAINING["batch_size"], len(images)), seed)
     dropped = keras.layers.Dropout(TRAINING["dropout"], seed=seed, dtype="float32")(classifier.network.outputs[0])
     model = keras.Model(classifier.network.inputs, classifier.network.layers[-1](dropped))
     rate = keras.optimizers.schedules.CosineDecay(TRAINING["learning_rate"], TRAINING["updates"])

@@ -33,6 +33,7 @@ from tensorboard.util import tensor_util
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.evaluation import likelihood
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
@@ -236,7 +237,7 @@ class Summaries(keras.callbacks.Callback):
         model: Any,
         dataset: mnist.Dataset,
         experiment: "Experiment",
-        order: mnist.BatchOrder,
+        order: BatchOrder,
         background: Background,
     ):
         super().__init__()

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.original.checkpoints import Model, read_checkpoint
 from unsupervised_learning.original.description import Description, describe
@@ -131,7 +132,7 @@ def model_of(description: Description) -> Model:
 def followed(theirs: RunningGraph, model: Model, dataset: mnist.Dataset, steps: int, seed: int) -> Iterator[Step]:
     """Each of both courses' losses and differences: before the first update, and after each of `steps` updates."""
     description = theirs.description
-    order = mnist.BatchOrder(len(dataset.train.images), description.batch or BATCH, seed, dataset.file_order_first)
+    order = BatchOrder(len(dataset.train.images), description.batch or BATCH, seed, dataset.file_order_first)
     random = np.random.default_rng(seed)
     is_vae = isinstance(model, VariationalAutoEncoder)
     objective = tf.function(model.objective)

@@ -28,6 +28,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.evaluation.sample_quality import frechet
 from unsupervised_learning.gan import DCGAN, NearZeroWarning
 from unsupervised_learning.monitoring import outputs, summaries
@@ -424,7 +425,7 @@ def main() -> int:
     if not SCRIPT.exists():
         raise command_line.RunError(f"needs the project's folder, with train_gan.py. Received: {SCRIPT.parent}, without it")
     dataset = mnist.load(FLAGS.dataset, FLAGS.data_dir)
-    mnist.BatchOrder(len(dataset.train.images), FLAGS.batch_size, seed=0)  # refuses a batch that is larger than the data
+    BatchOrder(len(dataset.train.images), FLAGS.batch_size, seed=0)  # refuses a batch that is larger than the data
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)  # as Ctrl-C

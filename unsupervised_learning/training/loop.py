@@ -1,7 +1,7 @@
 """One run: its seed, config.json, resume, `fit` with its callbacks, outputs. Knows no architecture.
 
 The unit is the iteration, one update from one batch, as in 2016. What an iteration does depends only on the weights, the
-optimizer's state and its number: the batch (`mnist.BatchOrder`) and the noise (`layers.named_noise`) are functions of the
+optimizer's state and its number: the batch (`batches.BatchOrder`) and the noise (`layers.named_noise`) are functions of the
 seed and that number. So a checkpoint of the model and its optimizer is the whole state, and resume is exact.
 
 For `fit`, an epoch is the stretch of iterations between two summaries, done in one compiled call.
@@ -21,6 +21,7 @@ import tensorflow as tf
 from absl import flags
 
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder, InterleavedBatches
 from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.monitoring.summaries import Extras, Record, Summaries, discard_from
 from unsupervised_learning.monitoring.writer_thread import Background
@@ -172,7 +173,7 @@ class IterationLoop(keras.Model):
 
 def pipeline(
     images: np.ndarray,
-    order: mnist.BatchOrder,
+    order: BatchOrder,
     experiment: Experiment,
     start: int,
     stop: int,
@@ -272,11 +273,11 @@ def follow(model: keras.Model, experiment: Experiment, dataset: mnist.Dataset, r
     return distribution.barrier(replicated, 0)
 
 
-def order_of(model: keras.Model, dataset: mnist.Dataset) -> mnist.BatchOrder:
+def order_of(model: keras.Model, dataset: mnist.Dataset) -> BatchOrder:
     """Which images make up the batch of which iteration of this run; a model may take several batches in an iteration."""
     batches = getattr(model, "batches_each_iteration", 1)
     examples = len(dataset.train.images)
-    return mnist.InterleavedBatches(examples, FLAGS.batch_size, FLAGS.seed, dataset.file_order_first, batches)
+    return InterleavedBatches(examples, FLAGS.batch_size, FLAGS.seed, dataset.file_order_first, batches)
 
 
 def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, mnist.Dataset | None], dict[str, Any]]) -> int:
@@ -323,7 +324,7 @@ def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
 def run_alone(
     model: keras.Model,
     dataset: mnist.Dataset,
-    order: mnist.BatchOrder,
+    order: BatchOrder,
     logs_dir: Path,
     experiment: Experiment,
     background: Background,
@@ -382,7 +383,7 @@ def run_alone(
 def fit(
     model: keras.Model,
     dataset: mnist.Dataset,
-    order: mnist.BatchOrder,
+    order: BatchOrder,
     logs_dir: Path,
     experiment: Experiment,
     checkpoints: Checkpoints,
@@ -411,7 +412,7 @@ def fit(
 def looped(
     model: keras.Model,
     images: np.ndarray,
-    order: mnist.BatchOrder,
+    order: BatchOrder,
     experiment: Experiment,
     replicated: distribution.Replicated | None,
 ) -> tuple[IterationLoop, Callable[..., tf.data.Dataset]]:
