@@ -21,12 +21,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
-from conftest import REPOSITORY, Finished, small, write_idx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_claims import write_run
-from test_compare import Tags
 
+from tests.support import REPOSITORY, Finished, Tags, small, write_idx, write_run
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.compare import claims
@@ -321,7 +319,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures(name, refuse, tmp_path, monkeypatch):
-    """A folder with nothing else. Among good ones such a file is left out and named: tests/test_pictures.py."""
+    """A folder with nothing else. Among good ones such a file is left out and named: tests/data/test_pictures.py."""
     folder, cache = tmp_path / "mine", tmp_path / "cache"
     folder.mkdir()
     cache.mkdir()

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
 
+from tests.support import REPOSITORY
 from unsupervised_learning.compare import claims
 from unsupervised_learning.reproduce import experiments
 

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
-from conftest import read_events, start
-from test_going_on import assert_same, final_weights, wait_for
-from test_train_scripts import assert_refused
 
+from tests.support import assert_refused, assert_same, final_weights, read_events, start, wait_for, write_pictures
 from unsupervised_learning.training import loop
 
 FLAGS = flags.FLAGS
@@ -266,15 +264,6 @@ def test_fresh_batches_stopped_and_gone_on_with_equal_one_run(in_file, idx_dir, 
         ends.append(final_weights(logs_dir))
     assert_same(*ends)
     assert json.loads((tmp_path / "1" / "config.json").read_text())["settings"]["real_batches"] == "fresh"
-
-
-def write_pictures(folder: Path, count: int) -> Path:
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for number in range(count):
-        pixels = np.kron(random.integers(0, 256, (4, 5, 3)), np.ones((20, 20, 1))).astype(np.uint8)
-        (folder / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(pixels).numpy())
-    return folder
 
 
 @pytest.mark.slow

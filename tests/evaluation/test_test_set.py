@@ -1,43 +1,12 @@
-"""evaluation.py against answers worked out by hand or by plain NumPy."""
+"""test_set.py against answers worked out by hand or by plain NumPy."""
 
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 
+from tests.support import constant_vae, dense, linear_vae, some_images
 from unsupervised_learning.evaluation import representation, test_set
-
-
-def dense(weights: np.ndarray, bias: np.ndarray) -> keras.Model:
-    layer = keras.layers.Dense(weights.shape[1])
-    model = keras.Sequential([keras.Input((weights.shape[0],)), layer])
-    layer.set_weights([weights, bias])
-    return model
-
-
-def linear_vae(pixels: int = 6, z_dim: int = 2) -> tuple[SimpleNamespace, dict[str, np.ndarray]]:
-    """Make a VAE of one linear layer a network, and return its weights too."""
-    rng = np.random.default_rng(1)
-    shapes = {"mu": (pixels, z_dim), "log_var": (pixels, z_dim), "decoder": (z_dim, pixels)}
-    weights = {name: rng.normal(0, 0.7, shape).astype(np.float32) for name, shape in shapes.items()}
-    biases = {name: rng.normal(0, 0.7, shape[1]).astype(np.float32) for name, shape in shapes.items()}
-    inputs = keras.Input((pixels,))
-    heads = [dense(weights[name], biases[name])(inputs) for name in ("mu", "log_var")]
-    model = SimpleNamespace(encoder=keras.Model(inputs, heads), decoder=dense(weights["decoder"], biases["decoder"]))
-    return model, weights | {f"{name}_bias": bias for name, bias in biases.items()}
-
-
-def constant_vae(mu: list[float], log_var: list[float], logits: list[float]) -> SimpleNamespace:
-    """Make a VAE that says the same of every image."""
-    pixels, z_dim = len(logits), len(mu)
-    inputs = keras.Input((pixels,))
-    heads = [dense(np.zeros((pixels, z_dim)), np.array(bias))(inputs) for bias in (mu, log_var)]
-    return SimpleNamespace(encoder=keras.Model(inputs, heads), decoder=dense(np.zeros((z_dim, pixels)), np.array(logits)))
-
-
-def some_images(n: int, pixels: int = 6) -> np.ndarray:
-    return np.random.default_rng(2).uniform(size=(n, pixels)).astype(np.float32)
 
 
 class TestErrors:

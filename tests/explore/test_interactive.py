@@ -8,8 +8,8 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from test_compare import Tags
 
+from tests.support import Tags
 from unsupervised_learning.compare import page
 from unsupervised_learning.explore import interactive
 from unsupervised_learning.figures import plots

@@ -4,11 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import read_events
 from tensorboard.plugins.histogram import summary_v2
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
+from tests.support import read_events
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist

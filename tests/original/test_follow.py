@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import REPOSITORY
-from test_original_graph import build_ae, build_vae, graph_def, meta
-from test_train_scripts import assert_refused
 
+from tests.original.graphs import build_ae, build_vae, graph_def, meta
+from tests.support import REPOSITORY, assert_refused
 from unsupervised_learning.data import mnist
 from unsupervised_learning.original import follow, run_3
 from unsupervised_learning.original.author_runs import next_batches

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit, log_expit, logsumexp
 from scipy.stats import multivariate_normal
-from test_evaluation import constant_vae, dense, linear_vae, some_images
 
+from tests.support import constant_vae, dense, linear_vae, some_images
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import likelihood, test_set
 from unsupervised_learning.original.checkpoints import read_checkpoint

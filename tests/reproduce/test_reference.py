@@ -3,10 +3,8 @@
 import keras
 import numpy as np
 import tensorflow as tf
-from conftest import REPOSITORY
-from test_claims import write_dumps, write_events, write_run
-from test_train_scripts import assert_refused
 
+from tests.support import REPOSITORY, assert_refused, write_dumps, write_events, write_run
 from unsupervised_learning import layers
 from unsupervised_learning.compare import claims
 from unsupervised_learning.gan import DCGAN

@@ -9,10 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import read_events, small
-from test_compare import Tags
-from test_train_scripts import assert_refused
 
+from tests.support import Tags, assert_refused, read_events, small
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import binarization, mnist, pictures
 from unsupervised_learning.evaluation import digit_classifier, generated_images

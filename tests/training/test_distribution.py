@@ -14,10 +14,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-import test_golden
-import test_golden_gan
-from conftest import REPOSITORY, Finished, listen_to_ctrl_c, small
 
+from tests.golden import gan_trajectories, trajectories
+from tests.support import REPOSITORY, Finished, listen_to_ctrl_c, small
 from unsupervised_learning import layers, replicas
 from unsupervised_learning.training import distribution
 from unsupervised_learning.training.command_line import RunError
@@ -84,7 +83,7 @@ def train(mode: str, script: str, arguments: list[str], logs_dir: Path) -> Finis
 def on_two_devices(request, tmp_path_factory) -> dict[str, np.ndarray]:
     """What two_devices.py finds."""
     out = tmp_path_factory.mktemp(request.param) / "found.npz"
-    command = ["tests/two_devices.py", str(out)]
+    command = ["tests/training/two_devices.py", str(out)]
     for process in [launch(command)] if request.param == "mirrored" else launch_two(command):
         finished = ended(process, 900)
         assert finished.status == 0, finished.err
@@ -93,7 +92,7 @@ def on_two_devices(request, tmp_path_factory) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", test_golden.FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", trajectories.FILES, ids=lambda path: path.stem)
 def test_two_devices_follow_2016(on_two_devices, path):
     for tag, values in json.loads(path.read_text())["losses"].items():
         tolerance = 1e-4 if tag == "KL_Divergence" else 1e-5  # as near as one device comes: tests/test_golden.py
@@ -101,23 +100,23 @@ def test_two_devices_follow_2016(on_two_devices, path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", test_golden.FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", trajectories.FILES, ids=lambda path: path.stem)
 def test_two_devices_have_the_losses_of_one(on_two_devices, path):
-    golden = test_golden.read(path)
-    model = test_golden.build_model(golden)
-    test_golden.start(golden, model)
-    for tag, values in test_golden.run(golden, model, jit_compile=False).items():
+    golden = trajectories.read(path)
+    model = trajectories.build_model(golden)
+    trajectories.start(golden, model)
+    for tag, values in trajectories.run(golden, model, jit_compile=False).items():
         np.testing.assert_allclose(on_two_devices[f"{path.stem}/{tag}"], values, rtol=1e-5, err_msg=tag)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", test_golden_gan.FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", gan_trajectories.FILES, ids=lambda path: path.stem)
 def test_gan_on_two_devices_has_the_first_gradients_of_2016(on_two_devices, path):
     golden = json.loads(path.read_text())
     prefix = f"{path.stem}/gradient/"
     gradients = {name.removeprefix(prefix): value for name, value in on_two_devices.items() if name.startswith(prefix)}
-    without = test_golden_gan.NO_GRADIENT[golden["case"]]
-    test_golden_gan.compare_gradients(golden["first_step_gradients"], gradients, without)
+    without = gan_trajectories.NO_GRADIENT[golden["case"]]
+    gan_trajectories.compare_gradients(golden["first_step_gradients"], gradients, without)
     for tag, values in golden["losses"].items():
         np.testing.assert_allclose(on_two_devices[f"{path.stem}/{tag}"], values[0], rtol=3e-5, err_msg=tag)
 

@@ -1,6 +1,7 @@
-"""What tests/test_distribution.py needs of a process that has two devices, or is one of two workers; no test by itself.
+"""What test_distribution.py needs of a process that has two devices, or is one of two workers; no test by itself.
 
-`python tests/two_devices.py OUT` trains the models of the golden files and others on both, and writes to OUT (an npz file):
+`python tests/training/two_devices.py OUT` trains the models of the golden files and others on both, and writes to OUT (an
+npz file):
 `<golden file>/<2016's tag>`: losses step by step; `<golden file>/gradient/<name>`: the GANs' gradients before the first step;
 `<case>/one/<variable>` and `<case>/two/<variable>`: variables after the same iterations on one device and on both.
 """
@@ -10,16 +11,15 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import unsupervised_learning  # noqa: F401  # isort: skip (before TensorFlow: it sets what that reads at import)
 import keras
 import numpy as np
 import tensorflow as tf
-import test_golden
-import test_golden_gan
 from absl import flags
 
+from tests.golden import gan_trajectories, trajectories
 from unsupervised_learning import layers, replicas
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.training import distribution
@@ -36,22 +36,22 @@ def two_devices() -> tf.distribute.Strategy:
 
 def follow_golden(path: Path, strategy: tf.distribute.Strategy, found: dict) -> None:
     """The autoencoder's or VAE's trajectory."""
-    golden = test_golden.read(path)
-    model = test_golden.build_model(golden)
-    test_golden.start(golden, model)
+    golden = trajectories.read(path)
+    model = trajectories.build_model(golden)
+    trajectories.start(golden, model)
     batch = int(golden["options"].get("batch", 32))
     replicated = distribution.Replicated(model, strategy)
     replicated.spread()
     noise_now = tf.Variable(tf.zeros((batch, model.z_dim)))
     replicated.twin.training_noise = lambda images: replicas.share(tf.convert_to_tensor(noise_now))
     step = tf.function(replicated.train_step)
-    trajectory = {tag: [] for tag in test_golden.LOSSES[golden["case"]]}
-    for images, noise in test_golden.inputs(golden, model.z_dim):
+    trajectory = {tag: [] for tag in trajectories.LOSSES[golden["case"]]}
+    for images, noise in trajectories.inputs(golden, model.z_dim):
         model.reset_metrics()
         if noise is not None:
             noise_now.assign(noise)
         step(tf.constant(images))
-        for tag, name in test_golden.LOSSES[golden["case"]].items():
+        for tag, name in trajectories.LOSSES[golden["case"]].items():
             trajectory[tag].append(next(float(metric.result()) for metric in model.metrics if metric.name == name))
     found |= {f"{path.stem}/{tag}": np.array(values) for tag, values in trajectory.items()}
 
@@ -60,8 +60,8 @@ def golden_gradients(path: Path, strategy: tf.distribute.Strategy, found: dict) 
     """A GAN's losses and gradients before its first step: the replicas' shares added up."""
     golden = json.loads(path.read_text())
     seed, batch = int(golden["options"].get("seed", golden["seed"])), int(golden["options"].get("batch", 8))
-    model = test_golden_gan.build_model(golden)
-    test_golden_gan.start(golden, seed, model)
+    model = gan_trajectories.build_model(golden)
+    gan_trajectories.start(golden, seed, model)
     replicated = distribution.Replicated(model, strategy)
     replicated.spread()
     random = np.random.RandomState(seed * 10000 + 7)
@@ -80,7 +80,7 @@ def golden_gradients(path: Path, strategy: tf.distribute.Strategy, found: dict) 
         return {name: replicated.in_first(loss) for name, loss in losses.items()}, list(map(replicated.in_first, gradients))
 
     losses, gradients = traced(tf.constant(images, tf.float32), tf.constant(latent, tf.float32))
-    found |= {f"{path.stem}/{tag}": losses[name].numpy() for tag, name in test_golden_gan.LOSSES.items()}
+    found |= {f"{path.stem}/{tag}": losses[name].numpy() for tag, name in gan_trajectories.LOSSES.items()}
     names = model.variables_of_2016()
     found |= {f"{path.stem}/gradient/{name}": g.numpy() for name, g in zip(names, gradients, strict=True)}
 
@@ -118,9 +118,9 @@ def main(out: str) -> None:
     flags.FLAGS([""])
     strategy = two_devices()
     found: dict = {}
-    for path in test_golden.FILES:
+    for path in trajectories.FILES:
         follow_golden(path, strategy, found)
-    for path in test_golden_gan.FILES:
+    for path in gan_trajectories.FILES:
         golden_gradients(path, strategy, found)
     images = np.random.RandomState(1).uniform(size=(8, 28, 28, 1)).astype(np.float32)
     train_both("vae", small_vae, images.reshape(8, 784), 60, strategy, found)
@@ -129,7 +129,7 @@ def main(out: str) -> None:
     three = np.random.RandomState(2).uniform(-1, 1, (24, 28, 28, 1)).astype(np.float32)
     train_both("fresh", lambda: small_gan(real_batches="fresh"), three, 2, strategy, found)
     # With seed 5 a value before the leaky relu is 5e-8 from zero, so that rounding turns its sign.
-    first = {"recipe": "first_attempt", "seed": 6, **test_golden_gan.first_attempt_settings(), "discriminator_every": 3}
+    first = {"recipe": "first_attempt", "seed": 6, **gan_trajectories.first_attempt_settings(), "discriminator_every": 3}
     train_both("first_attempt", lambda: small_gan(**first), images, 4, strategy, found)
     if getattr(strategy.extended, "_id_in_cluster", 0) == 0:
         np.savez(out, **found)

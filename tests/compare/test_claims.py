@@ -2,74 +2,15 @@
 
 import json
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.support import write_dumps, write_events, write_run
 from unsupervised_learning.compare import claims
 from unsupervised_learning.compare.claims import CANNOT, DIFFERS, REPRODUCED
-from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Runs
 
 LOG_VAR = "encoder/log_var/activation"
-RESULTS = {
-    "AutoEncoder": {
-        "test_l2": 4.45,
-        "test_mse": 0.0348,
-        "knn_accuracy": 0.82,
-        "pca": {"test_mse": 0.0516},
-        "code_sparsity": 0.2,
-    },
-    "VariationalAutoEncoder": {
-        "negative_elbo": 133.9,
-        "reconstruction": 125.4,
-        "kl": 8.5,
-        "knn_accuracy": 0.83,
-        "log_var_mean": [-5.4, -6.1, -5.6],
-        "log_var_zero_fraction": 0.0,
-        "mu_alive": 3,
-        "log_var_alive": 3,
-    },
-    "DCGAN": {},
-}
-
-
-def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **results):
-    """A finished run's records; returns its folder."""
-    of = experiments.EXPERIMENTS[experiment]
-    folder = logs_dir / f"{experiment}_seed{seed}"
-    folder.mkdir(parents=True)
-    described = {"name": of.dataset, "source": "files", "checksum": "0", "sizes": {"train": 3_670}}
-    config = {"model": of.model, "settings": {**of.expected(), "seed": seed, **(settings or {})}, "data": described}
-    (folder / "config.json").write_text(json.dumps(config))
-    found = {"iterations": iterations or of.iterations, "training_seconds": 100.0, "comparable_with_2016": True}
-    (folder / "results.json").write_text(json.dumps({**found, **RESULTS[of.model], **results}))
-    return folder
-
-
-def write_events(folder, scalars=None, histograms=None):
-    """An event file with scalars tag → iteration → value and histograms tag → iteration → values."""
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default():
-        for tag, course in (scalars or {}).items():
-            for step, value in course.items():
-                tf.summary.scalar(tag, value, step)
-        for tag, course in (histograms or {}).items():
-            for step, values in course.items():
-                summary = summaries.histogram_pb(tag, np.array(values, np.float32))
-                tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step)
-    writer.close()
-
-
-def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85)):
-    """Dumps in which about that share of the codes lie with their digit; the rest lie with another's."""
-    random = np.random.default_rng(0)
-    labels = np.arange(1000) % 10
-    for iteration, share in zip(claims.KNN_BY_ITERATION, accuracies, strict=True):
-        seen = np.where(random.uniform(size=1000) < share, labels, random.integers(0, 10, 1000))
-        codes = np.stack([np.cos(seen), np.sin(seen), seen / 10], axis=1) + random.normal(0, 0.01, (1000, 3))
-        np.savetxt(folder / f"checkpoint{iteration}.txt", np.column_stack([codes.astype(np.float32), labels]))
 
 
 def finding(part, runs):

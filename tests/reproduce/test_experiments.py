@@ -4,10 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from conftest import write_idx
-from test_claims import write_dumps, write_run
-from test_train_gan import write_pictures
 
+from tests.support import write_dumps, write_idx, write_pictures, write_run
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Run
 

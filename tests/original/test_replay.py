@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import small
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.util import tensor_util
-from test_going_on import assert_same, final_weights
-from test_train_scripts import assert_refused
 
+from tests.support import assert_refused, assert_same, final_weights, old_event_file, small
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
@@ -235,27 +232,6 @@ def test_dumps_of_another_test_set():
 
 
 # Event files
-
-
-def old_event_file(path):
-    """As TensorFlow 0.x wrote: values in the messages of then, variables' names with :0, an image a tag."""
-    histogram = {"min": 0.0, "max": 2.0, "num": 3.0, "bucket_limit": [1.0, 2.0], "bucket": [1.0, 2.0]}
-    picture = tf.io.encode_png(np.zeros((28, 28, 1), np.uint8)).numpy()
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(Event(wall_time=1.46e9, file_version="brain.Event:1").SerializeToString())
-        for step in (0, 100):
-            event = Event(wall_time=1.46e9 + step / 8, step=step)
-            event.summary.value.add(tag="Loss", simple_value=5.0 - step / 100)
-            event.summary.value.add(tag="Encoder_loss", simple_value=3.0)
-            value = event.summary.value.add(tag="fc3/b_fc2:0")
-            value.histo.min, value.histo.max, value.histo.num = histogram["min"], histogram["max"], histogram["num"]
-            value.histo.bucket_limit.extend(histogram["bucket_limit"])
-            value.histo.bucket.extend(histogram["bucket"])
-            for number in (0, 1):
-                image = event.summary.value.add(tag=f"Input/image/{number}").image
-                image.height = image.width = 28
-                image.encoded_image_string = picture
-            writer.write(event.SerializeToString())
 
 
 def test_imported_events_have_our_tags_and_keep_their_times(tmp_path, run_script):

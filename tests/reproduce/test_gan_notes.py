@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import start
 
+from tests.support import start
 from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.reproduce import gan_notes
 from unsupervised_learning.reproduce.gan_notes import Result

@@ -1,15 +1,12 @@
 """The report, from records of runs and made-up files of the author's."""
 
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_claims import write_dumps, write_events, write_run
-from test_original import old_event_file
-from test_train_scripts import assert_refused
 
+from tests.support import Tags, assert_refused, old_event_file, write_dumps, write_events, write_run
 from unsupervised_learning.compare import page
 from unsupervised_learning.compare.claims import CLAIMS
 
@@ -56,24 +53,6 @@ def original_logs(tmp_path):
 
 def picture(side):
     return tf.io.encode_png(np.full((side, side, 3), 128, np.uint8)).numpy()
-
-
-class Tags(HTMLParser):
-    """Collects an HTML page's tags, and sees that they are closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.seen = [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 def test_report(logs_dir, original_logs, tmp_path, run_script):
