@@ -7,15 +7,18 @@ from functools import partial
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, distribution, layers, outputs, summaries, training
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.data import mnist
+from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import go_on_from
+from unsupervised_learning.training import command_line, distribution, loop
 
 FLAGS = flags.FLAGS
-EXPERIMENT = training.Experiment(
+EXPERIMENT = loop.Experiment(
     name="Autoencoder",
-    scale=data.as_vectors,
+    scale=mnist.as_vectors,
     record=summaries.autoencoder_record,
     record_every=100,  # 2016
     extras=partial(summaries.latent_extras, scatter_every=5_000),  # our choice
@@ -43,7 +46,7 @@ def main() -> int:
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
         go_on_from(FLAGS.restore_original, model)
-    return training.run(model, EXPERIMENT, lambda: data.load(FLAGS.dataset, FLAGS.data_dir), strategy)
+    return loop.run(model, EXPERIMENT, lambda: mnist.load(FLAGS.dataset, FLAGS.data_dir), strategy)
 
 
 if __name__ == "__main__":
@@ -52,7 +55,7 @@ if __name__ == "__main__":
         recipes=runs.AUTOENCODER,
         recipe="run5",
         z_dim=3,
-        datasets=data.DATASETS,
+        datasets=mnist.DATASETS,
     )
     command_line.define_dense_flags(runs.AUTOENCODER["run5"], activation="tanh", activations=list(layers.ACTIVATIONS))
     flags.DEFINE_bool("mean_loss", False, "Average the L2 loss over the batch, not sum it. By recipe.")

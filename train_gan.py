@@ -7,8 +7,11 @@ from functools import partial
 
 from absl import flags
 
-from unsupervised_learning import command_line, data, distribution, gan, layers, outputs, pictures, summaries, training
+from unsupervised_learning import gan, layers
+from unsupervised_learning.data import mnist, pictures
+from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.original import runs
+from unsupervised_learning.training import command_line, distribution, loop
 
 FLAGS = flags.FLAGS
 LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
@@ -17,19 +20,19 @@ LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "
 def main() -> int:
     """Train, or with --visualize only draw, as the flags say."""
     name = "pictures" if FLAGS.image_dir and FLAGS.dataset == "auto" else FLAGS.dataset
-    if FLAGS.image_dir and name in data.DATASETS:
+    if FLAGS.image_dir and name in mnist.DATASETS:
         raise command_line.RunError(
             f"--image_dir goes with {', '.join(pictures.PICTURE_SETS)} or alone. Received: --dataset={name}"
         )
-    large = name not in data.DATASETS
+    large = name not in mnist.DATASETS
     if large and FLAGS.recipe == "first_attempt":
-        raise command_line.RunError(f"--recipe=first_attempt is for {', '.join(data.DATASETS)}. Received: {name}")
+        raise command_line.RunError(f"--recipe=first_attempt is for {', '.join(mnist.DATASETS)}. Received: {name}")
     FLAGS.set_default("logs_dir", f"logs/{LOGS.get(name, name)}_GAN_logs/")
     FLAGS.set_default("real_batches", "fresh" if name == "tf_flowers" else "shared")  # 2016's flowers came from a queue
     command_line.take_recipe(runs.GAN)
     if FLAGS.visualize:
         seed = None if FLAGS["seed"].using_default_value else FLAGS.seed
-        return training.visualize(gan.DCGAN, partial(outputs.write_gan, seed=seed))
+        return loop.visualize(gan.DCGAN, partial(outputs.write_gan, seed=seed))
 
     strategy = distribution.start()
     layers.set_precision(FLAGS.mixed_precision)
@@ -37,7 +40,7 @@ def main() -> int:
     model = gan.DCGAN(side=64 if large else 28, channels=3 if large else 1, **arguments)
     model.compile(*(layers.adam(FLAGS.learning_rate, FLAGS.beta1) for _ in ("generator", "discriminator")))
     record_every, checkpoint_every = runs.GAN_CADENCE[FLAGS.recipe]
-    experiment = training.Experiment(
+    experiment = loop.Experiment(
         name="GAN",
         scale=model.scale,
         record=summaries.gan_record,
@@ -52,8 +55,8 @@ def main() -> int:
     )
     if large:
         folders = (FLAGS.image_dir, FLAGS.data_dir, FLAGS.cache_dir)
-        return training.run(model, experiment, lambda: pictures.load(name, *folders), strategy)
-    return training.run(model, experiment, lambda: data.load(name, FLAGS.data_dir), strategy)
+        return loop.run(model, experiment, lambda: pictures.load(name, *folders), strategy)
+    return loop.run(model, experiment, lambda: mnist.load(name, FLAGS.data_dir), strategy)
 
 
 if __name__ == "__main__":
@@ -62,7 +65,7 @@ if __name__ == "__main__":
         recipes=runs.GAN,
         recipe="dcgan",
         z_dim=100,
-        datasets=(*data.DATASETS, *pictures.PICTURE_SETS),
+        datasets=(*mnist.DATASETS, *pictures.PICTURE_SETS),
     )
     command_line.define_gan_flags(initializers=list(layers.INITIALIZERS), real_batches=list(gan.REAL_BATCHES))
     command_line.launch(main)

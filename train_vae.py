@@ -7,18 +7,12 @@ from functools import partial
 
 from absl import flags
 
-from unsupervised_learning import (
-    binarization,
-    command_line,
-    data,
-    distribution,
-    layers,
-    outputs,
-    summaries,
-    training,
-)
+from unsupervised_learning import layers
+from unsupervised_learning.data import binarization, mnist
+from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import go_on_from
+from unsupervised_learning.training import command_line, distribution, loop
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -43,16 +37,16 @@ def main() -> int:
     if FLAGS.restore_original:
         go_on_from(FLAGS.restore_original, model)
     constant = runs.KL_CONSTANT[FLAGS.recipe] if FLAGS.recipe == "first" else None
-    experiment = training.Experiment(
+    experiment = loop.Experiment(
         name="VAE",
-        scale=data.as_vectors,
+        scale=mnist.as_vectors,
         record=partial(summaries.vae_record, kl_constant=constant),
         record_every=500,  # 2016
         extras=partial(summaries.latent_extras, scatter_every=10_000),  # our choice
         write_outputs=outputs.write_vae,
     )
-    return training.run(
-        model, experiment, lambda: binarization.binarized(data.load(FLAGS.dataset, FLAGS.data_dir), FLAGS.binarize), strategy
+    return loop.run(
+        model, experiment, lambda: binarization.binarized(mnist.load(FLAGS.dataset, FLAGS.data_dir), FLAGS.binarize), strategy
     )
 
 
@@ -62,7 +56,7 @@ if __name__ == "__main__":
         recipes=runs.VAE,
         recipe="fixed",
         z_dim=3,
-        datasets=data.DATASETS,
+        datasets=mnist.DATASETS,
     )
     command_line.define_dense_flags(runs.VAE["fixed"], activation="relu", activations=list(layers.ACTIVATIONS))
     flags.DEFINE_bool("relu_heads", False, "Put a relu on mu and log_var too, as the first published run did. By recipe.")

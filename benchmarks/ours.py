@@ -14,7 +14,8 @@ SCRIPTS = {"autoencoder": "train_ae.py", "vae": "train_vae.py", "gan28": "train_
 def train(model: str, variant: str, turns, folder: Path) -> None:
     """Run the script; its turns end where a call of the compiled loop ends."""
     sys.path.insert(0, str(REPOSITORY))
-    from unsupervised_learning import training  # before Keras: it sets what TensorFlow reads when it is imported
+    # Before Keras: it sets what TensorFlow reads when it is imported.
+    from unsupervised_learning.training.loop import IterationLoop
 
     import keras  # isort: skip
 
@@ -28,13 +29,13 @@ def train(model: str, variant: str, turns, folder: Path) -> None:
             before, self.iteration = self.iteration, int(self.trained.iterations)
             turns.done(self.iteration - before)
 
-    fit = training.IterationLoop.fit
+    fit = IterationLoop.fit
 
     def timed(loop, *args, callbacks, **kwargs):
         own = [] if variant == "bare" else callbacks
         return fit(loop, *args, callbacks=[*own, Turning(loop.model)], **kwargs)
 
-    training.IterationLoop.fit = timed
+    IterationLoop.fit = timed
     data = ["--dataset=fashion_mnist", f"--data_dir={folder}/idx"]
     if model == "gan64":
         data = [f"--image_dir={folder}/pictures", f"--cache_dir={folder}/cache{variant}"]

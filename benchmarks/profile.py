@@ -14,8 +14,11 @@ CALL, CALLS = 100, 5  # iterations of the compiled loop in a call; calls that ar
 
 def operations(model: str) -> tuple[Counter[str], float]:
     """Microseconds an iteration in each operation of XLA's, by its name, and in all."""
-    from unsupervised_learning import data, layers, training  # before TensorFlow: it sets what TensorFlow reads
+    from unsupervised_learning import layers  # before TensorFlow: it sets what TensorFlow reads
     from unsupervised_learning.autoencoder import AutoEncoder
+    from unsupervised_learning.data import mnist
+    from unsupervised_learning.data.batches import BatchOrder
+    from unsupervised_learning.training.loop import Experiment, IterationLoop, pipeline
     from unsupervised_learning.vae import VariationalAutoEncoder
 
     import tensorflow as tf  # isort: skip
@@ -25,11 +28,11 @@ def operations(model: str) -> tuple[Counter[str], float]:
     network.compile(optimizer=layers.adam())
     network.optimizer.build(network.trainable_variables)
     uncalled = dict.fromkeys(("record", "extras", "write_outputs"))
-    experiment = training.Experiment(model, data.as_vectors, record_every=CALL, **uncalled)
+    experiment = Experiment(model, mnist.as_vectors, record_every=CALL, **uncalled)
     images = random_bytes((DIGITS, 28, 28))
-    loop, order = training.IterationLoop(network, images, experiment), data.BatchOrder(len(images), BATCH_SIZE[model], 0)
+    loop, order = IterationLoop(network, images, experiment), BatchOrder(len(images), BATCH_SIZE[model], 0)
     loop.make_train_function()
-    batches = iter(training.pipeline(images, order, experiment, 0, 10**6))
+    batches = iter(pipeline(images, order, experiment, 0, 10**6))
     loop.train_function(batches)  # compiles
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):

@@ -16,7 +16,10 @@ from matplotlib.ticker import PercentFormatter
 
 from benchmarks.shapes import REPOSITORY, random_bytes, write_data
 from benchmarks.training import rate, setting
-from unsupervised_learning import data, layers, training
+from unsupervised_learning import layers
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.training.loop import Experiment, IterationLoop, pipeline
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 STANDARD = {"batch_size": 256, "z_dim": 3, "width": 50, "images": 55_000}
@@ -44,11 +47,11 @@ def rounds(share: float, batch_size: int, z_dim: int, width: int, images: int) -
     model.optimizer.build(model.trainable_variables)
     length = max(1, 500 * 256 * 50 // max(256 * 50, batch_size * width))  # of a call: less where an iteration takes longer
     uncalled: Any = dict.fromkeys(("record", "extras", "write_outputs"))
-    experiment = training.Experiment("VAE", data.as_vectors, record_every=length, **uncalled)
+    experiment = Experiment("VAE", mnist.as_vectors, record_every=length, **uncalled)
     pixels = random_bytes((images, 28, 28))
-    loop, order = training.IterationLoop(model, pixels, experiment), data.BatchOrder(images, batch_size, seed=0)
+    loop, order = IterationLoop(model, pixels, experiment), BatchOrder(images, batch_size, seed=0)
     loop.make_train_function()
-    batches = iter(training.pipeline(pixels, order, experiment, 0, 10**6))
+    batches = iter(pipeline(pixels, order, experiment, 0, 10**6))
 
     def call() -> float:
         began = time.perf_counter()

@@ -1,47 +1,18 @@
-"""What tests of the scripts share: a small stand-in for MNIST, and ways to run a script and to read what it left."""
+"""The fixtures that tests share: a small stand-in for MNIST, ways to run a script, finished runs."""
 
 import runpy
-import signal
-import struct
-import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pytest
 from absl import app, flags
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.util import tensor_util
 
-from unsupervised_learning import layers  # before any test imports TensorFlow: the package sets what it reads at import
+pytest.register_assert_rewrite("tests.support", "tests.golden")  # their assertions say as much as a test's
 
-REPOSITORY = Path(__file__).parent.parent
-SCRIPTS = ["train_ae.py", "train_vae.py"]
-
-
-class Finished(NamedTuple):
-    """A script's end: exit status and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-
-def write_idx(folder: Path, train: int, test: int) -> Path:
-    """Write the four files with blurred bars for digits: ten kinds that a model can tell apart."""
-    random = np.random.default_rng(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, count in (("train", train), ("t10k", test)):
-        labels = random.integers(0, 10, count).astype(np.uint8)
-        images = random.integers(0, 30, (count, 28, 28)).astype(np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[4 + 2 * label : 7 + 2 * label, 4:24] += 200
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, count, 28, 28) + images.tobytes())
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 2049, count) + labels.tobytes())
-    return folder
+from tests.support import REPOSITORY, Finished, small, start, write_idx  # noqa: E402
+from unsupervised_learning import layers  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -96,38 +67,6 @@ class FinishedRuns(dict[str, Path]):
 @pytest.fixture(scope="session")
 def finished(idx_dir, tmp_path_factory) -> FinishedRuns:
     return FinishedRuns(idx_dir, tmp_path_factory.mktemp("finished"))
-
-
-def start(script: str, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, script, *arguments],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=listen_to_ctrl_c,
-    )
-
-
-def listen_to_ctrl_c() -> None:
-    """Tests that a shell has started in the background inherit an ignored SIGINT, and would hand it on to the script."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def small(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
-    return ["--data_dir", str(idx_dir), "--logs_dir", str(logs_dir), "--batch_size=32", *more]
-
-
-def read_events(logs_dir: Path) -> dict[tuple[str, str], dict[int, np.ndarray]]:
-    """(plugin, tag) → iteration → value; a value written twice for one iteration fails."""
-    values: dict[tuple[str, str], dict[int, np.ndarray]] = defaultdict(dict)
-    for path in sorted(logs_dir.glob("events.out.tfevents.*")):
-        for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                key = (value.metadata.plugin_data.plugin_name, value.tag)
-                assert event.step not in values[key], f"{key} twice at {event.step}"
-                values[key][event.step] = tensor_util.make_ndarray(value.tensor) if value.HasField("tensor") else value
-    return values
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -21,20 +21,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
-from conftest import REPOSITORY, Finished, small, write_idx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_claims import write_run
-from test_compare import Tags
 
-from unsupervised_learning import claims, command_line, experiments, gan_notes, layers
+from tests.support import REPOSITORY, Finished, Tags, small, write_idx, write_run
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning.compare import claims
 from unsupervised_learning.original.checkpoints import write_checkpoint
+from unsupervised_learning.reproduce import experiments, gan_notes
+from unsupervised_learning.training import command_line
+from unsupervised_learning.training.command_line import RunError
 
 TRAIN = ("train_ae.py", "train_vae.py", "train_gan.py")
 ORIGINAL = "unsupervised_learning/original/__main__.py"
-MODULES = tuple(f"unsupervised_learning/{name}.py" for name in ("compare", "original/__main__", "gan_notes", "reference"))
+MODULES = tuple(
+    f"unsupervised_learning/{name}.py"
+    for name in ("compare/__main__", "original/__main__", "reproduce/gan_notes", "reproduce/reference")
+)
 QUICKLY = settings(
     derandomize=True,
     deadline=None,
@@ -57,7 +61,7 @@ def refused(run: Finished, *parts: str) -> None:
     """Exit status 2, and one line, which holds these parts and is not a traceback."""
     lines = [line for line in run.err.splitlines() if "not the canonical MNIST" not in line]
     assert (run.status, len(lines)) == (2, 1), (run.status, run.err[-3000:])
-    assert re.match(r"(\w+\.py|original): error: .", lines[0]), lines[0]
+    assert re.match(r"(\w+\.py|original|compare): error: .", lines[0]), lines[0]
     assert lines[0].isprintable(), lines[0]
     assert len(lines[0]) < 2_000, lines[0]
     for part in parts:
@@ -161,7 +165,7 @@ def test_every_flag(script, refuse, tmp_path, monkeypatch):
     idx = write_idx(tmp_path / "idx", 36, 12)
     run = write_run(tmp_path / "logs", "autoencoder")
     positional = {
-        "unsupervised_learning/reference.py": [str(run)],
+        "unsupervised_learning/reproduce/reference.py": [str(run)],
         "unsupervised_learning/original/__main__.py": ["import-logs", str(tmp_path)],
     }.get(script, [])
     own = flags_of(script, monkeypatch)
@@ -221,7 +225,7 @@ HUGE = {  # values that are no nonsense as such, but more than any machine or nu
         "discriminator_every=99999999999999999999",
         "feature_matching=1e300",
     ],
-    "unsupervised_learning/gan_notes.py": ["seeds=99999999999999", "batch_size=99999999999999999999"],
+    "unsupervised_learning/reproduce/gan_notes.py": ["seeds=99999999999999", "batch_size=99999999999999999999"],
 }
 
 
@@ -315,7 +319,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures(name, refuse, tmp_path, monkeypatch):
-    """A folder with nothing else. Among good ones such a file is left out and named: tests/test_pictures.py."""
+    """A folder with nothing else. Among good ones such a file is left out and named: tests/data/test_pictures.py."""
     folder, cache = tmp_path / "mine", tmp_path / "cache"
     folder.mkdir()
     cache.mkdir()
@@ -501,7 +505,7 @@ def test_records_of_runs_to_report(tmp_path, run_script, record_property):
         (tmp_path / "logs" / str(number)).mkdir()
         (tmp_path / "logs" / str(number) / "speed.json").write_bytes(content)
         kinds.append(f"{number}/speed.json")
-    run = run_script("unsupervised_learning/compare.py", f"--logs_dir={tmp_path}/logs", f"--out={tmp_path}/report")
+    run = run_script("unsupervised_learning/compare/__main__.py", f"--logs_dir={tmp_path}/logs", f"--out={tmp_path}/report")
     assert (run.status, run.err) == (0, ""), run.err
     text = (tmp_path / "report" / "index.html").read_text()
     Tags(text)
@@ -531,7 +535,13 @@ def test_records_of_a_run_to_keep(refuse, tmp_path):
         whole = (folder / name).read_bytes()
         for content in [*NO_JSON.values(), *nonsense_records(json.loads(whole), keys)]:
             (folder / name).write_bytes(content)
-            refuse("files", "unsupervised_learning/reference.py", str(folder), f"--out={tmp_path}/kept", said=(str(folder),))
+            refuse(
+                "files",
+                "unsupervised_learning/reproduce/reference.py",
+                str(folder),
+                f"--out={tmp_path}/kept",
+                said=(str(folder),),
+            )
         (folder / name).write_bytes(whole)
 
 
@@ -580,7 +590,7 @@ def test_no_call_in_the_code_could_run_what_it_reads():
     """No pickle, eval, exec, yaml; no load_model without safe_mode and no np.load with pickles."""
     files = [
         *REPOSITORY.glob("*.py"),
-        *(REPOSITORY / "unsupervised_learning").glob("*.py"),
+        *(REPOSITORY / "unsupervised_learning").rglob("*.py"),
         *(REPOSITORY / "benchmarks").glob("*.py"),
     ]
     assert len(files) > 25

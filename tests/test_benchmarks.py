@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
 
-from unsupervised_learning import claims, experiments
+from tests.support import REPOSITORY
+from unsupervised_learning.compare import claims
+from unsupervised_learning.reproduce import experiments
 
 
 def benchmark(*arguments):

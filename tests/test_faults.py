@@ -27,11 +27,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-
-from conftest import REPOSITORY, read_events, write_idx
-from test_going_on import assert_same, final_weights
+from tests.support import REPOSITORY, assert_same, final_weights, read_events, write_idx
 
 SECONDS = 900  # that a life may take: the machine may be busy
 # Script → its flags, the iterations of the whole run, and by how many each life may go further: the GAN's lives are too short

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_golden_gan import first_attempt_settings
 
+from tests.golden.gan_trajectories import first_attempt_settings
 from unsupervised_learning import gan, layers, losses
 from unsupervised_learning.gan import DCGAN
 

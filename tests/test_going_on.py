@@ -4,28 +4,11 @@ import fcntl
 import json
 import re
 import signal
-import subprocess
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import SCRIPTS, read_events, small, start
 
-
-def final_weights(logs_dir: Path) -> dict[str, np.ndarray]:
-    """Every number in the newest checkpoint but the seconds it took and how often it was saved."""
-    reader = tf.train.load_checkpoint(str(logs_dir))
-    names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
-    return {name: reader.get_tensor(name) for name in names if not name.startswith(("seconds", "save_counter"))}
-
-
-def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
-    assert first.keys() == second.keys()
-    assert any("optimizer" in name for name in first)
-    for name, value in first.items():
-        np.testing.assert_array_equal(value, second[name], err_msg=name)
+from tests.support import SCRIPTS, assert_same, final_weights, read_events, small, start, wait_for
 
 
 @pytest.mark.parametrize("script", [pytest.param("train_ae.py", marks=pytest.mark.slow), "train_vae.py"])
@@ -66,14 +49,6 @@ def test_kill_9_and_going_on_equals_one_run(script, finished, idx_dir, tmp_path)
     assert_same(final_weights(logs_dir), final_weights(finished[script]))
     events, whole = read_events(logs_dir), read_events(finished[script])
     assert {key: sorted(values) for key, values in events.items()} == {key: sorted(values) for key, values in whole.items()}
-
-
-def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
-from conftest import read_events, start
-from test_going_on import assert_same, final_weights, wait_for
-from test_train_scripts import assert_refused
 
-from unsupervised_learning import training
+from tests.support import assert_refused, assert_same, final_weights, read_events, start, wait_for, write_pictures
+from unsupervised_learning.training import loop
 
 FLAGS = flags.FLAGS
 
@@ -212,7 +210,7 @@ def test_the_recipes_set_what_the_user_does_not(monkeypatch, idx_dir, tmp_path, 
     """Settings and how often there are summaries and checkpoints, as they reach the training; nothing is trained."""
     reached = []
     monkeypatch.setattr(
-        training, "run", lambda model, experiment, *_: reached.append((model, experiment, FLAGS.max_iterations)) or 0
+        loop, "run", lambda model, experiment, *_: reached.append((model, experiment, FLAGS.max_iterations)) or 0
     )
     given = [f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}"]
     for more in ([], ["--recipe=first_attempt"], ["--recipe=first_attempt", "--init_bias=0.3", "--max_iterations=7"]):
@@ -227,7 +225,7 @@ def test_the_recipes_set_what_the_user_does_not(monkeypatch, idx_dir, tmp_path, 
 
 def test_real_batches_are_fresh_for_the_flowers_and_shared_otherwise(monkeypatch, tmp_path, run_script):
     reached = []
-    monkeypatch.setattr(training, "run", lambda model, *_: reached.append(model.real_batches) or 0)
+    monkeypatch.setattr(loop, "run", lambda model, *_: reached.append(model.real_batches) or 0)
     flowers = "--dataset=tf_flowers"
     for more in ([], [flowers], ["--dataset=celeb_a"], ["--image_dir=/x"], [flowers, "--real_batches=shared"]):
         assert run_script("train_gan.py", f"--logs_dir={tmp_path / 'run'}", *more).status == 0
@@ -266,15 +264,6 @@ def test_fresh_batches_stopped_and_gone_on_with_equal_one_run(in_file, idx_dir, 
         ends.append(final_weights(logs_dir))
     assert_same(*ends)
     assert json.loads((tmp_path / "1" / "config.json").read_text())["settings"]["real_batches"] == "fresh"
-
-
-def write_pictures(folder: Path, count: int) -> Path:
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for number in range(count):
-        pixels = np.kron(random.integers(0, 256, (4, 5, 3)), np.ones((20, 20, 1))).astype(np.uint8)
-        (folder / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(pixels).numpy())
-    return folder
 
 
 @pytest.mark.slow

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import REPOSITORY, SCRIPTS, read_events, small, write_idx
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from tests.support import REPOSITORY, SCRIPTS, assert_refused, read_events, small, write_idx
 from unsupervised_learning import autoencoder, vae  # noqa: F401 (registers the classes for load_model)
 from unsupervised_learning.original import runs
 
@@ -193,15 +193,6 @@ def test_checkpoints_kept(idx_dir, tmp_path, run_script):
 
 
 # Mistakes
-
-
-def assert_refused(run, *parts: str) -> None:
-    assert run.status == 2, run
-    lines = [line for line in run.err.splitlines() if not line.startswith("WARNING")]
-    assert len(lines) == 1, run.err
-    assert re.match(r"\w+(\.py)?: error: ", lines[0])
-    for part in parts:
-        assert part in lines[0], lines[0]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -22,12 +22,15 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
-from unsupervised_learning import binarization, checkpoint_files, command_line, data, outputs, page, pictures, training
-from unsupervised_learning.command_line import RunError
-from unsupervised_learning.experiments import SCRIPTS
+from unsupervised_learning.compare import page
+from unsupervised_learning.data import binarization, mnist, pictures
 from unsupervised_learning.explore import gan_parts, interactive, latent_parts, rendering, vae_parts
 from unsupervised_learning.explore.subject import Finding, Json, Part, Sizes, Subject
-from unsupervised_learning.run_directory import recorded
+from unsupervised_learning.monitoring import outputs
+from unsupervised_learning.reproduce.experiments import SCRIPTS
+from unsupervised_learning.training import checkpoints, command_line, loop
+from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.training.run_directory import recorded
 
 FLAGS = flags.FLAGS
 # In the page's order.
@@ -80,15 +83,15 @@ def load_model(path: Path, config: Json) -> Any:
         if not isinstance(model, build):
             raise RunError(f"{saved} is a {type(model).__name__}, where config.json says {config['model']}")
         return model
-    model = training.rebuilt(build, config["settings"])
-    if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model), path) is None:
+    model = loop.rebuilt(build, config["settings"])
+    if checkpoints.restore_newest(tf.train.Checkpoint(model=model), path) is None:
         raise RunError(
             f"{path} has no weights, neither model.keras nor a checkpoint; this makes a run with them: {command_of(config)}"
         )
     return model
 
 
-def load_data(path: Path, config: Json) -> data.Dataset:
+def load_data(path: Path, config: Json) -> mnist.Dataset:
     """What the run was trained on: from the flags, or else from where its command says.
 
     Raises:
@@ -97,8 +100,8 @@ def load_data(path: Path, config: Json) -> data.Dataset:
     """
     described = config["data"]
     folders = {name: FLAGS[name].value or recorded_folder(config, name) for name in ("data_dir", "image_dir", "cache_dir")}
-    if described["name"] in data.DATASETS:
-        dataset = binarization.binarized(data.load(described["name"], folders["data_dir"]), described["binarize"])
+    if described["name"] in mnist.DATASETS:
+        dataset = binarization.binarized(mnist.load(described["name"], folders["data_dir"]), described["binarize"])
     else:
         dataset = pictures.load(described["name"], folders["image_dir"], folders["data_dir"], folders["cache_dir"])
     if dataset.checksum != described["checksum"]:

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from unsupervised_learning import outputs, plots, summaries
 from unsupervised_learning.explore import latent_parts, latent_plots, measure_plots
 from unsupervised_learning.explore.subject import GAN, Finding, Json, Part, Picture, Row, Subject
+from unsupervised_learning.figures import plots
+from unsupervised_learning.monitoring import outputs, summaries
 
 GRADIENTS = "gradient_norm_"
 NEIGHBOURS_SHOWN = 10

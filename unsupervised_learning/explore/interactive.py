@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from unsupervised_learning import plots
+from unsupervised_learning.figures import plots
 
 GREYS = 16  # of the images: four bits a pixel make a quarter of the bytes
 DIGITS = 3  # after the point, of the codes

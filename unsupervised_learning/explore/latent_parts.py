@@ -7,9 +7,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from unsupervised_learning import data, plots, representation, summaries
+from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation import representation
 from unsupervised_learning.explore import interactive, latent_paths, latent_plots, measure_plots, rotation
 from unsupervised_learning.explore.subject import AE, VAE, Finding, Part, Picture, Row, Subject, axis_names, label_names
+from unsupervised_learning.figures import plots
+from unsupervised_learning.monitoring import summaries
 
 STEPS = 11  # of a walk
 MOST_DIMENSIONS = 10  # walked along
@@ -189,7 +192,7 @@ def codes(subject: Subject) -> Finding:
     training = subject.dataset.train.images
     pca_codes = None
     if subject.model.z_dim <= min(len(training), subject.images.shape[1]):
-        pca = representation.fitted_pca(data.to_unit_interval(training), subject.model.z_dim)
+        pca = representation.fitted_pca(mnist.to_unit_interval(training), subject.model.z_dim)
         pca_codes = pca.transform(subject.images)
     numbers = representation.report(subject.codes, subject.labels, subject.images, pca_codes)
     pca = numbers["pca"] or {}

@@ -12,8 +12,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from unsupervised_learning import plots
-from unsupervised_learning.plots import SIDE
+from unsupervised_learning.figures import plots
+from unsupervised_learning.figures.plots import SIDE
 
 MARK = "#ff7f0e"  # what is pointed out
 ERROR_COLORS = "RdBu"  # red: too dark, blue: too bright, white: right; told apart by the colour-blind

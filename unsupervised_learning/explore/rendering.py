@@ -15,9 +15,10 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from unsupervised_learning import outputs, page, summaries
+from unsupervised_learning.compare import page
 from unsupervised_learning.explore import interactive
 from unsupervised_learning.explore.subject import AE, GAN, VAE, Finding, Json, Part, Picture, Subject
+from unsupervised_learning.monitoring import outputs, summaries
 
 HEAD = ("measure", "this run", "to compare", "what it says")
 MOST_IN_A_LIST = 20  # numbers of a list that TensorBoard gets one by one

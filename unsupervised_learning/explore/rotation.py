@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from unsupervised_learning import plots
+from unsupervised_learning.figures import plots
 
 FRAMES = 48  # of a turn: 7.5 degrees each
 FRAME_MS = 70

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from unsupervised_learning import data, evaluation, gan_evaluation, likelihood, summaries
+from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation import generated_images, likelihood, test_set
+from unsupervised_learning.monitoring import summaries
 
 Json = dict[str, Any]
 Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
@@ -82,7 +84,7 @@ class Sizes(NamedTuple):
         draws: numbers of draws for the importance-weighted bound, rising.
         images: test images that the bound is taken of, at most.
         dots: codes in the interactive scatter.
-        samples: images that a GAN makes to be judged; None for `gan_evaluation`'s own number.
+        samples: images that a GAN makes to be judged; None for `generated_images`'s own number.
     """
 
     draws: tuple[int, ...]
@@ -110,7 +112,7 @@ class Subject:
     config: Json
     results: Json
     model: Any
-    dataset: data.Dataset
+    dataset: mnist.Dataset
     seed: int
     sizes: Sizes
     cache_dir: str | None = None
@@ -129,12 +131,12 @@ class Subject:
     @cached_property
     def images(self) -> np.ndarray:
         """The test images, float32 [n, 784] in [0, 1]."""
-        return data.to_unit_interval(self.dataset.test.images)
+        return mnist.to_unit_interval(self.dataset.test.images)
 
     @cached_property
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:
         """A VAE's mu and log_var of the test images, [n, z_dim] each."""
-        return evaluation.posteriors(self.model, self.images)
+        return test_set.posteriors(self.model, self.images)
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -160,8 +162,8 @@ class Subject:
 
     @cached_property
     def gan_report(self) -> tuple[Json, dict[str, np.ndarray]]:
-        """What `gan_evaluation.report` says, and its arrays."""
-        return gan_evaluation.report(
+        """What `generated_images.report` says, and its arrays."""
+        return generated_images.report(
             self.model,
             self.dataset,
             self.path,

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from unsupervised_learning import likelihood, outputs, summaries
-from unsupervised_learning.command_line import RunError
+from unsupervised_learning.evaluation import likelihood
 from unsupervised_learning.explore import measure_plots
 from unsupervised_learning.explore.subject import VAE, Finding, Json, Part, Picture, Row, Subject, axis_names
-from unsupervised_learning.run_directory import recorded
+from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.training.run_directory import recorded
 
 NOISE = 3  # what chance is for; `latent_parts` has those before
 

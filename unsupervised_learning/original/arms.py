@@ -17,9 +17,12 @@ import tensorflow as tf
 from absl import flags
 from scipy import stats
 
-from unsupervised_learning import data, evaluation, layers, outputs
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.evaluation import test_set
+from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.original.author_runs import next_batches, published
 from unsupervised_learning.original.checkpoints import Model
 from unsupervised_learning.original.description import describe
@@ -27,6 +30,7 @@ from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.training.command_line import RunError, path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -44,7 +48,7 @@ class Arm:
         says: what the arm is, for the table.
         noise: a VAE's noise: `ours` (`layers.named_noise`), `numpy` (drawn outside and handed in), `threefry` (our names,
             TensorFlow's other generator).
-        order: the batches' order: `ours` (`data.BatchOrder`), `numpy` (2016's `next_batch`).
+        order: the batches' order: `ours` (`BatchOrder`), `numpy` (2016's `next_batch`).
         xla: compile our model's loop by XLA, as training does.
     """
 
@@ -79,7 +83,7 @@ def arms(file: str) -> int:
         return 0
     on_one_thread()
     description = describe(graph)
-    dataset = data.load("mnist", FLAGS.data_dir)
+    dataset = mnist.load("mnist", FLAGS.data_dir)
     model = model_of(description, FLAGS.seed)
     theirs = RunningGraph(graph, description, FLAGS.seed)
     theirs.put_into(model)
@@ -91,7 +95,7 @@ def arms(file: str) -> int:
         steps = of_graph(theirs, dataset, batch_size)
     else:
         steps = of_ours(model, ARMS[FLAGS.arm], dataset, batch_size, iterations)
-    images = data.to_unit_interval(dataset.test.images)
+    images = mnist.to_unit_interval(dataset.test.images)
     numbers: outputs.Json = {}
     for done in steps:
         if is_measured(done, iterations):
@@ -118,23 +122,23 @@ def measured(model: Model, images: np.ndarray) -> outputs.Json:
     """The test losses."""
     if isinstance(model, AutoEncoder):
         error = np.mean((np.asarray(model(images)) - images) ** 2, dtype=np.float64)
-        return {"test_l2": evaluation.l2_per_batch(float(error))}
-    return evaluation.bound(model, images)[0]
+        return {"test_l2": test_set.l2_per_batch(float(error))}
+    return test_set.bound(model, images)[0]
 
 
-def of_graph(theirs: RunningGraph, dataset: data.Dataset, batch_size: int) -> Iterator[int]:
+def of_graph(theirs: RunningGraph, dataset: mnist.Dataset, batch_size: int) -> Iterator[int]:
     """Train the author's graph; yields the updates done, after each."""
-    images = data.to_unit_interval(dataset.train.images)
+    images = mnist.to_unit_interval(dataset.train.images)
     for done, batch in enumerate(next_batches(len(images), batch_size, FLAGS.seed), start=1):
         theirs.update(images[batch])
         yield done
 
 
-def of_ours(model: Model, arm: Arm, dataset: data.Dataset, batch_size: int, iterations: int) -> Iterator[int]:
+def of_ours(model: Model, arm: Arm, dataset: mnist.Dataset, batch_size: int, iterations: int) -> Iterator[int]:
     """Train our model to the end; yields the updates done, after each `CALL` of them and after the last."""
-    images = tf.constant(data.to_unit_interval(dataset.train.images))
+    images = tf.constant(mnist.to_unit_interval(dataset.train.images))
     count = len(dataset.train.images)
-    order = data.BatchOrder(count, batch_size, FLAGS.seed)
+    order = BatchOrder(count, batch_size, FLAGS.seed)
     batches = next_batches(count, batch_size, FLAGS.seed)
     random = np.random.RandomState(10_000 + FLAGS.seed)  # not the stream of `next_batches`
 
@@ -193,7 +197,7 @@ def read(folder: Path) -> dict[str, dict[int, outputs.Json]]:
             record = outputs.read_json(path)
             found[record["arm"]][record["seed"]] = record
         except (OSError, ValueError, KeyError) as error:
-            raise RunError(f"{path} is no record of a run: {data.reason(error)}") from None
+            raise RunError(f"{path} is no record of a run: {mnist.reason(error)}") from None
     lengths = {record["iterations"] for runs in found.values() for record in runs.values()}
     if len(lengths) != 1:
         raise RunError(f"{folder} must hold runs of one length. Received: {json.dumps(sorted(lengths))}")

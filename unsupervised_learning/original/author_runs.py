@@ -8,8 +8,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from unsupervised_learning import data
-from unsupervised_learning.command_line import path_of
+from unsupervised_learning.data import mnist
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.description import Description, describe
 from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
@@ -17,6 +16,7 @@ from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.replay import measured, table, write_as_run
 from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.training.command_line import path_of
 
 FLAGS = flags.FLAGS
 
@@ -33,13 +33,13 @@ def train(file: str) -> int:
     recipe, _ = nearest(description)
     iterations = FLAGS.max_iterations or published(description)[recipe]["max_iterations"]
     folder = path_of(FLAGS.logs_dir) / "original_2016" / f"{recipe}_graph_seed{FLAGS.seed}"
-    dataset = data.load("mnist", FLAGS.data_dir)
+    dataset = mnist.load("mnist", FLAGS.data_dir)
     model = model_of(description)
     if (folder / "results.json").exists():
         print(f"Finished already: {folder}")
         return 0
     theirs = RunningGraph(graph, description, FLAGS.seed)
-    images = data.to_unit_interval(dataset.train.images)
+    images = mnist.to_unit_interval(dataset.train.images)
     batches = next_batches(len(images), description.batch or BATCH, FLAGS.seed)
     print(f"{file}: nearest to --recipe={recipe}; {iterations:,} iterations of the author's own graph in {folder}")
     began = time.monotonic()

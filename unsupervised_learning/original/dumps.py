@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unsupervised_learning import data
-from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.data import mnist
+from unsupervised_learning.training.command_line import RunError, path_of
 
 
 def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +29,7 @@ def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1], labels.astype(np.uint8)
 
 
-def check_dump(path: str, latents: np.ndarray, labels: np.ndarray, z_dim: int, dataset: data.Dataset) -> None:
+def check_dump(path: str, latents: np.ndarray, labels: np.ndarray, z_dim: int, dataset: mnist.Dataset) -> None:
     """See that a dump is of this test set, in its order.
 
     Raises:

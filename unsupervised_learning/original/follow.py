@@ -17,14 +17,17 @@ import tensorflow as tf
 from absl import flags
 from matplotlib.figure import Figure
 
-from unsupervised_learning import data, layers, outputs
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.original.checkpoints import Model, read_checkpoint
 from unsupervised_learning.original.description import Description, describe
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.training.command_line import RunError, path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -73,7 +76,7 @@ def follow(file: str) -> int:
     folder = path_of(FLAGS.out)
     if folder.exists() and not folder.is_dir():
         raise RunError(f"--out must be a folder, or where one can be made. Received: {folder}")
-    dataset = data.load("mnist", FLAGS.data_dir)
+    dataset = mnist.load("mnist", FLAGS.data_dir)
     model = model_of(description)
     theirs = RunningGraph(graph, description, FLAGS.seed, as_it_stands=True)
     theirs.put_into(model)
@@ -126,17 +129,17 @@ def model_of(description: Description, seed: int = 0) -> Model:
     return model
 
 
-def followed(theirs: RunningGraph, model: Model, dataset: data.Dataset, steps: int, seed: int) -> Iterator[Step]:
+def followed(theirs: RunningGraph, model: Model, dataset: mnist.Dataset, steps: int, seed: int) -> Iterator[Step]:
     """Each of both courses' losses and differences: before the first update, and after each of `steps` updates."""
     description = theirs.description
-    order = data.BatchOrder(len(dataset.train.images), description.batch or BATCH, seed, dataset.file_order_first)
+    order = BatchOrder(len(dataset.train.images), description.batch or BATCH, seed, dataset.file_order_first)
     random = np.random.default_rng(seed)
     is_vae = isinstance(model, VariationalAutoEncoder)
     objective = tf.function(model.objective)
     update = tf.function(model.update if is_vae else lambda images: model.train_step((images,)))
     start = int(model.iterations)
     for number in range(steps + 1):
-        images = data.to_unit_interval(dataset.train.images[order.indices(start + number, 1)[0]])
+        images = mnist.to_unit_interval(dataset.train.images[order.indices(start + number, 1)[0]])
         noise = (random.standard_normal((len(images), description.z_dim)).astype(np.float32),) if is_vae else ()
         then = theirs.losses(images, *noise)
         now = {name: float(np.mean(value, dtype=np.float64)) for name, value in objective(images, *noise).items()}

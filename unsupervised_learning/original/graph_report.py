@@ -8,11 +8,11 @@ from typing import Any
 
 from absl import flags
 
-from unsupervised_learning.command_line import LARGEST
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.description import Description, describe
 from unsupervised_learning.original.graph_files import Graph, read_graph, short
 from unsupervised_learning.original.graph_network import AUTOENCODER
+from unsupervised_learning.training.command_line import LARGEST
 
 FLAGS = flags.FLAGS
 WIDTH, LABEL = 80, 11  # columns of a terminal, and of what stands before a line

@@ -6,21 +6,15 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from unsupervised_learning import (
-    checkpoint_files,
-    command_line,
-    data,
-    evaluation,
-    layers,
-    outputs,
-    representation,
-    run_directory,
-    training,
-)
+from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.command_line import RunError, path_of
+from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation import representation, test_set
+from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.original.checkpoints import Checkpoint, Model, name_of_2016, read_checkpoint, write_checkpoint
 from unsupervised_learning.original.dumps import check_dump, read_dump
+from unsupervised_learning.training import checkpoints, command_line, loop, run_directory
+from unsupervised_learning.training.command_line import RunError, path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -42,7 +36,7 @@ def go_on_from(path: str, model: Model) -> None:
         )
     if isinstance(model, VariationalAutoEncoder):
         bounds = negative_elbos(
-            checkpoint, model.activation, data.load("digits")
+            checkpoint, model.activation, mnist.load("digits")
         )  # near enough to MNIST to tell, and always there
         if bounds[not model.relu_heads] < bounds[model.relu_heads] - 1:  # nats; before training there is no difference
             raise RunError(f"{path} is of the other form; type --relu_heads={str(not model.relu_heads).lower()}")
@@ -55,7 +49,7 @@ def replay(path: str) -> int:
         raise RunError(f"--keep must be a folder that is not there yet. Received: {folder}")
     checkpoint = read_checkpoint(path)
     dump = read_dump(FLAGS.dump) if FLAGS.dump else None
-    dataset = data.load("mnist", FLAGS.data_dir)
+    dataset = mnist.load("mnist", FLAGS.data_dir)
     if dump:
         check_dump(FLAGS.dump, *dump, checkpoint.z_dim, dataset)
     settings = {"activation": FLAGS.activation} if FLAGS.activation else {}
@@ -85,7 +79,7 @@ def replay(path: str) -> int:
 def write_as_run(
     folder: Path,
     model: Model,
-    dataset: data.Dataset,
+    dataset: mnist.Dataset,
     settings: outputs.Json,
     iterations: int,
     results: outputs.Json,
@@ -114,13 +108,13 @@ def write_as_run(
     outputs.write_json(folder / "results.json", {"iterations": iterations, "data": dataset.name, **results})
 
 
-def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: data.Dataset) -> dict[bool, float]:
+def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: mnist.Dataset) -> dict[bool, float]:
     """A VAE's bound on a thousand test images with a relu on mu and log_var (True) and without (False), nats per image.
 
     Names and shapes are the same in both forms; this tells them apart. A network trained with that relu has learnt nothing of
     what its heads say below zero, and one trained without needs it.
     """
-    images = data.to_unit_interval(dataset.test.images[:1000])
+    images = mnist.to_unit_interval(dataset.test.images[:1000])
     bounds = {}
     for relu_heads in (True, False):
         model = VariationalAutoEncoder(checkpoint.z_dim, activation, relu_heads)
@@ -131,14 +125,14 @@ def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: data.Datase
     return bounds
 
 
-def measured(model: Model, dataset: data.Dataset, at_the_end: bool) -> tuple[outputs.Json, outputs.Json]:
+def measured(model: Model, dataset: mnist.Dataset, at_the_end: bool) -> tuple[outputs.Json, outputs.Json]:
     """What the model reaches on the test set, and what was measured of 2016's run at its end, if this is that."""
-    images, labels = data.to_unit_interval(dataset.test.images), dataset.test.labels
+    images, labels = mnist.to_unit_interval(dataset.test.images), dataset.test.labels
     if isinstance(model, AutoEncoder):
-        numbers, _ = evaluation.autoencoder_report(model, images, labels)
+        numbers, _ = test_set.autoencoder_report(model, images, labels)
         form = "autoencoder"
     else:
-        numbers, _, _ = evaluation.vae_report(model, images, labels, DRAWS)
+        numbers, _, _ = test_set.vae_report(model, images, labels, DRAWS)
         form = "vae_first" if model.relu_heads else "vae_fixed"
     return numbers, outputs.RESULTS_OF_2016[form] if at_the_end and dataset.comparable else {}
 
@@ -155,12 +149,12 @@ def table(numbers: outputs.Json, published: outputs.Json) -> str:
     return "\n".join(lines)
 
 
-def beside_dump(model: Model, dataset: data.Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
+def beside_dump(model: Model, dataset: mnist.Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
     """How far the model's latents of the test set are from a dump's, in a line or two.
 
     The autoencoder's have to be the same. The VAE's dump holds draws: (z − mu) / exp(log_var / 2) has to be standard normal.
     """
-    images = data.to_unit_interval(dataset.test.images)
+    images = mnist.to_unit_interval(dataset.test.images)
     rows, accuracy = f"{len(labels):,} rows", f"knn_accuracy of its latents {representation.knn_accuracy(latents, labels):.3f}"
     if isinstance(model, AutoEncoder):
         then, now = (np.abs(codes - latents).max() for codes in (codes_summed_as_2016(model, images), model.encoder(images)))
@@ -194,13 +188,13 @@ def export(logs_dir: str, file: str) -> int:
     builds = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
     if config["model"] not in builds:
         raise RunError(f"only {' and '.join(builds)} have 2016 names for all they hold. Received: {folder}, {config['model']}")
-    model = training.rebuilt(builds[config["model"]], config["settings"])
+    model = loop.rebuilt(builds[config["model"]], config["settings"])
     try:
         model.compile(optimizer=layers.adam(float(config["settings"]["learning_rate"])))
     except run_directory.UNREADABLE as error:
-        raise RunError(f"{folder}/config.json has a learning_rate that no run has: {data.reason(error)}") from None
+        raise RunError(f"{folder}/config.json has a learning_rate that no run has: {mnist.reason(error)}") from None
     model.optimizer.build(model.trainable_variables)
-    if checkpoint_files.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
+    if checkpoints.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
         raise RunError(f"{folder} has no checkpoint")
     if target.is_dir():
         target = target / name_of_2016(model)

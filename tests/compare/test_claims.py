@@ -1,0 +1,206 @@
+"""What the claims make of runs, from folders that hold only their records."""
+
+import json
+
+import pytest
+
+from tests.support import write_dumps, write_events, write_run
+from unsupervised_learning.compare import claims
+from unsupervised_learning.compare.claims import CANNOT, DIFFERS, REPRODUCED
+from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.reproduce.experiments import Runs
+
+LOG_VAR = "encoder/log_var/activation"
+
+
+def finding(part, runs):
+    [claim] = [claim for claim in claims.CLAIMS if part in claim.text]
+    return claim.find(runs)
+
+
+def test_no_run_is_no_verdict():
+    for claim in claims.CLAIMS:
+        found = claim.find(Runs({}))
+        assert (found.verdict, found.ours) == (CANNOT, "–")
+        assert all(name in found.why for name in claim.experiments)
+        assert claim.command
+
+
+def test_beside_2016():
+    assert claims.beside([10.0, 10.4], 10.5).verdict == REPRODUCED  # within two standard deviations
+    assert claims.beside([10.0], 10.05).verdict == REPRODUCED  # within 1 %
+    found = claims.beside([10.0, 10.01, 10.02], 11.0, ".2f", "A reason.")
+    assert found == ("10.01 ± 0.01 (n = 3)", DIFFERS, "9.0% from 2016's, 99.0 standard deviations. A reason.")
+
+
+def test_claims_of_the_autoencoder(tmp_path):
+    for seed, l2 in enumerate((4.45, 4.50)):
+        write_dumps(write_run(tmp_path, "autoencoder", seed, test_l2=l2))
+    write_run(tmp_path, "autoencoder_linear", test_mse=0.0519, pca_subspace_cosine=0.9999)
+    write_run(tmp_path, "autoencoder_wide")
+    write_run(tmp_path, "autoencoder_sparse", code_sparsity=0.6)
+    runs = experiments.find_runs(tmp_path)
+    assert not runs.left_out
+    assert finding("reconstructs as well", runs).ours == "4.475 ± 0.035 (n = 2)"
+    longer = finding("Longer training", runs)
+    assert longer.verdict == REPRODUCED
+    accuracies = [float(part) for part in longer.ours.removesuffix(" (n = 2)").split(", ")]
+    assert accuracies == sorted(accuracies)
+    assert accuracies[-1] == pytest.approx(0.85, abs=0.05)
+    assert finding("beats PCA", runs).verdict == REPRODUCED
+    assert finding("similar to PCA", runs).verdict == REPRODUCED
+    assert finding("sparse", runs) == ("with 0.600 and kNN 0.820, without 0.200 and kNN 0.820", REPRODUCED, "")
+    assert finding("clustered", runs).verdict == DIFFERS  # these codes are ten heaps
+
+    runs["autoencoder_sparse"][0].results["code_sparsity"] = None  # all codes zero
+    assert finding("sparse", runs).verdict == CANNOT
+    del runs["autoencoder_linear"][0].results["pca"]
+    assert finding("similar to PCA", runs) == ("–", CANNOT, "a record is not what it should be (KeyError: 'pca')")
+    runs["autoencoder_linear"][0].results.update({"pca": {"test_mse": 0.0516}, "pca_subspace_cosine": 0.5})
+    assert finding("similar to PCA", runs).verdict == DIFFERS
+    (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").write_text("1 x")
+    assert "is no latent dump" in finding("clustered", runs).why
+    (tmp_path / "autoencoder_seed1" / "checkpoint1000.txt").unlink()
+    assert finding("Longer training", runs).verdict == CANNOT
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "first", "losses"),
+    [
+        ("autoencoder_run1", "Run 1's loss", 9_000, claims.RUN1_LOSS),
+        ("autoencoder_run2", "Run 2's losses", 10_000, claims.RUN2_LOSS),
+    ],
+)
+def test_losses_of_the_earlier_runs(name, claim, first, losses, tmp_path):
+    folder = write_run(tmp_path, name)
+    runs = experiments.find_runs(tmp_path)
+    assert finding(claim, runs) == ("–", CANNOT, "the run's event files are gone")
+    ends = {10_001: 1.0} if name == "autoencoder_run1" else {12_000: 1.0}
+    courses = {tag: {0: 99.0, first: loss * 0.99, first + 500: loss * 1.01, **ends} for tag, loss in losses.items()}
+    write_events(folder, courses)
+    assert finding(claim, runs).verdict == REPRODUCED
+    assert finding(claim, runs).ours == ", ".join(f"{loss:.3g} (n = 1)" for loss in losses.values())
+
+
+def test_run_4(tmp_path):
+    write_run(tmp_path, "autoencoder_run4", test_l2=claims.RUN4_L2 * 1.005)
+    assert finding("Run 4", experiments.find_runs(tmp_path)).verdict == REPRODUCED
+
+
+def test_claims_of_the_vae(tmp_path):
+    for seed in (0, 1):
+        folder = write_run(tmp_path, "vae_fixed", seed, negative_elbo=134 + seed)
+        write_events(folder, histograms={LOG_VAR: {step: [-0.5, -step / 20_000] for step in claims.LOG_VAR_AT}})
+    for weight, kl in (("0.1", 20.0), ("10", 2.0)):
+        write_run(tmp_path, f"vae_kl_weight_{weight}", kl=kl)
+    runs = experiments.find_runs(tmp_path)
+    assert not runs.left_out
+    assert finding("The fixed VAE", runs).verdict == REPRODUCED
+    fixed = finding("log_var goes away", runs)
+    assert fixed.verdict == REPRODUCED
+    assert fixed.ours.startswith("−6.1, −5.6, −5.4 (n = 2); median ")
+    assert fixed.ours.endswith(" at 0, 1,000, 10,000, 100,000, seed 0")
+    assert finding("dominates", runs).ours == "6.3 at weight 0.1, 14.8 at weight 1, 62.7 at weight 10"
+
+
+def test_claims_of_the_first_vae(tmp_path):
+    heads = [(1, 2, 190.6), (3, 0, 175.3), (3, 0, 174.9)]
+    folders = [
+        write_run(
+            *(tmp_path, "vae_first", seed),
+            negative_elbo=bound,
+            mu_alive=mu,
+            log_var_alive=log_var,
+            log_var_zero_fraction=1.0 if log_var == 0 else 0.2,
+        )
+        for seed, (mu, log_var, bound) in enumerate(heads)
+    ]
+    for folder in folders:
+        kl = {0: -2.95, 500: -0.5, 1_000: 1.0}
+        write_events(folder, {"KL_Divergence": kl}, {LOG_VAR: {step: [float(step == 0)] * 3 for step in claims.LOG_VAR_AT}})
+    runs = experiments.find_runs(tmp_path)
+    first = finding("The first VAE (relu", runs)
+    assert first.verdict == REPRODUCED
+    assert first.ours == "175.10 ± 0.28 (n = 2)"
+    assert first.why.startswith("2 of 3 runs end so; all: 174.9 to 190.6. ")
+    assert claims.as_published(runs["vae_first"]).seed == 1
+    gone = "median 1.0, 0.0, 0.0, 0.0 at 0, 1,000, 10,000, 100,000; zero for 100% of the test set (seed 1)"
+    assert finding("log_var goes to zero", runs) == (gone, REPRODUCED, "all log_var die in 2 of 3 runs")
+    negative = finding("ends up with a negative KL", runs)
+    assert negative.verdict == REPRODUCED
+    assert negative.ours == "−2.95 ± 0.00 (n = 3) at iteration 0, below 0 up to iteration 500 at most"
+
+    for path in folders[1].glob("events.*"):
+        path.unlink()
+    assert "has no event files" in finding("log_var goes to zero", runs).why
+    assert finding("ends up with a negative KL", runs).verdict == CANNOT
+    none_like = experiments.Runs({**runs, "vae_first": runs["vae_first"][:1]})
+    assert finding("The first VAE (relu", none_like).verdict == DIFFERS
+    assert claims.as_published(none_like["vae_first"]).seed == 0
+
+
+def write_speed(folder, vae, share=1.0):
+    """A benchmark's record: the autoencoder takes 2 s an iteration, the VAE as told without callbacks, 1 s more with them."""
+    folder.mkdir(exist_ok=True)
+    seconds = {
+        "autoencoder": {"ours": [2.0] * len(vae), "ours, no callbacks": [2.0] * len(vae)},
+        "vae": {"ours": [one + 1 for one in vae], "ours, no callbacks": vae},
+    }
+    (folder / "speed.json").write_text(json.dumps({"setting": {"share": share}, "seconds_per_iteration": seconds}))
+
+
+def test_the_vaes_speed_comes_from_the_benchmark(tmp_path):
+    assert finding("faster", Runs({})).why == "no speed.json, which the benchmark writes"
+    write_speed(tmp_path / "reference", [2.0, 4.0, 6.0])
+    write_speed(tmp_path / "own", [1.0, 1.4, 2.2])
+    write_speed(tmp_path / "a", [1.0], share=0.5)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "speed.json").write_text('{"setting": {"share": 1}, "seconds_per_iteration": {"vae": {}}}')
+    runs = experiments.find_runs(tmp_path)
+    assert runs.left_out.pop("a/speed.json") == "its rounds had 0.5 of their length"
+    assert "not a benchmark of the autoencoder and the VAE" in runs.left_out.pop("b/speed.json")
+    assert runs.left_out == {"reference/speed.json": "the speed is taken from another"}
+    found = finding("faster", runs)
+    assert found.verdict == REPRODUCED
+    assert found.ours == "0.70 of its time (0.50 to 1.10 in 3 rounds); 1.20 with summaries, checkpoints and dumps"
+    (tmp_path / "own" / "speed.json").unlink()
+    assert finding("faster", experiments.find_runs(tmp_path)).verdict == DIFFERS
+    write_speed(tmp_path / "reference", [])
+    assert finding("faster", experiments.find_runs(tmp_path)).verdict == CANNOT
+
+
+@pytest.mark.parametrize(("smallest", "verdict"), [(0.25, REPRODUCED), (0.0, REPRODUCED), (-0.5, DIFFERS)])
+def test_kl_not_negative(smallest, verdict, tmp_path):
+    for name in ("vae_first", "vae_fixed"):
+        folder = write_run(tmp_path, name)
+        tag = "ours/kl_of_image" if name == "vae_first" else "KL_Divergence"
+        write_events(folder, histograms={tag: {0: [1.0, 2.0], 500: [smallest, 3.0]}})
+    runs = experiments.find_runs(tmp_path)
+    assert finding("must not be negative", runs).verdict == verdict
+    assert finding("must not be negative", runs).ours == f"at least {smallest:.2g} nats, over 8 images logged"
+
+
+def test_the_gans_course(tmp_path):
+    folder = write_run(tmp_path, "gan")
+    course = {step: 1.4 - step / 15_000 for step in range(0, 15_001, 500)}
+    write_events(folder, {"Discriminator_loss": course, "Generator_loss": {step: 5 + step / 4_000 for step in course}})
+    runs = experiments.find_runs(tmp_path)
+    found = finding("D's loss falls", runs)
+    assert found.verdict == REPRODUCED
+    assert found.ours == "D 1.25 in the first 5,000, 0.42 at the end; G 5.6, 8.7 (n = 1)"
+
+
+@pytest.mark.parametrize(
+    ("spike", "early", "late", "verdict"),
+    [(7.0, 1.5, 1.3, REPRODUCED), (7.0, 1.6, 0.9, DIFFERS), (2.0, 1.3, 1.3, DIFFERS)],
+)
+def test_the_gans_start(spike, early, late, verdict, tmp_path):
+    folder = write_run(tmp_path, "gan_flowers")
+    steps = range(0, 2001, 50)
+    course = {step: spike if step < 100 else early if step < 1000 else late for step in steps}
+    runs = experiments.find_runs(tmp_path)
+    assert finding("begin with a spike", runs) == ("–", CANNOT, "the run's event files are gone")
+    write_events(folder, {"Discriminator_loss": course, "Generator_loss": dict.fromkeys(steps, 5.5)})
+    found = finding("begin with a spike", runs)
+    assert found.verdict == verdict
+    assert found.ours == f"D up to {spike:.1f}, then {early:.2f} and {late:.2f}; G 5.5 and 5.5 (n = 1)"

@@ -1,0 +1,302 @@
+"""explore.py and the page: tiny runs of each model, looked at as a user does."""
+
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.support import Tags, assert_refused, read_events, small
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.data import binarization, mnist, pictures
+from unsupervised_learning.evaluation import digit_classifier, generated_images
+from unsupervised_learning.explore import __main__ as explore
+from unsupervised_learning.explore import rendering
+from unsupervised_learning.figures import plots
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.training import run_directory
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+EXPLORE = "unsupervised_learning/explore/__main__.py"
+QUICK = ["--draws=1,3", "--images=40", "--dots=60", "--samples=60"]
+OF_AE = ["reconstructions", "scatter", "traversal", "manifold", "interpolation", "samples", "codes"]
+OF_VAE = [*OF_AE, "dimensions", "prior", "likelihood", "rate_distortion"]
+OF_GAN = ["samples", "walk", "interpolation", "health", "classes", "quality", "neighbours"]
+
+
+def made(folder: Path, model: keras.Model, idx_dir: Path, dataset: mnist.Dataset | None = None) -> Path:
+    """What a finished run of this model leaves, as far as `explore` reads it, without training."""
+    folder.mkdir(parents=True)
+    config = {
+        "model": type(model).__name__,
+        "settings": {name: getattr(model, name) for name in run_directory.default_settings(type(model))},
+        "data": (dataset or mnist.load("mnist", str(idx_dir))).describe(),
+        "command": f"python train_it.py --data_dir={idx_dir} --logs_dir=there",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "results.json").write_text(json.dumps({"iterations": 7, "kl": 1.0, "reconstruction": 200.0}))
+    model.save(folder / "model.keras")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def autoencoder(idx_dir, tmp_path_factory) -> Path:
+    """An autoencoder with a 2-D code; its name is no HTML."""
+    return made(tmp_path_factory.mktemp("runs") / "<b>ae&", AutoEncoder(z_dim=2, init_stddev=0.3), idx_dir)
+
+
+@pytest.fixture
+def small_classifier(monkeypatch):
+    monkeypatch.setitem(digit_classifier.TRAINING, "updates", 5)
+    monkeypatch.setitem(generated_images.QUERIES, 28, 20)
+    monkeypatch.setattr(generated_images, "GRADIENT_BATCHES", 2)
+
+
+def numbers(run: Path) -> dict:
+    return json.loads((run / "explore" / "evaluation.json").read_text())
+
+
+def page_of(run: Path) -> tuple[str, list]:
+    """The page's text and tags, once it is sure that they are whole and load nothing."""
+    text = (run / "explore" / "index.html").read_text()
+    tags = Tags(text).seen
+    for _, attributes in tags:
+        assert attributes.get("src", "data:image/").startswith("data:image/")
+        assert attributes.get("href", "#").startswith("#")
+    assert not re.search(r"https?://|url\(|@import|fetch\(|XMLHttpRequest", text)
+    return text, tags
+
+
+def test_a_vae_from_its_script(idx_dir, tmp_path, run_script):
+    run = tmp_path / "vae"
+    assert run_script("train_vae.py", *small(idx_dir, run, "--max_iterations=3", "--init_stddev=0.2")).status == 0
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    looked = run_script(EXPLORE, str(run), *QUICK)  # its command says where the data are
+    assert looked.status == 0, looked.err
+    assert [line.split(":")[0] for line in looked.out.splitlines()[: len(OF_VAE)]] == OF_VAE
+    found = numbers(run)
+    assert list(found["parts"]) == OF_VAE[:-1]
+    assert "--kl_weight" in found["left_out"]["rate_distortion"]
+    assert found["run"]["iterations"] == 3
+    assert found["parts"]["dimensions"]["kl"] == pytest.approx(sum(found["parts"]["dimensions"]["kl_per_dimension"]))
+    assert [row["k"] for row in found["parts"]["likelihood"]["bounds"]] == [1, 3]
+    assert {row["images"] for row in found["parts"]["likelihood"]["bounds"]} == {40}
+
+    text, tags = page_of(run)
+    assert [attributes["id"] for tag, attributes in tags if tag == "section"] == OF_VAE[:-1]
+    figures = {path.stem for path in (run / "explore" / "figures").iterdir()}
+    events = read_events(run / "explore")
+    assert {tag.rsplit("/", 1)[1] for plugin, tag in events if plugin == "images"} == figures
+    assert figures >= {"latent_rotation", "kl_through_training", "iwae_bound", "aggregate_posterior", "manifold"}
+    assert text.count("<img ") == len(figures)
+    assert list(events["scalars", "explore/dimensions/kl"]) == [3]
+    assert float(events["scalars", "explore/dimensions/kl"][3]) == pytest.approx(found["parts"]["dimensions"]["kl"])
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+    (run / "model.keras").unlink()  # then from the newest checkpoint
+    assert run_script(EXPLORE, str(run), "--only=reconstructions,prior,likelihood", *QUICK).status == 0
+    again = numbers(run)["parts"]
+    assert again == {name: found["parts"][name] for name in ("reconstructions", "prior", "likelihood")}
+    assert not [path for path in run.iterdir() if path.name.startswith("new-")]
+
+    other = VariationalAutoEncoder(z_dim=3, init_stddev=0.2, kl_weight=0.1)
+    made(run.with_name("vae_0.1"), other, idx_dir)
+    made(run.with_name("unlike"), VariationalAutoEncoder(z_dim=2, init_stddev=0.2, kl_weight=0.1), idx_dir)
+    assert run_script(EXPLORE, str(run), "--only=rate_distortion").status == 0
+    points = numbers(run)["parts"]["rate_distortion"]["points"]
+    assert [(point["name"], point["kl_weight"]) for point in points] == [("vae_0.1", 0.1), ("vae", 1.0)]
+
+
+def test_an_autoencoder_twice(autoencoder, run_script):
+    evaluations = []
+    for flags in (["--seed=1", "--only=traversal"], [], []):
+        looked = run_script(EXPLORE, str(autoencoder), *flags, *QUICK)
+        assert looked.status == 0, looked.err
+        evaluations.insert(0, numbers(autoencoder))
+    assert evaluations[0] == evaluations[1]
+    assert evaluations[0]["parts"]["traversal"]["images"] != evaluations[2]["parts"]["traversal"]["images"]
+    assert list(evaluations[0]["parts"]) == OF_AE
+    assert evaluations[0]["parts"]["codes"]["codes"]["dimensions"] == 2
+    text, _ = page_of(autoencoder)
+    assert "<b>" not in text
+    assert "Autoencoder: &lt;b&gt;ae&amp;" in text
+    assert "latent_scatter.png" in {path.name for path in (autoencoder / "explore" / "figures").iterdir()}
+    alone = (autoencoder / "explore" / "latent_scatter.html").read_text()
+    assert alone.count('<canvas class="plot"') == 1
+    assert Tags(alone)
+
+
+@pytest.mark.parametrize(("z_dim", "left_out"), [(1, ["manifold"]), (5, [])])
+def test_codes_of_other_sizes(z_dim, left_out, idx_dir, tmp_path, run_script):
+    run = made(tmp_path / "run", AutoEncoder(z_dim=z_dim, init_stddev=0.3), idx_dir)
+    looked = run_script(EXPLORE, str(run), "--skip=codes", *QUICK)
+    assert looked.status == 0, looked.err
+    assert list(numbers(run)["left_out"]) == left_out
+    assert (run / "explore" / "figures" / "latent_rotation.gif").exists() == (z_dim > 2)
+    assert len(numbers(run)["parts"]["traversal"]["pixel_change"]) == z_dim
+
+
+def test_a_gan(idx_dir, tmp_path, run_script, small_classifier):
+    run = made(tmp_path / "gan", DCGAN(z_dim=30), idx_dir)
+    looked = run_script(EXPLORE, str(run), f"--cache_dir={tmp_path}/cache", *QUICK)
+    assert looked.status == 0, looked.err
+    found = numbers(run)
+    assert list(found["parts"]) == OF_GAN
+    assert found["parts"]["walk"]["dimensions"] == [25]
+    assert found["parts"]["quality"]["samples"] == 60
+    assert sum(found["parts"]["classes"]["labels"]["shares"]["samples"]) == pytest.approx(1)
+    page_of(run)
+    assert {path.stem for path in (run / "explore" / "figures").iterdir()} == {
+        *("samples", "walk_25", "interpolation", "interpolation_norms", "discriminator", "classes"),
+        *("neighbours_pixels", "neighbours_classifier"),
+    }
+
+
+def test_an_arc_is_farther_from_the_origin_than_the_line(autoencoder, run_script):
+    assert run_script(EXPLORE, str(autoencoder), "--only=interpolation").status == 0
+    half_way = numbers(autoencoder)["parts"]["interpolation"]["norm_half_way"]
+    assert half_way["arc"] > half_way["straight"] > 0
+
+
+def test_parts_can_be_chosen_and_left_out(autoencoder, run_script):
+    for flags, expected in (
+        (["--only=samples,manifold"], ["manifold", "samples"]),
+        (["--skip=codes,scatter,interpolation,traversal"], ["reconstructions", "manifold", "samples"]),
+        (["--only=samples,manifold", "--skip=manifold"], ["samples"]),
+    ):
+        assert run_script(EXPLORE, str(autoencoder), *flags).status == 0
+        assert list(numbers(autoencoder)["parts"]) == expected
+        figures = {path.name for path in (autoencoder / "explore" / "figures").iterdir()}
+        assert ("manifold.png" in figures) == ("manifold" in expected)  # nothing of an earlier look is left
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--only=nonsense"], ["reconstructions,scatter", "nonsense, which is unknown"]),
+        (["--only=likelihood"], ["likelihood, which is not one of AutoEncoder's"]),
+        (["--skip=walk"], ["walk, which is not one of AutoEncoder's"]),
+        (["--only=samples", "--skip=samples"], ["must leave some"]),
+        (["--draws=5,1"], ["rising whole numbers", "5,1"]),
+        (["--draws=some"], ["rising whole numbers", "some"]),
+        (["--seed=-1"], ["seed"]),
+        (["another"], ["takes one LOGS_DIR"]),
+        (["--data_dir=/nowhere"], ["/nowhere"]),
+    ],
+)
+def test_what_it_refuses(arguments, parts, autoencoder, tmp_path, run_script):
+    run = shutil.copytree(autoencoder, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
+    assert_refused(run_script(EXPLORE, str(run), *arguments), *parts)
+    assert not (run / "explore").exists()
+
+
+def test_what_is_no_finished_run(autoencoder, idx_dir, tmp_path, run_script):
+    assert_refused(run_script(EXPLORE), "takes one LOGS_DIR", "nothing")
+    assert_refused(run_script(EXPLORE, str(tmp_path / "none")), "must be the folder of a run")
+    assert_refused(run_script(EXPLORE, str(tmp_path)), "there is no config.json")
+    run = shutil.copytree(autoencoder, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
+
+    (run / "model.keras").write_bytes(b"not a model")
+    assert_refused(run_script(EXPLORE, str(run)), "cannot read", "model.keras")
+    VariationalAutoEncoder(z_dim=2).save(run / "model.keras")
+    assert_refused(run_script(EXPLORE, str(run)), "is a VariationalAutoEncoder", "AutoEncoder")
+    (run / "model.keras").unlink()
+    assert_refused(run_script(EXPLORE, str(run)), "has no weights", f"python train_it.py --data_dir={idx_dir}")
+    (run / "results.json").write_text("{}")
+    assert_refused(run_script(EXPLORE, str(run)), "results.json is not a run's")
+    (run / "results.json").unlink()
+    assert_refused(run_script(EXPLORE, str(run)), "is not finished", "python train_it.py")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "model": "Perceptron"}))
+    assert_refused(run_script(EXPLORE, str(run)), "Perceptron", "DCGAN")
+    (run / "config.json").write_text("{}")
+    assert_refused(run_script(EXPLORE, str(run)), "is not a run's config.json")
+
+
+def test_other_data_are_refused(autoencoder, tmp_path, run_script):
+    run = shutil.copytree(autoencoder, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["checksum"] = "another"
+    (run / "config.json").write_text(json.dumps(config))
+    assert_refused(run_script(EXPLORE, str(run)), "was trained on other data", "--data_dir")
+
+
+def test_a_folder_of_something_else_is_not_replaced(autoencoder, tmp_path, run_script):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
+    assert_refused(run_script(EXPLORE, str(autoencoder), f"--out={tmp_path}/mine"), "is no earlier look")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+    assert run_script(EXPLORE, str(autoencoder), f"--out={tmp_path}/look", "--only=samples").status == 0
+    assert (tmp_path / "look" / "index.html").exists()
+
+
+def test_weights_that_are_no_good_get_one_line(idx_dir, tmp_path, run_script):
+    model = AutoEncoder(z_dim=2)
+    model.encoder.layers[0].kernel.assign(np.full((784, 50), np.nan, np.float32))
+    run = made(tmp_path / "run", model, idx_dir)
+    assert_refused(run_script(EXPLORE, str(run), *QUICK), "cannot be evaluated")
+    assert not (run / "explore").exists()
+
+
+def test_a_model_is_loaded_without_running_its_code(idx_dir, tmp_path):
+    """A .keras file can name any function as a layer's; Keras's safe mode does not run lambdas."""
+    run = made(tmp_path / "run", AutoEncoder(z_dim=2), idx_dir)
+    keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x)]).save(run / "model.keras")
+    with zipfile.ZipFile(run / "model.keras") as saved:
+        assert b"Lambda" in saved.read("config.json")
+    config, _ = explore.read_run(run)
+    with pytest.raises(explore.RunError, match="cannot read"):
+        explore.load_model(run, config)
+
+
+def test_a_binarised_run_is_looked_at_on_binarised_images(idx_dir, tmp_path, run_script):
+    dataset = binarization.binarized(mnist.load("mnist", str(idx_dir)), "threshold")
+    run = made(tmp_path / "vae", VariationalAutoEncoder(z_dim=2, init_stddev=0.2), idx_dir, dataset)
+    assert run_script(EXPLORE, str(run), "--only=likelihood", *QUICK).status == 0
+    assert numbers(run)["parts"]["likelihood"]["binary"] is True
+
+
+def test_the_seed_names_each_parts_chance(idx_dir, tmp_path):
+    """A part finds the same whichever others are done."""
+    run = made(tmp_path / "run", VariationalAutoEncoder(z_dim=2, init_stddev=0.2), idx_dir)
+    config, results = explore.read_run(run)
+    subject = explore.Subject(
+        run,
+        config,
+        results,
+        explore.load_model(run, config),
+        mnist.load("mnist", str(idx_dir)),
+        3,
+        explore.Sizes((1,), 10, 10, None),
+    )
+    assert subject.random(0).random() == subject.random(0).random() != subject.random(1).random()
+
+
+@pytest.mark.slow
+def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_script, monkeypatch):
+    monkeypatch.setitem(generated_images.QUERIES, 64, 10)
+    monkeypatch.setattr(generated_images, "GRADIENT_BATCHES", 2)
+    (tmp_path / "pictures").mkdir()
+    random = np.random.default_rng(0)
+    for number in range(90):
+        (tmp_path / "pictures" / f"{number}.png").write_bytes(plots.png(random.uniform(size=(64, 64, 3))))
+    dataset = pictures.load("pictures", str(tmp_path / "pictures"), None, str(tmp_path / "cache"))
+    run = made(tmp_path / "gan", DCGAN(side=64, channels=3, z_dim=80), tmp_path, dataset)
+    folders = [f"--image_dir={tmp_path}/pictures", f"--cache_dir={tmp_path}/cache"]
+    looked = run_script(EXPLORE, str(run), *folders, "--samples=40")
+    assert looked.status == 0, looked.err
+    found = numbers(run)
+    assert list(found["parts"]) == [part for part in OF_GAN if part != "classes"]
+    assert "28×28" in found["left_out"]["classes"]
+    assert found["parts"]["health"]["discriminator"]["test"] is None
+    assert len(list((run / "explore" / "figures").glob("walk_*"))) == 3
+    page_of(run)
+
+
+def test_what_tensorboard_gets_of_nested_numbers():
+    numbers = {"a": 1, "b": {"c": [0.5, 2], "long": [0.0] * 100}, "name": "x", "binary": True, "none": None, "rows": [{"k": 3}]}
+    assert rendering.scalars(numbers, "t") == {"t/a": 1.0, "t/b/c/1": 0.5, "t/b/c/2": 2.0, "t/rows/1/k": 3.0}

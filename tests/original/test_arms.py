@@ -1,0 +1,103 @@
+"""`original arms`: the table's statistics on made-up runs, and every arm trained for a while from the author's graph."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from unsupervised_learning.original import arms
+from unsupervised_learning.training.command_line import RunError
+
+MNIST = os.environ.get("MNIST_IDX_DIR")
+ORIGINAL = os.environ.get("ORIGINAL_DIR")
+
+
+def record(arm: str, seed: int, loss: float, iterations: int = 6_001, recipe: str = "fixed") -> dict:
+    last_five = {str(1_000 * number): loss + number - 4 for number in range(2, 7)}
+    return {
+        "arm": arm,
+        "seed": seed,
+        "recipe": recipe,
+        "iterations": iterations,
+        "course": {"1000": 999.0, **last_five, "6001": 999.0},
+    }
+
+
+def kept(folder: Path, losses: dict[str, list[float]]) -> Path:
+    for arm, values in losses.items():
+        for seed, loss in enumerate(values):
+            (folder / f"{arm}_seed{seed}.json").write_text(json.dumps(record(arm, seed, loss)))
+    return folder
+
+
+def row_of(table: str, arm: str) -> str:
+    return next(line for line in table.splitlines() if f"(`{arm}`)" in line)
+
+
+def test_a_run_counts_by_the_mean_of_its_last_five_multiples_of_a_thousand():
+    assert arms.loss_of(record("ours", 0, 134.0)) == 134.0
+
+
+def test_the_interval_is_that_of_the_paired_t_test(tmp_path):
+    graph, ours = [133.2, 133.9, 134.1, 133.0], [134.0, 134.5, 134.2, 133.9]
+    row = row_of(arms.table(arms.read(kept(tmp_path, {"graph": graph, "ours": ours}))), "ours")
+    interval = stats.ttest_rel(ours, graph).confidence_interval(0.95)
+    assert f"{np.mean(ours) - np.mean(graph):+.3f}, {interval.low:+.3f} … {interval.high:+.3f} (4)" in row
+
+
+@pytest.mark.parametrize(
+    ("shifts", "verdict"),
+    [
+        ([0.01, -0.02, 0.01, 0.0], "equal within ±0.3"),
+        ([0.9, 1.0, 1.1, 1.0], "differs"),
+        ([1.0, -1.0, 0.8, -0.7], "open"),
+        ([0.1, 0.11, 0.09, 0.1], "equal within ±0.3"),  # other than 0, and too little to matter
+    ],
+)
+def test_the_verdict_follows_from_the_interval(tmp_path, shifts, verdict):
+    graph = [133.0, 134.0, 135.0, 133.5]
+    folder = kept(tmp_path, {"graph": graph, "ours": [loss + shift for loss, shift in zip(graph, shifts, strict=True)]})
+    assert row_of(arms.table(arms.read(folder)), "ours").endswith(f": {verdict} |")
+
+
+def test_seeds_that_one_arm_lacks_are_left_out_of_the_pairs(tmp_path):
+    folder = kept(tmp_path, {"graph": [133.0, 134.0, 135.0], "ours": [133.1, 134.12, 135.08, 200.0]})
+    assert "(3): equal" in row_of(arms.table(arms.read(folder)), "ours")
+
+
+def test_fewer_than_three_pairs_have_no_interval(tmp_path):
+    folder = kept(tmp_path, {"graph": [133.0, 134.0], "ours": [133.1, 134.1]})
+    assert row_of(arms.table(arms.read(folder)), "ours").endswith("| – |")
+
+
+def test_runs_of_different_lengths_are_refused(tmp_path):
+    kept(tmp_path, {"ours": [133.0]})
+    (tmp_path / "ours_seed1.json").write_text(json.dumps(record("ours", 1, 134.0, iterations=100)))
+    with pytest.raises(RunError, match=r"runs of one length. Received: .*6001"):
+        arms.read(tmp_path)
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(RunError, match="must hold runs"):
+        arms.read(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ORIGINAL and MNIST), reason="needs the author's files in $ORIGINAL_DIR and MNIST in $MNIST_IDX_DIR")
+def test_arms_differ_in_what_they_say_and_in_nothing_else(tmp_path):
+    """200 updates lie in the first epoch, which both orders take in file order; other noise makes another run near by."""
+    found = {}
+    for arm in ("graph", "ours", "numpy_order", "numpy_noise"):
+        command = [sys.executable, "-m", "unsupervised_learning.original", "arms", f"{ORIGINAL}/vae/model.ckpt-100000.meta"]
+        flags = [f"--arm={arm}", "--seed=3", "--max_iterations=200", f"--logs_dir={tmp_path}", f"--data_dir={MNIST}"]
+        subprocess.run([*command, *flags], check=True, capture_output=True)
+        found[arm] = json.loads((tmp_path / "arms" / "fixed" / f"{arm}_seed3.json").read_text())["course"]["200"]
+    ours = found["ours"]
+    assert found["numpy_order"] == ours
+    for arm in ("graph", "numpy_noise"):
+        assert 0 < abs(found[arm] - ours) < 5, found

@@ -1,0 +1,187 @@
+"""2016's graphs run beside our models, and trained to the end. The author's own are tried where ORIGINAL_DIR has them."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.original.graphs import build_ae, build_vae, graph_def, meta
+from tests.support import REPOSITORY, assert_refused
+from unsupervised_learning.data import mnist
+from unsupervised_learning.original import follow, run_3
+from unsupervised_learning.original.author_runs import next_batches
+from unsupervised_learning.original.description import describe
+from unsupervised_learning.original.follow import Step, beyond, model_of
+from unsupervised_learning.original.graph_files import read_graph
+from unsupervised_learning.original.running import RunningGraph
+
+ORIGINAL = "unsupervised_learning/original/__main__.py"
+REAL, REAL_IDX = os.environ.get("ORIGINAL_DIR"), os.environ.get("MNIST_IDX_DIR")
+STARTS = {"ae_run5/model.ckpt-20000": 300, "vae/model.ckpt-100000": 100, "vae_relu_heads/model.ckpt-100000": 100}
+# The VAE's first form: the gradients of the fixed form's means are, in a later TensorFlow, operations that 2016's graphs lack.
+BUILDS = {"ae": (build_ae, {}), "vae": (build_vae, {"heads": "relu", "constant": 3.0, "batch": 256.0})}
+pytestmark = pytest.mark.filterwarnings("ignore:Tensor.__iter__:DeprecationWarning")
+
+
+@pytest.fixture(scope="module", params=BUILDS)
+def file(request, tmp_path_factory) -> Path:
+    """The `.meta` file of a graph as 2016's code would build it."""
+    build, options = BUILDS[request.param]
+    return meta(tmp_path_factory.mktemp("graph") / f"{request.param}.meta", graph_def(build, of_2016=True, **options))
+
+
+def table_of(out: str) -> dict[str, list[float]]:
+    """The rows of the printed table, by what stands before the numbers."""
+    rows = re.findall(r"^(up to [\d,]+ updates|allowed up to [\d,]+) +(.*)$", out, re.MULTILINE)
+    return {name: [float(cell.rstrip("%")) for cell in cells.split()] for name, cells in rows}
+
+
+def test_our_models_follow_a_graph_from_its_initialisers(file, idx_dir, tmp_path, run_script):
+    run = run_script(ORIGINAL, "follow", str(file), f"--data_dir={idx_dir}", "--steps=12", f"--out={tmp_path / 'out'}")
+    assert run.status == 0, run.out + run.err
+    rows = table_of(run.out)
+    assert rows["up to 1 updates"][-1] == 0.0  # all weights, to the last bit
+    assert max(rows["up to 12 updates"][:-1]) < 1e-4
+    assert "They agree within the tolerance." in run.out
+    assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".png"]
+
+
+def test_from_a_checkpoint_all_weights_stay_equal(file, idx_dir, tmp_path, run_script):
+    graph = read_graph(file)
+    running = RunningGraph(graph, describe(graph), seed=1, as_it_stands=True)
+    images = mnist.to_unit_interval(mnist.load("mnist", str(idx_dir)).train.images[:256])
+    for _ in range(3):
+        running.update(images)
+    names = [*running.description.variables.values(), *(s for pair in running.description.slots.values() for s in pair)]
+    tensors = dict(zip(names, running.session.run([f"{name}:0" for name in names]), strict=True))
+    # So late that the powers of Adam's betas are zero, and nothing is left in which the two differ.
+    path = tmp_path / "model.ckpt-200000"
+    tf.raw_ops.Save(filename=str(path), tensor_names=list(tensors), data=[tf.constant(value) for value in tensors.values()])
+    given = [f"--checkpoint={path}", f"--data_dir={idx_dir}", "--steps=20", f"--out={tmp_path}"]
+    run = run_script(ORIGINAL, "follow", str(file), *given)
+    assert run.status == 0, run.out + run.err
+    assert table_of(run.out)["up to 20 updates"][-2:] == [0.0, 0.0]  # norms, and the share of unequal weights
+    build, options = BUILDS[file.stem]
+    other = meta(tmp_path / "other.meta", graph_def(build, of_2016=True, **options, z_dim=2))
+    assert_refused(run_script(ORIGINAL, "follow", str(other), *given), "checkpoint")
+
+
+@pytest.mark.parametrize("setting", ["regularization", "learning_rate"])
+def test_a_model_that_is_not_the_graphs_is_found_out(file, setting, idx_dir, tmp_path, run_script, monkeypatch):
+    def other(description):
+        changed = {"regularization": 1.05 * description.regularization, "learning_rate": 1.0001 * description.learning_rate}
+        return model_of(dataclasses.replace(description, **{setting: changed[setting]}))
+
+    monkeypatch.setattr(follow, "model_of", other)
+    run = run_script(ORIGINAL, "follow", str(file), f"--data_dir={idx_dir}", "--steps=10", f"--out={tmp_path}")
+    assert run.status == 1, run.out + run.err
+    assert re.search(r"They differ: beyond the tolerance after \d+ updates, by ", run.out)
+
+
+def test_what_is_beyond_the_tolerance():
+    def step(updates, **differences):
+        return Step(updates, {}, {}, {"reconstruction": 0.0, "kl": 0.0, "norms": 0.0, **differences}, 0.0)
+
+    start = "VAE, from its initialisers"
+    assert beyond(step(10, kl=4e-5), start) == []
+    assert beyond(step(10, kl=6e-5), start) == ["kl"]
+    assert beyond(step(11, kl=6e-5), start) == []
+    assert beyond(step(100, reconstruction=2e-3, norms=1.0), start) == ["reconstruction", "norms"]
+    assert beyond(step(100, reconstruction=np.nan), start) == ["reconstruction"]
+    assert beyond(step(1_001, reconstruction=9.0), start) == []  # nothing is judged there
+    assert follow.relative(-1.0, 1.0) == 2.0
+    assert follow.relative(0.0, 0.0) == 0.0
+    assert follow.relative(np.inf, np.inf) == np.inf
+    assert follow.relative(1e-3, -1e-3, 2.0) == 1e-3
+
+
+def test_a_graph_that_tensorflow_does_not_take(idx_dir, tmp_path, run_script):
+    graph = graph_def(build_ae, of_2016=True)
+    for node in graph.node:
+        if node.op == "MatMul":
+            del node.attr["T"]
+    file = meta(tmp_path / "odd.meta", graph)
+    for command in ("follow", "train"):
+        run = run_script(ORIGINAL, command, str(file), f"--data_dir={idx_dir}", f"--out={tmp_path}", f"--logs_dir={tmp_path}")
+        assert_refused(run, "TensorFlow does not run this graph")
+
+
+def test_training_a_graph_to_the_end(file, idx_dir, tmp_path, run_script):
+    def trained(name, *more):
+        given = ["--max_iterations=6", f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / name}", *more]
+        run = run_script(ORIGINAL, "train", str(file), *given)
+        assert run.status == 0, run.out + run.err
+        (folder,) = (tmp_path / name / "original_2016").iterdir()
+        return run, folder, json.loads((folder / "results.json").read_text())
+
+    _, folder, results = trained("a")
+    assert {path.name for path in folder.iterdir()} == {"results.json", "config.json", "model.keras"}
+    assert results["iterations"] == 6
+    again, _, _ = trained("a")
+    assert "Finished already" in again.out
+    for name, more, same in (("b", [], True), ("c", ["--seed=1"], False)):
+        _, _, other = trained(name, *more)
+        measures = [key for key in results if key != "training_seconds"]
+        assert all(results[key] == other[key] for key in measures) == same
+
+
+def test_batches_go_in_2016s_order():
+    batches = next_batches(11, 3, seed=5)
+    epochs = [np.concatenate([next(batches) for _ in range(3)]) for _ in range(3)]
+    assert epochs[0].tolist() == list(range(9))  # the remainder is dropped
+    order, random = np.arange(11), np.random.RandomState(5)
+    for epoch in epochs[1:]:
+        random.shuffle(order)  # from the order before
+        assert epoch.tolist() == order[:9].tolist()
+
+
+# Run 3
+
+
+def test_prediction_intervals():
+    found = run_3.predicted([1.0, 2.0, 3.0], 5.0, tests=1)
+    assert found.high == pytest.approx(2 + 4.302653 * np.sqrt(4 / 3))  # Student's t, two degrees of freedom, 97.5 %
+    assert found.inside
+    assert not run_3.predicted([1.0, 2.0, 3.0], 8.0, tests=1).inside
+    assert run_3.predicted([1.0, 2.0, 3.0], 8.0, tests=12).inside  # wider, as one of twelve
+
+
+def test_run_3_asks_for_its_dumps(tmp_path, run_script):
+    (tmp_path / "checkpoint0.txt").write_text("0 0 0 1\n")
+    assert_refused(run_script(ORIGINAL, "run3", str(tmp_path)), "checkpoint1000.txt, checkpoint10000.txt")
+
+
+# The author's own
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (REAL and REAL_IDX), reason="ORIGINAL_DIR or MNIST_IDX_DIR is not set")
+@pytest.mark.parametrize("from_checkpoint", [False, True], ids=["initialisers", "checkpoint"])
+@pytest.mark.parametrize("name", STARTS)
+def test_the_authors_graphs(name, from_checkpoint, tmp_path):
+    """In a process of its own, where TensorFlow is on one thread."""
+    command = [sys.executable, "-m", "unsupervised_learning.original", "follow", f"{REAL}/{name}.meta"]
+    given = [f"--data_dir={REAL_IDX}", f"--steps={STARTS[name]}", f"--out={tmp_path}"]
+    if from_checkpoint:
+        given.append(f"--checkpoint={REAL}/{name}")
+    run = subprocess.run([*command, *given], cwd=REPOSITORY, capture_output=True, text=True, timeout=280)
+    assert run.returncode == 0, run.stdout + run.stderr
+    *losses, norms, unequal = table_of(run.stdout)[f"up to {STARTS[name]} updates"]
+    if from_checkpoint:
+        assert max(losses) < 2e-6
+        assert (norms, unequal) == (0.0, 0.0)
+    elif "ae" in name[:2]:
+        assert max(losses) < 5e-6
+    else:
+        assert losses[0] < 1e-3
+        assert losses[1] < 5e-3
+        early = table_of(run.stdout)["up to 10 updates"]
+        assert early[0] < 1e-6
+        assert early[1] < 5e-5

@@ -1,0 +1,123 @@
+"""Which checkpoint is restored, where the newest, or TensorFlow's list of them, is damaged, missing or of another folder."""
+
+import shutil
+
+import pytest
+import tensorflow as tf
+
+from unsupervised_learning.training import checkpoints
+from unsupervised_learning.training.command_line import RunError
+
+
+@pytest.fixture
+def logs_dir(tmp_path):
+    """Checkpoints of 5, 10 and 100; what they hold is ten times their number."""
+    value = tf.Variable(tf.zeros(1000))
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(value=value), str(tmp_path / "run"), 5, checkpoint_name="model.ckpt"
+    )
+    for number in (5, 10, 100):
+        value.assign(tf.fill(1000, 10.0 * number))
+        manager.save(checkpoint_number=number)
+    return tmp_path / "run"
+
+
+def restored(logs_dir, mend=False):
+    """The restored checkpoint's name, and the number it holds."""
+    value = tf.Variable(tf.zeros(1000))
+    path = checkpoints.restore_newest(tf.train.Checkpoint(value=value), logs_dir, mend)
+    return path and path.name, float(value[999])
+
+
+def damage(logs_dir, number, how):
+    path = logs_dir / f"model.ckpt-{number}.{'index' if 'index' in how else 'data-00000-of-00001'}"
+    content = bytearray(path.read_bytes())
+    if "flipped" in how:
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[: len(content) // 2] if "cut" in how else b"" if "empty" in how else content)
+    if "gone" in how:
+        path.unlink()
+
+
+DAMAGE = ["cut", "flipped", "empty", "gone", "index cut", "index flipped", "index empty"]
+
+
+def test_the_newest_without_a_word(logs_dir, capfd):
+    assert restored(logs_dir) == ("model.ckpt-100", 1000.0)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_none(tmp_path):
+    assert restored(tmp_path) == (None, 0.0)
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_one_gives_way_to_the_one_before_it(how, logs_dir, capfd):
+    damage(logs_dir, 100, how)
+    assert restored(logs_dir) == ("model.ckpt-10", 100.0)
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"WARNING: cannot read the checkpoint {logs_dir}/model.ckpt-100: ")
+    assert line.endswith(f"; going on from {logs_dir}/model.ckpt-10")
+
+
+def test_all_damaged(logs_dir):
+    for number, how in ((5, "cut"), (10, "flipped"), (100, "index empty")):
+        damage(logs_dir, number, how)
+    before = {path: path.read_bytes() for path in logs_dir.iterdir()}
+    with pytest.raises(RunError, match=r"model.ckpt-100: .*model.ckpt-10: .*model.ckpt-5: .*Nothing was changed") as caught:
+        restored(logs_dir)
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in logs_dir.iterdir()} == before
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage\n", b"\xff\xfe\x00", b'model_checkpoint_path: "model.ckpt-7"\n'])
+def test_a_list_that_does_not_help(content, logs_dir, capfd):
+    if content is None:
+        (logs_dir / "checkpoint").unlink()
+    else:
+        (logs_dir / "checkpoint").write_bytes(content)
+    assert restored(logs_dir) == ("model.ckpt-100", 1000.0)
+    [line] = capfd.readouterr().err.splitlines()
+    assert f"{logs_dir}/checkpoint" in line
+    assert line.endswith(f"going on from {logs_dir}/model.ckpt-100")
+
+
+def test_the_list_may_name_an_older_one(logs_dir):
+    (logs_dir / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-5"\n')
+    assert restored(logs_dir) == ("model.ckpt-5", 50.0)
+
+
+def test_a_copied_run_is_restored_from_the_copy(logs_dir, tmp_path):
+    shutil.copytree(logs_dir, tmp_path / "copy")
+    for path in logs_dir.glob("model.ckpt-100*"):
+        path.unlink()
+    assert restored(tmp_path / "copy") == ("model.ckpt-100", 1000.0)
+
+
+def test_mending_the_folder(logs_dir):
+    """Damaged files are set aside, the list is right, what was left unfinished goes, and nothing else."""
+    damage(logs_dir, 100, "cut")
+    (logs_dir / "model.ckpt-200_temp").mkdir()
+    (logs_dir / "model.ckpt-200_temp" / "part").write_bytes(b"1")
+    for name in ("checkpoint.tmp1234", "new-events", "new-ideas.txt", "model.ckpt-notes.index"):
+        (logs_dir / name).write_text("")
+    assert restored(logs_dir, mend=True) == ("model.ckpt-10", 100.0)
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(), str(logs_dir), 5, checkpoint_name="model.ckpt")
+    assert manager.latest_checkpoint == str(logs_dir / "model.ckpt-10")
+    assert manager.checkpoints == [str(logs_dir / f"model.ckpt-{number}") for number in (5, 10)]
+    endings = ("data-00000-of-00001", "index")
+    expected = {
+        f"{name}.{ending}" for name in ("model.ckpt-5", "model.ckpt-10", "damaged-model.ckpt-100") for ending in endings
+    }
+    expected |= {"checkpoint", "new-ideas.txt", "model.ckpt-notes.index"}
+    assert {path.name for path in logs_dir.iterdir()} == expected
+
+
+def test_nothing_is_mended_where_none_is_left(logs_dir):
+    (logs_dir / "checkpoint.tmp1234").write_text("")
+    for number in (5, 10, 100):
+        damage(logs_dir, number, "cut")
+    before = {path: path.read_bytes() for path in logs_dir.iterdir()}
+    with pytest.raises(RunError, match="Nothing was changed"):
+        restored(logs_dir, mend=True)
+    assert {path: path.read_bytes() for path in logs_dir.iterdir()} == before

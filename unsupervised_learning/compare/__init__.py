@@ -1,0 +1,1 @@
+"""The claims, and the report: the original and ours, side by side."""

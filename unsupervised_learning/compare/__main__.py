@@ -1,0 +1,59 @@
+"""The original and ours, side by side: `python -m unsupervised_learning.compare [--logs_dir logs] [--original_logs DIR]`.
+
+Finds the finished runs below --logs_dir, judges every claim of `claims.CLAIMS` by them, and writes to --out one HTML page that
+needs nothing else, its tables as Markdown, and the figures as PNG. The author's numbers are in the package; pictures, dumps and
+event files of 2016 come from --original_logs: clones of the author's repositories, or a folder with their files.
+"""
+
+from absl import flags
+
+from unsupervised_learning.compare import page
+from unsupervised_learning.compare.report import TITLE, Originals, body, claim_rows, exhibits, markdown, verdicts
+from unsupervised_learning.data import mnist
+from unsupervised_learning.monitoring import outputs
+from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.training import command_line
+from unsupervised_learning.training.command_line import RunError, path_of
+
+FLAGS = flags.FLAGS
+
+
+def main() -> int:
+    """Write the report; returns the exit status."""
+    logs_dir, out = path_of(FLAGS.logs_dir), path_of(FLAGS.out)
+    if not logs_dir.is_dir():
+        raise RunError(f"--logs_dir must be a folder. Received: {logs_dir}")
+    if out.exists() and not out.is_dir():
+        raise RunError(f"--out must be a folder, or where one can be made. Received: {out}")
+    if FLAGS.data_dir:
+        mnist.existing_folder(FLAGS.data_dir, "data_dir")
+    originals = Originals(path_of(FLAGS.original_logs) if FLAGS.original_logs else None)
+    runs = experiments.find_runs(logs_dir)
+    rows = claim_rows(runs)
+    shown = list(exhibits(runs, originals, FLAGS.data_dir))
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    for exhibit in shown:
+        if png := page.composite(exhibit):
+            outputs.write_atomically(out / "figures" / f"{exhibit.name}.png", png)
+    outputs.write_atomically(out / "report.md", markdown(rows, runs))
+    outputs.write_atomically(out / "index.html", page.document(TITLE, body(rows, shown, runs)))
+    print(f"{sum(map(len, runs.values()))} runs, {len(runs.left_out)} left out; of {len(rows)} claims {verdicts(rows)}")
+    for name, why in runs.left_out.items():
+        print(f"left out: {name}: {why}")
+    print(f"The report is {out / 'index.html'}")
+    return 0
+
+
+def define_flags() -> None:
+    """Define the flags."""
+    flags.DEFINE_string("logs_dir", "logs", "Folder with our runs, at any depth.")
+    flags.DEFINE_string("original_logs", None, "Folder with the author's files of 2016, at any depth.")
+    flags.DEFINE_string("data_dir", None, "Folder with MNIST's four files, to replay the author's fixed VAE for one figure.")
+    flags.DEFINE_string("out", "report", "Folder for index.html, report.md and figures/.")
+    command_line.require_path("logs_dir")
+    command_line.require_path("out")
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.launch(main)

@@ -1,0 +1,157 @@
+"""Reports for people: pictures side by side, and tables, as one HTML page that needs nothing else, as Markdown and as PNG."""
+
+import base64
+import html
+import io
+from collections.abc import Callable
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+
+from unsupervised_learning.training.command_line import RunError
+
+HEIGHT = 420  # pixels of the panes of a picture
+SMALL = 128  # pixels: what is no larger is enlarged without blur
+STYLE = """
+:root { color-scheme: light; --line: #ddd; --muted: #666; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1180px; padding: 1rem; color: #1b1b1b; }
+h1 { font-size: 1.8rem; line-height: 1.2; }
+h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+h3 { margin: 2rem 0 .2rem; }
+p { max-width: 75ch; }
+.muted, figcaption { color: var(--muted); font-size: .9rem; }
+table { border-collapse: collapse; width: 100%; font-size: .88rem; }
+th, td { text-align: left; vertical-align: top; padding: .45rem .5rem; border-bottom: 1px solid var(--line); }
+td { overflow-wrap: break-word; }
+td code { overflow-wrap: anywhere; }
+th { background: #f6f6f6; }
+code { font-size: .78rem; }
+code span { white-space: nowrap; }
+td:nth-child(1) { font-weight: 600; }
+.reproduced { color: #1b6e35; font-weight: 600; }
+.differs { color: #a8321a; font-weight: 600; }
+.cannot { color: var(--muted); font-weight: 600; }
+.panes { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+figure { margin: 0; flex: 1 1 300px; max-width: 560px; }
+figure img { width: 100%; height: auto; }
+figure.small { flex: 0 0 112px; }
+figure.small img { image-rendering: pixelated; }
+.none { border: 1px dashed var(--line); padding: 1rem; color: var(--muted); font-size: .9rem; }
+@media (max-width: 760px) {
+  thead { display: none; }
+  tr { display: block; border-bottom: 2px solid #bbb; padding: .5rem 0; }
+  td { display: block; border: 0; padding: .15rem 0; }
+  td::before { content: attr(data-head) ": "; color: var(--muted); font-weight: 400; }
+}
+"""
+
+
+class Pane(NamedTuple):
+    """One picture of a figure: whose it is, what it shows, and the picture as PNG, or why there is none."""
+
+    caption: str
+    png: bytes | None
+    missing: str = ""
+
+
+class Exhibit(NamedTuple):
+    """One figure of the post beside ours; `name` is its file's."""
+
+    name: str
+    title: str
+    text: str
+    panes: list[Pane]
+
+
+def checked(caption: str, picture: Callable[[], bytes | None], missing: str = "") -> Pane:
+    """A pane of what `picture` gives; where that fails for a file that is missing or damaged, one that says so."""
+    try:
+        png = picture()
+        if png:
+            Image.open(io.BytesIO(png)).verify()
+    except UnidentifiedImageError:
+        return Pane(caption, None, "the file is not a picture")
+    except (OSError, SyntaxError, RunError) as error:  # SyntaxError: Pillow's word for a damaged PNG
+        return Pane(caption, None, str(error))
+    return Pane(caption, png, "" if png else missing)
+
+
+def composite(exhibit: Exhibit) -> bytes | None:
+    """The panes that there are, side by side, with their captions above; small pictures enlarged without blur."""
+    shown = [(pane.caption, Image.open(io.BytesIO(pane.png)).convert("RGB")) for pane in exhibit.panes if pane.png]
+    if not shown:
+        return None
+    font = ImageFont.load_default(size=18)
+    tiles = []
+    for caption, picture in shown:
+        height = HEIGHT if picture.height > SMALL else HEIGHT // 3
+        smoothing = Image.Resampling.LANCZOS if picture.height > SMALL else Image.Resampling.NEAREST
+        picture = picture.resize((round(picture.width * height / picture.height), height), smoothing)
+        tile = Image.new("RGB", (max(picture.width, round(font.getlength(caption))), HEIGHT + 30), "white")
+        ImageDraw.Draw(tile).text((0, 4), caption, fill="black", font=font)
+        tile.paste(picture, (0, 30))
+        tiles.append(tile)
+    whole = Image.new("RGB", (sum(tile.width + 16 for tile in tiles) - 16, HEIGHT + 30), "white")
+    left = 0
+    for tile in tiles:
+        whole.paste(tile, (left, 0))
+        left += tile.width + 16
+    png = io.BytesIO()
+    whole.save(png, format="PNG")
+    return png.getvalue()
+
+
+def markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def html_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table in HTML; verdicts coloured, commands as code."""
+    lines = []
+    for row in rows:
+        cells = []
+        for name, cell in zip(head, row, strict=True):
+            text = html.escape(cell)
+            if name == "verdict":
+                verdict, _, why = text.partition(": ")
+                text = f'<span class="{verdict.split()[0]}">{verdict}</span>' + (f"<br>{why}" if why else "")
+            elif name == "command":
+                text = "<br>".join(code(part) if part.startswith("python ") else part for part in text.split("; "))
+            cells.append(f'<td data-head="{html.escape(name)}">{text}</td>')
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    heads = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def code(command: str) -> str:
+    """A command as code that breaks between words only."""
+    return f"<code>{' '.join(f'<span>{word}</span>' for word in command.split())}</code>"
+
+
+def html_pane(pane: Pane) -> str:
+    """A picture with its caption, or the reason why there is none."""
+    caption = f"<figcaption>{html.escape(pane.caption)}</figcaption>"
+    if pane.png is None:
+        return f'<figure class="none">{caption}not here: {html.escape(pane.missing)}</figure>'
+    width, height = Image.open(io.BytesIO(pane.png)).size
+    small = ' class="small"' if max(width, height) <= SMALL else ""
+    source = f"data:image/png;base64,{base64.b64encode(pane.png).decode()}"
+    image = f'<img src="{source}" width="{width}" height="{height}" alt="{html.escape(pane.caption)}" loading="lazy">'
+    return f"<figure{small}>{image}{caption}</figure>"
+
+
+def html_exhibit(exhibit: Exhibit) -> str:
+    """A figure with its title, text and panes."""
+    panes = "".join(map(html_pane, exhibit.panes))
+    return f'<h3>{html.escape(exhibit.title)}</h3><p>{html.escape(exhibit.text)}</p><div class="panes">{panes}</div>'
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """A whole HTML page that needs nothing from elsewhere; `title` is text, `body` HTML, `style` more CSS."""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}{style}</style></head>'
+        f"<body><h1>{html.escape(title)}</h1>{body}</body></html>\n"
+    )

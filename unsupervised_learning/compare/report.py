@@ -1,0 +1,332 @@
+"""The report's parts: the author's files, the figures beside ours, the tables, the page."""
+
+import html
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from unsupervised_learning.compare import claims, page
+from unsupervised_learning.compare.page import Exhibit, Pane
+from unsupervised_learning.data import mnist
+from unsupervised_learning.figures import curves, plots
+from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.original.checkpoints import read_checkpoint
+from unsupervised_learning.original.dumps import read_dump
+from unsupervised_learning.original.event_files import scalars
+from unsupervised_learning.reproduce.experiments import Run, Runs
+from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.vae import VariationalAutoEncoder
+
+TITLE = "A preliminary on generative modeling: 2016 and today"
+RUN_3 = ("MNIST_AutoEncoder_logs", "ae_run3")  # the author's folder, and that of a collection of his files
+CHECKPOINT_OF_FIXED = ("MNIST_VAE_logs_2/model.ckpt-100000", "vae/model.ckpt-100000")
+AUTHORS_LOGS = (
+    "https://github.com/shekkizh/neuralnetworks.thought-experiments, folder “Generative Models”, and "
+    "https://github.com/shekkizh/TensorflowProjects, folder “logs/MNIST_logs”"
+)
+
+
+# The author's files
+
+
+class Originals:
+    """What is there of the author's files: below a clone of one or both of his repositories, or a folder with the same files.
+
+    A file is named by the end of its path, where the folders have different names by both.
+    """
+
+    def __init__(self, folder: Path | None):
+        if folder is not None and not folder.is_dir():
+            raise RunError(f"--original_logs must be a folder. Received: {folder}")
+        found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+        self.files = {f"/{path.relative_to(folder).as_posix()}": path for path in found if folder}
+
+    def find(self, *ends: str) -> Path | None:
+        """The first file whose path ends in one of these."""
+        found = (path for end in ends for name, path in self.files.items() if name.endswith(f"/{end}"))
+        return next(found, None)
+
+    def pane(self, caption: str, *ends: str, of: Callable[[Path], bytes] = Path.read_bytes) -> Pane:
+        """That file as a picture."""
+        path = self.find(*ends)
+        if path is None:
+            return Pane(caption, None, f"no {ends[-1]} in --original_logs" if self.files else "give --original_logs")
+        return page.checked(caption, lambda: of(path))
+
+    def event_files(self) -> dict[str, Path]:
+        """The autoencoder's event files by the name of their run."""
+        runs = {
+            re.search(r"/(?:ae_|MNIST_logs/)(run\d)/events\.out\.tfevents", name): path for name, path in self.files.items()
+        }
+        return {match[1]: path for match, path in runs.items() if match}
+
+
+def scatter_of(title: str) -> Callable[[Path], bytes]:
+    """A latent dump → the scatter that we draw of ours."""
+    return lambda path: outputs.figure_png(plots.latent_scatter(*read_dump(path), title))
+
+
+def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
+    """Z sampled from the author's fixed VAE, replayed on the test set: no dump of it was published."""
+    caption, path = "2016: z sampled from its checkpoint", originals.find(*CHECKPOINT_OF_FIXED)
+    if not (path and data_dir):
+        return Pane(caption, None, "its checkpoint is replayed with --original_logs and --data_dir")
+    dataset = mnist.load("mnist", data_dir)
+    if not dataset.comparable:
+        return Pane(caption, None, f"{dataset.source}: {dataset.note}")
+
+    def draw() -> bytes:
+        checkpoint = read_checkpoint(path)
+        model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
+        checkpoint.restore(model)
+        mu, log_var = (np.asarray(head) for head in model.encoder(mnist.to_unit_interval(dataset.test.images)))
+        latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
+        title = "VAE, fixed form, 2016: sampled z of the test set"
+        return outputs.figure_png(plots.latent_scatter(latents, dataset.test.labels, title))
+
+    return page.checked(caption, draw)
+
+
+# Figures
+
+
+def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable[Exhibit]:
+    """The post's figures beside ours, in the post's order.
+
+    Of several seeds the first; of the first VAE the first in which the published run's heads live.
+    """
+    autoencoder, first, fixed, gan, flowers = (
+        runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan", "gan_flowers")
+    )
+    first = claims.as_published(runs["vae_first"]) if runs["vae_first"] else None
+    for iteration, name, when in ((0, "0", "before training"), (20_000, "20k", "after 20,000 iterations")):
+        title = f"Autoencoder {when}: codes of the test set"
+        yield Exhibit(
+            f"autoencoder_scatter_{iteration}",
+            f"The autoencoder's codes {when}",
+            "Test images as points, coloured by digit; 2016's are drawn from the published dump, in the same form.",
+            [
+                originals.pane(
+                    "2016, run 3", *(f"{run_3}/checkpoint{iteration}.txt" for run_3 in RUN_3), of=scatter_of(f"2016: {title}")
+                ),
+                ours(autoencoder, lambda run, i=iteration, t=title: scatter_of(f"ours: {t}")(run.file(f"checkpoint{i}.txt"))),
+                originals.pane("2016, as published", *(f"{run_3}/AutoEncoder_{name}.png" for run_3 in RUN_3)),
+            ],
+        )
+    run_2 = runs["autoencoder_run2"][0] if runs["autoencoder_run2"] else None
+    yield Exhibit(
+        "autoencoder_loss",
+        "The autoencoder's loss in training",
+        "2016's from its event files. Run 2 was trained with a hundred times the published code's regularization, and ended "
+        "before iteration 12,000; ours beside it has its settings. Run 1 averaged its loss otherwise and is left out.",
+        [overlaid(originals, {"ours": autoencoder, "ours, run 2's settings": run_2}, tag) for tag in ("Loss", "Encoder_loss")],
+    )
+    yield Exhibit(
+        "vae_first_scatter",
+        "The first VAE's latents",
+        "relu on mu and log_var: no latent mean is below zero, and with log_var at 0 each image is as wide as the prior.",
+        [
+            originals.pane(
+                "2016",
+                *(f"{folder}/z_vae_output.csv" for folder in ("MNIST_VAE_logs_1", "vae_relu_heads")),
+                of=scatter_of("VAE, first form, 2016: sampled z of the test set"),
+            ),
+            ours(
+                first, lambda run: scatter_of("VAE, first form, ours: sampled z of the test set")(run.file("z_vae_output.csv"))
+            ),
+        ],
+    )
+    yield Exhibit(
+        "vae_fixed_scatter",
+        "The fixed VAE's latents",
+        "Without the relu: the digits part, and log_var says how exactly each is known.",
+        [
+            scatter_of_fixed(originals, data_dir),
+            ours(
+                fixed, lambda run: scatter_of("VAE, fixed form, ours: sampled z of the test set")(run.file("z_vae_output.csv"))
+            ),
+        ],
+    )
+    for name, form, run, published in (
+        ("first", "first", first, "mu_var_gradient.png"),
+        ("fixed", "fixed", fixed, "mu_logvar-gradient2.png"),
+    ):
+        yield Exhibit(
+            f"vae_{name}_distributions",
+            f"What mu and log_var say while the {form} VAE trains",
+            "TensorBoard's distributions view: bands between quantiles, the middle line the median.",
+            [originals.pane("2016, TensorBoard", published), ours(run, lambda run, form=form: distributions(run, form))],
+        )
+    yield Exhibit(
+        "generated_digits",
+        "Digits that the VAEs generate",
+        "Decoded from z ~ N(0, 1).",
+        [
+            *(
+                originals.pane(f"2016, {form} form", f"generated_{i}.png")
+                for i, form in enumerate(["first"] * 2 + ["fixed"] * 2, 1)
+            ),
+            ours(first, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, first form"),
+            ours(fixed, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, fixed form"),
+        ],
+    )
+    yield Exhibit(
+        "gan_losses",
+        "The GAN's losses",
+        "2016's are of faces at 64×64 over 16,800 iterations, ours of flowers at 64×64 over 2,000 and of digits at 28×28 over "
+        "15,000: what can be compared is their course, not their size.",
+        [
+            originals.pane("2016, discriminator", "discriminatorLoss.png"),
+            originals.pane("2016, on real images", "discriminatorRealLoss.png"),
+            originals.pane("2016, on generated images", "discriminatorFakeLoss.png"),
+            originals.pane("2016, generator", "GeneratorLoss.png"),
+            ours(flowers, lambda run: gan_losses(run, "flowers"), "ours, flowers"),
+            ours(gan, lambda run: gan_losses(run, "MNIST"), "ours, digits"),
+        ],
+    )
+    yield Exhibit(
+        "gan_flowers",
+        "The GAN's flowers",
+        "2016's, at 64×64, as the author chose them; ours after 2,000 iterations, of fixed z and not chosen, and eight of them "
+        "through training.",
+        [
+            *(
+                originals.pane("2016, flowers", f"GAN_Flowers/sample{i}.png", f"samples_flowers/sample{i}.png")
+                for i in (1, 2, 3, 4, 10, 11, 16, 20)
+            ),
+            ours(flowers, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
+            ours(flowers, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours through training"),
+        ],
+    )
+    yield Exhibit(
+        "gan_samples",
+        "The GAN's faces and digits",
+        "2016's faces, as the author chose them; our digits, which 2016's first attempt did not manage, of fixed z and not "
+        "chosen, and eight of them through training.",
+        [
+            *(originals.pane("2016, faces", f"epoch{epoch}_sample{i}.png") for epoch in (1, 3, 6, 15) for i in (1, 2)),
+            ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
+            ours(gan, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours through training"),
+        ],
+    )
+
+
+def ours(run: Run | None, draw: Callable[[Run], bytes | None], caption: str = "ours") -> Pane:
+    """A picture of a run of ours, if there is the run, and its files."""
+    if run is None:
+        return Pane(caption, None, "no such run in --logs_dir")
+    return page.checked(f"{caption}, seed {run.seed}", lambda: draw(run), f"no event files in {run.path}")
+
+
+def distributions(run: Run, form: str) -> bytes | None:
+    """How mu and log_var change in training."""
+    tags = {tag: summaries.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
+    return outputs.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
+
+
+def gan_losses(run: Run, images: str) -> bytes | None:
+    """The courses of its losses."""
+    courses = {name: summaries.scalars_logged(run.path, tag) for name, tag in summaries.GAN_LOSSES.items()}
+    return outputs.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
+
+
+def overlaid(originals: Originals, ours: dict[str, Run | None], tag: str) -> Pane:
+    """A loss of the autoencoder in 2016's event files that have it, and in ours."""
+    courses = {}
+    for name, path in originals.event_files().items():
+        if scalars(path, "Encoder_loss"):  # run 1 has one loss only, another
+            courses[f"2016, {name}"] = scalars(path, tag)
+    for name, run in ours.items():
+        if run and (course := summaries.scalars_logged(run.path, tag)):
+            courses[f"{name}, seed {run.seed}"] = course
+    if not courses:
+        return Pane("2016 and ours", None, "no event files in --original_logs, and no such run in --logs_dir")
+    return Pane(tag, outputs.figure_png(curves.losses_overlaid(courses, f"Autoencoder: {tag}", tag)))
+
+
+# Tables
+
+CLAIMS_HEAD = ("claim", "2016", "ours", "verdict", "how it is measured", "command")
+RUNS_HEAD = ("experiment", "seed", "iterations", "trained in, s", "folder")
+
+
+def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
+    """The claims table, without its head."""
+    rows = []
+    for claim in claims.CLAIMS:
+        finding = claim.find(runs)
+        said = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
+        measured = f"{claim.how}; reproduced if {claim.expected}"
+        rows.append((claim.text, claim.original, finding.ours, said, measured, claim.command))
+    return rows
+
+
+def run_rows(runs: Runs) -> list[tuple[str, ...]]:
+    """The runs that were used."""
+    return [
+        (name, str(run.seed), f"{run.results['iterations']:,}", f"{run.results['training_seconds']:,.0f}", str(run.path))
+        for name, of in runs.items()
+        for run in of
+    ]
+
+
+def verdicts(rows: list[tuple[str, ...]]) -> str:
+    """How many claims came out how."""
+    counts = Counter(row[3].partition(":")[0] for row in rows)
+    differ = "differs" if counts[claims.DIFFERS] == 1 else "differ"
+    return (
+        f"{counts[claims.REPRODUCED]} reproduced, {counts[claims.DIFFERS]} {differ}, {counts[claims.CANNOT]} cannot be tested"
+    )
+
+
+def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
+    """The tables as Markdown."""
+    parts = [
+        f"# {TITLE}",
+        f"{verdicts(rows)}. Means ± standard deviations over n seeds. {RULE}",
+        page.markdown_table(CLAIMS_HEAD, rows),
+        "## The first VAE's outcomes",
+        OUTCOMES,
+        page.markdown_table(claims.OUTCOMES_HEAD, claims.outcomes(runs)),
+        "## Runs",
+        page.markdown_table(RUNS_HEAD, run_rows(runs)),
+    ]
+    if runs.left_out:
+        parts += ["Left out:", "\n".join(f"- `{name}`: {why}" for name, why in runs.left_out.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+OUTCOMES = (
+    "In the first VAE a head that is negative for every image gets no gradient through its relu and stays zero. Which heads "
+    "live is settled in the first iterations, and decides the bound. The author's own graph, trained today from its own "
+    "initialisers (`original train`), ends in the same few ways."
+)
+RULE = (
+    "“As 2016's” means: 2016's one number lies within two standard deviations of our mean, or the mean within "
+    f"{claims.CLOSE:.0%} of it."
+)
+
+
+def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs) -> str:
+    """The report's HTML."""
+    without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in runs.left_out.items())
+    return "".join(
+        [
+            "<p>Sarath Shekkizhar's post of 2016 and its code in TensorFlow 0.x, beside the same experiments in Keras 3. ",
+            f"Of {len(rows)} claims: {verdicts(rows)}.</p>",
+            f"<h2>Claims</h2><p class=muted>Means ± standard deviations over n seeds. {html.escape(RULE)}</p>",
+            page.html_table(CLAIMS_HEAD, rows),
+            f"<h2>The first VAE's outcomes</h2><p>{html.escape(OUTCOMES)}</p>",
+            page.html_table(claims.OUTCOMES_HEAD, claims.outcomes(runs)),
+            "<h2>Figures</h2>",
+            *map(page.html_exhibit, shown),
+            "<h2>Runs</h2>",
+            page.html_table(RUNS_HEAD, run_rows(runs)),
+            f"<p>Left out:</p><ul>{without}</ul>" if without else "",
+            "<p class=muted>2016's numbers were measured on the author's checkpoints, dumps and event files ",
+            f"({html.escape(AUTHORS_LOGS)}). Its pictures are the author's.</p>",
+        ]
+    )

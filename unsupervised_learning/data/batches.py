@@ -1,0 +1,68 @@
+"""In which order the training images are used: which of them make up which batch."""
+
+import numpy as np
+
+from unsupervised_learning.data.mnist import DataError
+
+
+class BatchOrder:
+    """Which training images make up the batch of which iteration: a function of seed and iteration, nothing else.
+
+    As in 2016's `next_batch` the first epoch takes the images in file order, each later one in an order drawn anew, and the
+    remainder that fills no batch is dropped (55,000 / 256 = 214 batches). Departs from 2016: an epoch's order is drawn from
+    (seed, epoch) and not from one running stream, because a resumed run must find its place without replaying.
+    Not for two threads at once: it keeps the last epoch's order.
+
+    Args:
+        examples: number of training images.
+        batch_size: images in a batch.
+        seed: of the shuffling.
+        file_order_first: take the first epoch in file order. False for pictures, which lie in folders by kind.
+    """
+
+    def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool = True):
+        if not 1 <= batch_size <= examples:
+            raise DataError(f"expected 1 to {examples} (the training images) per batch. Received: {batch_size=}")
+        if seed < 0:
+            raise DataError(f"expected a seed of 0 or more. Received: {seed=}")
+        self.batches_per_epoch = examples // batch_size
+        self.batch_size = self.images_each_iteration = batch_size
+        self._examples, self._seed, self._file_order_first = examples, seed, file_order_first
+        self._last = (-1, np.empty(0, np.int32))  # the last epoch asked for and its order
+
+    def indices(self, start: int, count: int) -> np.ndarray:
+        """Return int32 [count, batch_size]: rows of the training images for iterations start..start+count-1."""
+        if start < 0 or count < 0:
+            raise DataError(f"expected iterations of 0 or more. Received: {start=}, {count=}")
+        batches = np.empty((count, self.batch_size), np.int32)
+        last_epoch, order = self._last
+        for row in range(count):
+            epoch, batch = divmod(start + row, self.batches_per_epoch)
+            if epoch != last_epoch:
+                order, last_epoch = self._order_of(epoch), epoch
+            batches[row] = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        self._last = (last_epoch, order)
+        return batches
+
+    def _order_of(self, epoch: int) -> np.ndarray:
+        if epoch == 0 and self._file_order_first:
+            return np.arange(self._examples, dtype=np.int32)
+        return np.random.default_rng([self._seed, epoch]).permutation(self._examples).astype(np.int32)
+
+
+class InterleavedBatches(BatchOrder):
+    """The batches of `BatchOrder`, of which each iteration takes the next few, as from the queue of 2016's `FlowersGAN.py`.
+
+    Iteration i takes batches i · k to i · k + k − 1 and runs on into the next epoch. The k images at the same place in their
+    batches stand side by side, so that a contiguous share of an iteration's images is a share of each of its batches.
+    """
+
+    def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool, batches: int):
+        super().__init__(examples, batch_size, seed, file_order_first)
+        self.batches, self.images_each_iteration = batches, batches * batch_size
+
+    def indices(self, start: int, count: int) -> np.ndarray:
+        """Return int32 [count, batch_size * batches]: rows of the training images for iterations start..start+count-1."""
+        one_by_one = super().indices(start * self.batches, count * self.batches)
+        of_iterations = one_by_one.reshape(count, self.batches, self.batch_size)
+        return of_iterations.swapaxes(1, 2).reshape(count, self.images_each_iteration)

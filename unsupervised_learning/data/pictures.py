@@ -1,0 +1,274 @@
+"""Colour pictures for the 64×64 GAN: a folder of JPEG or PNG files, or tf_flowers or celeb_a from TensorFlow Datasets (tfds).
+
+They are decoded once, into a file of bytes in a cache folder that is read through a memory map.
+"""
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import json
+import math
+import os
+import pathlib
+import stat
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.mnist import DataError, Dataset, Split
+
+PICTURE_SETS = ("tf_flowers", "celeb_a")
+FACE = 108  # 2016 cut the central 108×108 pixels out of CelebA's aligned pictures of 178×218
+ENDINGS = (".jpg", ".jpeg", ".png")
+# What is asked for to see whether there is a network: files that tfds downloads, of CelebA's the list of its splits.
+PROBE_URLS = {
+    "tf_flowers": "http://download.tensorflow.org/example_images/flower_photos.tgz",
+    "celeb_a": "https://drive.google.com/uc?export=download&id=0B7EVK8r0v71pY0NSMzRuSXJEVkk",
+}
+INSTEAD = {
+    "tf_flowers": "unpack flower_photos.tgz and give its folder as --image_dir",
+    "celeb_a": "Google Drive's quota often stops this download: unpack img_align_celeba.zip and give its folder as --image_dir",
+}
+CHUNK = 1024  # our choice: pictures in memory at once
+FORMAT = 1  # to be raised by whoever changes what the bytes of a cached picture are
+
+# A picture's name and how to get its encoded bytes.
+Encoded = tuple[str, Callable[[], bytes]]
+
+
+def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str | None = None, side: int = 64) -> Dataset:
+    """Find pictures and decode them, unless the cache has them decoded already.
+
+    As in 2016 the whole picture is resized, whatever its aspect, but of "celeb_a" the central 108×108 pixels (or as many
+    as there are). Grey pictures become colour, alpha is dropped. Files that cannot be read or decoded are left out and
+    named on stderr.
+
+    Args:
+        name: "tf_flowers", "celeb_a" or "pictures", which needs `image_dir`.
+        image_dir: an existing folder whose .jpg, .jpeg and .png files are the pictures, whatever the name: at any depth,
+            sorted by path, without hidden files and folders and without following links to folders. Else None.
+        data_dir: an existing folder or None: where tfds has, or downloads, the set if there is no `image_dir`
+            (`mnist.prepared_folder`). Of celeb_a only the split "train" is used.
+        cache_dir: where decoded pictures are kept; $XDG_CACHE_HOME/unsupervised_learning or
+            ~/.cache/unsupervised_learning if None.
+        side: height and width of the result in pixels.
+
+    Returns:
+        Training images uint8 [n, side, side, 3] in 0..255, a read-only memory map, and labels 0, uint8 [n]. Validation and
+        test are empty. The checksum is the SHA-256 of the images' bytes and shape.
+
+    Raises:
+        DataError: unknown name; no, or an unusable, `image_dir`; no picture in it, or none that can be read; nothing
+            found by tfds and no download, or a damaged set; a cache folder that cannot be written or is full.
+    """
+    if name not in (*PICTURE_SETS, "pictures"):
+        raise DataError(f"unknown pictures {name!r}; expected one of {', '.join(PICTURE_SETS)}, pictures")
+    if image_dir is not None:
+        folder = mnist.existing_folder(image_dir, "image_dir")
+        listing, origin, source = _listing(folder, ENDINGS), None, f"pictures in {folder}"
+        if not listing:
+            raise DataError(f"no picture in image_dir {image_dir!r}; expected files ending in {', '.join(ENDINGS)}, not hidden")
+        opened = functools.partial(_open_files, folder, [file for file, *_ in listing])
+    elif name == "pictures":
+        raise DataError(f"'pictures' are read from a folder; expected --image_dir=<folder>. Received: {image_dir=}")
+    else:
+        folder = _prepared(name, data_dir)
+        listing, origin, source = _listing(folder), [name, folder], f"tfds set in {folder}, split train"
+        opened = functools.partial(_open_tfds, folder)
+
+    crop = FACE if name == "celeb_a" else None
+    key = hashlib.sha256(json.dumps([FORMAT, side, crop, origin, listing]).encode()).hexdigest()
+    cache = mnist.cache_folder(cache_dir)
+    record = _cached(cache, key, side) or _decode_into(cache, key, *opened(), side, crop, source)
+    if skipped := record["skipped"]:
+        named = ", ".join(file if file.isprintable() else repr(file) for file in skipped[:5])
+        more = f" and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
+        count = "1 picture" if len(skipped) == 1 else f"{len(skipped):,} pictures"
+        mnist.warn(f"{folder}: left out {count} that cannot be read: {named}{more}")
+    try:
+        images = np.memmap(cache / f"{key}.bytes", np.uint8, "r", shape=tuple(record["shape"]))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot map {cache / key}.bytes: {mnist.reason(error)}; expected another --cache_dir") from error
+
+    none = Split(np.zeros((0, side, side, 3), np.uint8), np.zeros(0, np.uint8))
+    note = "every picture is for training, as in 2016: no held-out set"
+    train = Split(images, np.zeros(len(images), np.uint8))
+    return Dataset(name, source, record["checksum"], train, none, none, note, comparable=False, file_order_first=False)
+
+
+# --- where pictures come from ---
+
+
+def _listing(folder: str, endings: tuple[str, ...] = ("",)) -> list[tuple[str, int, int, bool]]:
+    """Return relative path, size, time of change in ns and readability of each file, sorted: a change is another cache key."""
+    listing = []
+
+    def leave_out(error: OSError) -> None:  # a folder that cannot be listed is named like a file that cannot be read
+        listing.append((f"{pathlib.Path(error.filename).relative_to(folder).as_posix()}/", -1, -1, False))
+
+    for parent, folders, files in os.walk(folder, onerror=leave_out):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        prefix = "" if parent == folder else f"{pathlib.Path(parent).relative_to(folder).as_posix()}/"
+        for name in files:
+            if name.startswith(".") or not name.lower().endswith(endings):
+                continue
+            path = os.path.join(parent, name)
+            try:
+                status = os.stat(path)
+            except OSError:  # a broken link
+                listing.append((prefix + name, -1, -1, False))
+                continue
+            if stat.S_ISREG(status.st_mode):  # not a named pipe, which would be waited for
+                listing.append((prefix + name, status.st_size, status.st_mtime_ns, os.access(path, os.R_OK)))
+    return sorted(listing)
+
+
+def _open_files(folder: str, files: list[str]) -> tuple[int, Iterator[Encoded]]:
+    return len(files), ((file, pathlib.Path(folder, file).read_bytes) for file in files)
+
+
+def _prepared(name: str, data_dir: str | None) -> str:
+    folder = None if data_dir is None else mnist.existing_folder(data_dir, "data_dir")
+    try:
+        return mnist.prepared_folder(name, folder, PROBE_URLS[name])
+    except DataError as error:
+        raise DataError(f"{error}; {INSTEAD[name]}") from error
+
+
+def _open_tfds(folder: str) -> tuple[int, Iterator[Encoded]]:
+    """Return how many pictures a prepared set has for training, and these in stored order, as encoded as they are stored."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    config = tfds.ReadConfig(try_autocache=False)  # or tfds would keep a small set in memory
+    config.options.autotune.enabled = False  # an autotuned iterator was seen to block for seconds when it is destroyed
+    with _intact(folder), mnist.quiet_logging():
+        builder = tfds.builder_from_directory(folder)
+        decoders = {"image": tfds.decode.SkipDecoding()}
+        dataset = builder.as_dataset(split="train", shuffle_files=False, decoders=decoders, read_config=config)
+        assert isinstance(dataset, tf.data.Dataset)  # it is a dict only without `split`
+        count = builder.info.splits["train"].num_examples
+
+    def examples() -> Iterator[Encoded]:
+        with _intact(folder):
+            for row, example in enumerate(dataset):
+                yield f"picture {row}", example["image"].numpy
+
+    return count, examples()
+
+
+@contextlib.contextmanager
+def _intact(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
+        advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
+        raise DataError(f"cannot read {folder}: {mnist.reason(error)}; {advice}") from error
+
+
+# --- decoding ---
+
+
+@functools.cache
+def _decoder(side: int, crop: int | None) -> Callable[[bytes], np.ndarray]:
+    """Return what turns an encoded picture into uint8 [side, side, 3]. It raises tf.errors.OpError if that cannot be done.
+
+    Departs from 2016: antialiased, because pictures of any size come in and plain bilinear skips pixels.
+    """
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])  # half the time of the same operations run eagerly
+    def decode(encoded):
+        picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        if crop is not None:
+            top, left = (tf.maximum(0, (length - crop) // 2) for length in tf.unstack(tf.shape(picture)[:2], 2))
+            picture = picture[top : top + crop, left : left + crop]
+        resized = tf.image.resize(picture, [side, side], method="bilinear", antialias=True)
+        return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+    def decode_on_cpu(encoded: bytes) -> np.ndarray:
+        with tf.device("/CPU:0"):
+            return decode(encoded).numpy()
+
+    return decode_on_cpu
+
+
+def _cached(cache: pathlib.Path, key: str, side: int) -> dict[str, Any] | None:
+    """Return what is recorded about pictures decoded earlier, or None if they are not there whole."""
+    try:
+        record = json.loads((cache / f"{key}.json").read_text())
+        shape, skipped = record["shape"], record["skipped"]
+        size = (cache / f"{key}.bytes").stat().st_size
+        whole = shape[1:] == [side, side, 3] and size == math.prod(shape)
+        whole = whole and isinstance(record["checksum"], str) and isinstance(skipped, list)
+    except (OSError, ValueError, LookupError, TypeError):  # not there, or damaged
+        return None
+    return record if whole else None
+
+
+def _decode_into(
+    cache: pathlib.Path, key: str, count: int, pictures: Iterator[Encoded], side: int, crop: int | None, source: str
+) -> dict[str, Any]:
+    """Decode pictures, CHUNK at a time, into `<key>.bytes`, describe them in `<key>.json` and return that description.
+
+    Both are written under a name of this process's own and renamed, the description last: a crash leaves nothing that is
+    taken for whole, and another process that does the same at the same time replaces them with their equals.
+    """
+    import tensorflow as tf
+
+    decode = _decoder(side, crop)
+
+    def decoded(picture: Encoded) -> np.ndarray | None:
+        with contextlib.suppress(OSError, tf.errors.OpError):
+            return decode(picture[1]())
+        return None
+
+    digest, skipped, rows = hashlib.sha256(), [], 0
+    unfinished = cache / f"{key}.{uuid.uuid4().hex}.new"
+    terminal = sys.stdout.isatty()
+    if not terminal:
+        print(f"Decoding {count:,} pictures …", flush=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with (
+            mnist.quiet_stderr(),
+            open(unfinished, "xb") as file,
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+            tqdm(desc="Decoding", total=count, unit=" pictures", file=sys.stdout, disable=not terminal) as bar,
+        ):
+            while chunk := list(itertools.islice(pictures, CHUNK)):
+                for (name, _), row in zip(chunk, pool.map(decoded, chunk), strict=True):
+                    if row is None:
+                        skipped.append(name)
+                    else:
+                        rows += 1
+                        digest.update(row.tobytes())
+                        file.write(row.tobytes())
+                    bar.update()
+            file.flush()
+            os.fsync(file.fileno())
+        if not rows:
+            example = f", {skipped[0]!r} for one" if skipped else ""
+            raise DataError(f"{source}: none of {count:,} pictures can be read{example}; expected intact JPEG or PNG")
+        shape = (rows, side, side, 3)
+        digest.update(f"{shape}".encode())
+        record = {"shape": list(shape), "checksum": digest.hexdigest(), "skipped": skipped, "source": source}
+        os.replace(unfinished, cache / f"{key}.bytes")
+        unfinished.write_text(json.dumps(record))
+        os.replace(unfinished, cache / f"{key}.json")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if isinstance(error, DataError):
+            raise
+        need = f"a writable folder with {count * side * side * 3:,} bytes free (--cache_dir)"
+        raise DataError(f"cannot keep decoded pictures in {str(cache)!r}: {mnist.reason(error)}; expected {need}") from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            unfinished.unlink()  # there only after a failure
+    return record

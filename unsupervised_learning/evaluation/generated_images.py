@@ -1,0 +1,397 @@
+"""A trained GAN in numbers: how good and how varied its images are, whether it copies, and what its discriminator thinks.
+
+Each measure stands beside the same measure of real images, as many, that are others than those it is held against. Where
+images are compared by what is on them, that is done in a *space* of features, which the report names: of digits the
+penultimate layer of a classifier (`digit_classifier`); of pictures the discriminator's last hidden layer, averaged over its
+4×4 places; of both the first principal components of the pixels. The discriminator is the run's own, so that in its space runs
+cannot be compared with each other.
+
+Images are made as everywhere in this project, with the generator's moving statistics, and rounded to bytes, as real ones are.
+All chance comes from the seed.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.decomposition import PCA
+
+from unsupervised_learning import gan
+from unsupervised_learning.data.mnist import Dataset
+from unsupervised_learning.evaluation import digit_classifier, sample_quality
+from unsupervised_learning.evaluation.digit_classifier import DigitClassifier, Progress
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.original.runs import GAN
+
+Json = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+# Our choice, by the images' height: what takes a minute or two on two cores.
+SAMPLES = {28: 10_000, 64: 2_000}
+QUERIES = {28: 2_000, 64: 500}  # of the samples, those whose nearest training images are looked for
+CANDIDATES = 60_000  # training images among which these are looked for, at most
+CANDIDATES_OF_DISCRIMINATOR = 10_000  # which takes 10 ms for each
+SHOWN = 100  # samples that come back as images
+COMPONENTS = 64  # of the pixels, as in `gan_notes`
+GRADIENT_BATCHES = 10
+AT_ONCE = 64  # images that go through the networks together, 2016's batch
+
+
+class Images(NamedTuple):
+    """What is compared, uint8 [n, height, width] or [n, height, width, 3] each.
+
+    Attributes:
+        train, test: the data set's.
+        reference: training images against which the others are held.
+        real: other training images, as many.
+        made: samples, as many.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    reference: np.ndarray
+    real: np.ndarray
+    made: np.ndarray
+
+
+class Space(NamedTuple):
+    """Features: what they are, images as bytes → float32 [n, d], and among how many training images to look for the nearest."""
+
+    what: str
+    apply: Callable[[np.ndarray], np.ndarray]
+    candidates: int
+
+
+def report(
+    model: DCGAN,
+    dataset: Dataset,
+    logs_dir: Path | None = None,
+    *,
+    samples: int | None = None,
+    seed: int = 0,
+    cache_dir: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[Json, Arrays]:
+    """Measure a trained GAN.
+
+    Args:
+        model: with trained weights; compiled or not.
+        dataset: what it was trained on.
+        logs_dir: the run, whose event files tell the losses of training; None to go without.
+        samples: how many images to make; by default 10,000 at 28×28 and 2,000 at 64×64. Never more than half of the training
+            images.
+        seed: of z, of which real images are taken, and of the classifier.
+        cache_dir: where the classifier is kept, see `mnist.cache_folder`.
+        progress: called with what is being done, how much of it is done and how much there is.
+
+    Returns:
+        Numbers that JSON can hold, and arrays for figures. Where real images are measured beside samples a measure is
+        {"samples": …, "real": …}. What this run does not allow is None, and `left_out` says why, by name.
+
+        - `spaces`, by name: `what` it is; `frechet`; `kernel`, with its standard deviation over blocks; `precision`, `recall`,
+          `density` and `coverage`: see `sample_quality`
+        - `nearest_training_image`, in the pixels and in a space: median distances to it, `ratio`, the samples' over the real
+          images': 0 for copies, 1 for new images that are as good as real ones, more for bad ones; `copies`, the share of
+          samples nearer to a training image than 99 % of real images are. Real images are the test set's; where there is none,
+          training images, each of which does not count as its own neighbour
+        - `labels`: what the classifier takes images for: `shares` of the ten kinds; total variation and KL (nats) from uniform,
+          total variation from the training labels; mean probability of the likeliest kind, `confidence`; `classifier_score`
+        - `classifier`: its accuracy on the test images, its architecture and training
+        - `discriminator`: spread of D's probabilities that training images, test images and samples are real, each in batches
+          of their own with the batch's statistics, as in training; the samples before they are rounded
+        - `first_layer_gradient_norms`: of each network's own loss, mean and sd over 10 batches of training images
+        - `discriminator_loss_near_zero`: the share of logged iterations
+        - `diversity`: mean Euclidean distance between the pixels, in [0, 1], of two images
+
+        The arrays: `samples`, uint8, the first 100. `nearest_<where>`, the numbers of their and more samples' nearest training
+        images, and `nearest_distance_<where>`, `nearest_distance_real_<where>`, where that is `pixels` or a space.
+        `label_shares_samples`, `label_shares_real`, [10]. `probability_train`, `probability_test`, `probability_samples`.
+        `discriminator_loss` and `gradient_norm_<network>`, [n, 2]: iteration and value, as logged.
+
+    Raises:
+        ValueError: images of another size than the model's; too few; or a model whose images are not finite.
+    """
+    train = dataset.train.images
+    shape = (model.side, model.side, model.channels)[: 2 if model.channels == 1 else 3]
+    wanted = SAMPLES[model.side] if samples is None else samples
+    if train.shape[1:] != shape or train.dtype != np.uint8:
+        raise ValueError(f"images must be bytes [n, {', '.join(map(str, shape))}]. Received: {train.dtype} {train.shape}")
+    if wanted < 2 or len(train) < 4:
+        raise ValueError(f"needs 2 samples and 4 training images or more. Received: {wanted} and {len(train)}")
+    tell = progress or (lambda what, done, total: None)
+    count = min(wanted, len(train) // 2)
+    order = np.random.default_rng([seed, 1]).permutation(len(train))
+    made, probability_samples = generate(model, count, seed, tell)
+    reference, real = np.array(train[order[:count]]), np.array(train[order[count : 2 * count]])
+    images = Images(train, dataset.test.images, reference, real, made.reshape(reference.shape))
+
+    numbers: Json = {"samples": count, "seed": seed}
+    arrays: Arrays = {"samples": images.made[:SHOWN], "probability_samples": probability_samples}
+    left_out: dict[str, str] = {}
+    spaces = {"pixel_pca": pixel_space(images)}
+    nearest_in: dict[str, Space | None] = {"pixels": None}
+    if model.side == digit_classifier.SIDE:
+        classifier = digit_classifier.of(dataset, cache_dir, seed, tell)
+        numbers["classifier"] = classifier.describe()
+        numbers["labels"], shares = labels(classifier, images, dataset.train.labels)
+        arrays |= shares
+        width = digit_classifier.ARCHITECTURE["features"]
+        what = f"penultimate layer of a classifier trained on the training images, {width} numbers"
+        nearest_in["classifier"] = spaces["classifier"] = Space(what, classifier.features, CANDIDATES)
+    else:
+        numbers["classifier"] = numbers["labels"] = None
+        left_out["labels"] = "a classifier is trained for 28×28 only"
+        nearest_in["discriminator"] = spaces["discriminator"] = discriminator_space(model)
+
+    numbers["spaces"] = {}
+    for number, (name, space) in enumerate(spaces.items()):
+        tell("comparing samples with real images", number, len(spaces))
+        numbers["spaces"][name], reasons = compared(space, images)
+        left_out |= {f"spaces/{name}/{measure}": why for measure, why in reasons.items()}
+    tell("comparing samples with real images", len(spaces), len(spaces))
+
+    queries = min(count, QUERIES[model.side])
+    of_nearest: Json = {"samples": queries}
+    for name, space in nearest_in.items():
+        of_nearest[name], found = nearest_training_images(space, images, queries, seed, tell)
+        arrays |= {f"{key}_{name}": value for key, value in found.items()}
+
+    numbers["nearest_training_image"] = of_nearest
+    numbers["diversity"] = beside_real(lambda some: sample_quality.pair_distance(as_pixels(some)), images)
+    rows = np.random.default_rng([seed, 2]).permutation(len(images.test))[:count]
+    of_real = {"train": images.reference, "test": images.test[rows]}
+    for number, (name, some) in enumerate(of_real.items()):
+        tell("asking the discriminator", number, len(of_real))
+        if len(some):
+            arrays[f"probability_{name}"] = judged(model, some)
+        else:
+            left_out[f"discriminator/{name}"] = "the data set has no test images"
+    tell("asking the discriminator", len(of_real), len(of_real))
+    probabilities = {name: arrays.get(f"probability_{name}") for name in ("train", "test", "samples")}
+    numbers["discriminator"] = {
+        name: None if values is None else sample_quality.spread(values) for name, values in probabilities.items()
+    }
+    numbers["first_layer_gradient_norms"] = gradient_norms(model, images.reference, seed, tell)
+    numbers["discriminator_loss_near_zero"], courses = logged(logs_dir)
+    arrays |= courses
+    if numbers["discriminator_loss_near_zero"] is None:
+        where = "no logs_dir was given" if logs_dir is None else f"there are no event files in {logs_dir}"
+        left_out["discriminator_loss_near_zero"] = where
+    return {**numbers, "left_out": left_out}, arrays
+
+
+# Images
+
+
+def generate(model: DCGAN, count: int, seed: int, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [count, side, side, channels], and what the discriminator thinks of them before they are rounded, [count].
+
+    Raises:
+        ValueError: if the images are not finite.
+    """
+    latents = np.random.default_rng(seed).uniform(-1, 1, (count, model.z_dim)).astype(np.float32)
+    made = np.empty((count, model.side, model.side, model.channels), np.uint8)
+    probability = np.empty(count, np.float32)
+    with model.statistics_left_alone():
+        apply = tf.function(
+            lambda z: (model.decode(z), probability_of(model.discriminator_of_fake, model(z))), reduce_retracing=True
+        )
+        for batch in batches(count):
+            pictures, probability[batch] = (value.numpy() for value in apply(tf.constant(latents[batch])))
+            if not np.isfinite(pictures).all():
+                raise ValueError("the model's images are not finite: its weights are no good")
+            made[batch] = np.rint(pictures * 255)
+            progress("making samples", batch.stop, count)
+    return made, probability
+
+
+def batches(count: int) -> Iterator[slice]:
+    """Stretches of at most 64 rows, all but equally long: of a last one of few rows the batch's statistics would be odd."""
+    edges = np.linspace(0, count, -(-count // AT_ONCE) + 1).round().astype(int)
+    return (slice(start, stop) for start, stop in itertools.pairwise(edges))
+
+
+def as_pixels(images: np.ndarray) -> np.ndarray:
+    """Bytes [n, …] → float32 [n, pixels] in [0, 1]."""
+    return images.reshape(len(images), -1).astype(np.float32) * np.float32(1 / 255)
+
+
+def beside_real(measure: Callable[[np.ndarray], Any], images: Images) -> Json:
+    """A measure of the samples, and of as many real images."""
+    return {"samples": measure(images.made), "real": measure(images.real)}
+
+
+# Spaces
+
+
+def pixel_space(images: Images) -> Space:
+    """The first principal components of the pixels, fitted on the real images that are compared, both sets alike."""
+    pixels = as_pixels(np.concatenate([images.reference, images.real]))
+    components = min(COMPONENTS, len(pixels) - 1)
+    pca = PCA(components, svd_solver="randomized", random_state=0).fit(pixels)
+    what = f"first {components} principal components of the pixels, fitted on {len(pixels):,} training images"
+    return Space(what, lambda some: pca.transform(as_pixels(some)).astype(np.float32), CANDIDATES)
+
+
+def discriminator_space(model: DCGAN) -> Space:
+    """The discriminator's last hidden layer with moving statistics, so that an image's features are its own alone."""
+
+    @tf.function(reduce_retracing=True)
+    def of_batch(images):
+        return tf.reduce_mean(model.discriminator(model.scale(images), training=False)[1], axis=(1, 2))
+
+    def apply(images: np.ndarray) -> np.ndarray:
+        return np.concatenate([of_batch(tf.constant(images[batch])).numpy() for batch in batches(len(images))])
+
+    what = f"the run's own discriminator, its last hidden layer averaged over its 4×4 places, {width(model)} numbers"
+    return Space(what, apply, CANDIDATES_OF_DISCRIMINATOR)
+
+
+def width(model: DCGAN) -> int:
+    """The channels of the discriminator's last hidden layer."""
+    return int(model.discriminator.outputs[1].shape[-1])
+
+
+def compared(space: Space, images: Images) -> tuple[Json, dict[str, str]]:
+    """The measures of a space, and why there are none of some."""
+    reference, real, made = (space.apply(some) for some in (images.reference, images.real, images.made))
+    found: Json = {"what": space.what}
+    left_out = {}
+    found["frechet"] = {
+        "samples": sample_quality.frechet(made, reference),
+        "real": sample_quality.frechet(real, reference),
+    }
+    found["kernel"] = {
+        "samples": sample_quality.kernel_distance(made, reference)._asdict(),
+        "real": sample_quality.kernel_distance(real, reference)._asdict(),
+    }
+    names = ("precision", "recall", "density", "coverage")
+    if len(made) >= sample_quality.FEWEST:
+        of_made, of_real = (sample_quality.neighbourhoods(reference, some) for some in (made, real))
+        found |= {name: {"samples": of_made[name], "real": of_real[name]} for name in names}
+    else:
+        found |= dict.fromkeys(names)
+        left_out |= dict.fromkeys(names, f"needs {sample_quality.FEWEST} samples; half of the training images are {len(made)}")
+    return found, left_out
+
+
+# Labels
+
+
+def labels(classifier: DigitClassifier, images: Images, training_labels: np.ndarray) -> tuple[Json, Arrays]:
+    """What the classifier takes samples and real images for: numbers, and the shares of each kind."""
+    uniform, trained = np.full(10, 0.1), sample_quality.label_shares(training_labels)
+    arrays: Arrays = {}
+
+    def measured(name: str, some: np.ndarray) -> Json:
+        probabilities = classifier.probabilities(some)
+        shares = arrays[f"label_shares_{name}"] = sample_quality.label_shares(probabilities.argmax(axis=1))
+        return {
+            "shares": shares.tolist(),
+            "total_variation_from_uniform": sample_quality.total_variation(shares, uniform),
+            "divergence_from_uniform": sample_quality.divergence_from_uniform(shares),
+            "total_variation_from_training_labels": sample_quality.total_variation(shares, trained),
+            "confidence": float(probabilities.max(axis=1).mean()),
+            "classifier_score": sample_quality.classifier_score(probabilities),
+        }
+
+    of_made, of_real = measured("samples", images.made), measured("real", images.real)
+    return {name: {"samples": of_made[name], "real": of_real[name]} for name in of_made}, arrays
+
+
+# Copies
+
+
+def nearest_training_images(
+    space: Space | None, images: Images, queries: int, seed: int, progress: Progress
+) -> tuple[Json, Arrays]:
+    """Whether samples are nearer to training images than real ones are; in the space, or in pixels if that is None."""
+    candidates = images.train[: CANDIDATES if space is None else space.candidates]
+    random = np.random.default_rng([seed, 3])
+    if len(images.test):
+        held = "test images"
+        real, itself = images.test[random.permutation(len(images.test))[:queries]], None
+    else:
+        held = "training images, each of which does not count as its own neighbour"
+        itself = random.permutation(len(candidates))[:queries]
+        real = candidates[itself]
+    made = images.made[:queries]
+    read = as_pixels
+    if space is not None:
+        candidates, real, made = space.apply(candidates), space.apply(real), space.apply(made)
+        read = np.asarray
+
+    def search(some: np.ndarray, what: str, itself: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        return sample_quality.nearest(
+            some, candidates, read, itself, lambda done, total: progress(f"training images nearest to {what}", done, total)
+        )
+
+    index, distance = search(made, "samples")
+    _, distance_real = search(real, "real images", itself)
+    medians = {"samples": float(np.median(distance)), "real": float(np.median(distance_real))}
+    numbers = {
+        "median_distance": medians,
+        "ratio": medians["samples"] / medians["real"] if medians["real"] else None,
+        "copies": float(np.mean(distance < np.quantile(distance_real, 0.01))),
+        "training_images": len(candidates),
+        "real_images": held,
+    }
+    return numbers, {"nearest": index, "nearest_distance": distance, "nearest_distance_real": distance_real}
+
+
+# The discriminator, and training
+
+
+def probability_of(discriminator: keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """D's probability that images in the generator's range are real, by the batch's statistics: [batch]."""
+    return tf.sigmoid(discriminator(images, training=True)[0])[:, 0]
+
+
+def judged(model: DCGAN, images: np.ndarray) -> np.ndarray:
+    """The same of bytes [n, …], in batches: float32 [n]."""
+    with model.statistics_left_alone():
+        apply = tf.function(lambda some: probability_of(model.discriminator, model.scale(some)), reduce_retracing=True)
+        return np.concatenate([apply(tf.constant(images[batch])).numpy() for batch in batches(len(images))])
+
+
+def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progress) -> Json:
+    """Norms of the gradients of both networks' first layers, of real images as bytes [n, …] and as many from random z."""
+    size = min(GAN[model.recipe]["batch_size"], len(images))
+    random = np.random.default_rng([seed, 4])
+
+    @tf.function
+    def norms(batch, latents):
+        gradients = model.trace(model.scale(batch), latents).gradients
+        return [tf.norm(gradients[name]) for name in summaries.FIRST_LAYERS.values()]
+
+    found = []
+    for number in range(GRADIENT_BATCHES):
+        batch = images[random.permutation(len(images))[:size]]
+        latents = random.uniform(-1, 1, (size, model.z_dim)).astype(np.float32)
+        found.append([float(norm) for norm in norms(tf.constant(batch), tf.constant(latents))])
+        progress("gradients", number + 1, GRADIENT_BATCHES)
+    numbers = {
+        network: {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))}
+        for network, values in zip(summaries.FIRST_LAYERS, zip(*found, strict=True), strict=True)
+    }
+    return {**numbers, "batches": GRADIENT_BATCHES, "batch_size": size}
+
+
+def logged(logs_dir: Path | None) -> tuple[Json | None, Arrays]:
+    """From the event files: how often the discriminator's loss was near zero; its course and that of the gradients' norms."""
+    if logs_dir is None:
+        return None, {}
+    tags = {"discriminator_loss": summaries.GAN_LOSSES["discriminator_loss"]}
+    tags |= {f"gradient_norm_{network}": f"{summaries.GRADIENT_NORM}/{network}" for network in summaries.FIRST_LAYERS}
+    courses = {name: summaries.scalars_logged(logs_dir, tag) for name, tag in tags.items()}
+    arrays = {name: np.array(list(course.items()), np.float64) for name, course in courses.items() if course}
+    if "discriminator_loss" not in arrays:
+        return None, arrays
+    losses = arrays["discriminator_loss"][:, 1]
+    threshold = gan.NearZeroWarning.THRESHOLD
+    return {"share": float(np.mean(losses < threshold)), "threshold": threshold, "logged": len(losses)}, arrays

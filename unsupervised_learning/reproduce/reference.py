@@ -1,0 +1,178 @@
+"""What logs/reference keeps of our reference runs: enough for TensorBoard and `compare`, small enough for git.
+
+    python -m unsupervised_learning.reproduce.reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
+
+Settings, results, losses, the autoencoder's dumps and what the report draws are kept of every run. The first of each published
+model also keeps its figures and, but for the flowers, histograms and images of six moments. Dumps are compressed, with the
+digits that float32 has. Weights, by which `explore` looks at a run, are kept without the optimizer's state: 0.3 MiB of an
+autoencoder or a VAE, 8.7 MiB of a GAN at 28×28.
+"""
+
+import gzip
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+
+from unsupervised_learning.compare import claims
+from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.original.dumps import read_dump
+from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.reproduce.experiments import Run
+from unsupervised_learning.training import command_line
+from unsupervised_learning.training.command_line import RunError, path_of
+
+FLAGS = flags.FLAGS
+DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # by `compare`, over all of training, of the run that it shows
+JUDGED = {"KL_Divergence", summaries.TRUE_KL}  # histograms that a claim looks at, in all runs
+WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
+PICTURED = (*WHOLE, "gan_flowers")  # figures of the flowers only: a grid of them in the event file is 0.6 MiB
+TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
+DUMPED = 3  # seeds of the autoencoder whose latent dumps are kept
+EVENTS = "events.out.tfevents.0.reference.v2"
+WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(experiments.SCRIPTS)}
+
+
+def keep(run: Run, target: Path, shown: bool) -> None:
+    """Write the small copy of a run to a folder that is not there, or holds an earlier copy.
+
+    Args:
+        run: finished.
+        target: the folder.
+        shown: whether it is the one of its experiment whose figures the report shows.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    experiment = experiments.experiment_of(run)
+    whole = shown and experiment in WHOLE
+    # The folders of the machine that it ran on say nothing to others.
+    source = "idx files in DIR" if run.config["data"]["name"] == "mnist" else "pictures"
+    described = {**run.config["data"], "source": source}
+    command = experiments.EXPERIMENTS[experiment].command(experiment, run.seed)
+    outputs.write_json(target / "config.json", {**run.config, "data": described, "command": command})
+    outputs.write_json(target / "results.json", run.results)
+    keep_events(run, target / EVENTS, whole, DRAWN | JUDGED if shown else JUDGED)
+    if shown and run.config["model"] in WEIGHTS[FLAGS.weights]:
+        keep_weights(run.path / "model.keras", target / "model.keras")
+    if experiment == "autoencoder" and run.seed < DUMPED:
+        for iteration in claims.KNN_BY_ITERATION:
+            keep_dump(run.path / f"checkpoint{iteration}.txt", target)
+    if not shown or experiment not in PICTURED:
+        return
+    keep_dump(run.path / "z_vae_output.csv", target)
+    (target / "figures").mkdir()
+    for path in sorted((run.path / "figures").glob("*.png")):
+        outputs.write_atomically(target / "figures" / path.name, fewer_colors(path))
+
+
+def keep_events(run: Run, path: Path, whole: bool, histograms: set[str]) -> None:
+    """Copy what is kept of the event files into one; `histograms` at all their iterations, others if `whole`, a few times."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(Event(file_version="brain.Event:2").SerializeToString())
+        for source in sorted(run.path.glob("events.out.tfevents.*.v2")):
+            for record in summaries.whole_records(source):
+                event = Event.FromString(record)
+                values = [value for value in event.summary.value if is_kept(run, value, event.step, whole, histograms)]
+                if values:
+                    kept = Event(wall_time=event.wall_time, step=event.step, summary=Summary(value=values))
+                    writer.write(kept.SerializeToString())
+
+
+def is_kept(run: Run, value: Summary.Value, step: int, whole: bool, histograms: set[str]) -> bool:
+    """Whether a value is copied."""
+    plugin, iterations = value.metadata.plugin_data.plugin_name, run.results["iterations"] - 1
+    if plugin == "scalars":
+        return "/" not in value.tag or step % (iterations // OFTEN) == 0
+    if plugin in ("histograms", "images"):
+        return value.tag in histograms or (whole and step % (iterations // TIMES) == 0)
+    return True
+
+
+def keep_weights(path: Path, target: Path) -> None:
+    """Copy a model without its optimizer, compressed; the same bytes whenever it is done."""
+    if not path.exists():
+        return
+    keras.utils.clear_session(free_memory=False)  # layers without a name are numbered, and the numbers are in the file
+    model = keras.models.load_model(path, compile=False, safe_mode=True)
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "model.keras"
+        model.save(saved)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(saved) as files, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as kept:
+            for name in sorted(files.namelist()):
+                content = files.read(name)
+                if name == "metadata.json":  # of which the date is not the model's
+                    content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
+                kept.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # dated 1980
+    outputs.write_atomically(target, packed.getvalue())
+
+
+def keep_dump(path: Path, target: Path) -> None:
+    """Copy a latent dump, compressed."""
+    if not path.exists():
+        return
+    latents, labels = read_dump(path)
+    text = io.StringIO()
+    np.savetxt(text, np.column_stack([latents, labels]), fmt=["%.9g"] * latents.shape[1] + ["%d"])
+    packed = gzip.compress(text.getvalue().encode(), mtime=0)  # the same bytes whenever it is done
+    outputs.write_atomically(target / f"{path.name}.gz", packed)
+
+
+def fewer_colors(path: Path) -> bytes:
+    """A figure with 128 colours, at a third of its size."""
+    png = io.BytesIO()
+    Image.open(path).convert("RGB").quantize(128).save(png, format="PNG", optimize=True)
+    return png.getvalue()
+
+
+def is_shown(run: Run, runs: list[Run]) -> bool:
+    """Whether a run's figures are those that the report shows: seed 0's; of the first VAE, those of the run it is judged by."""
+    if experiments.experiment_of(run) != "vae_first":
+        return run.seed == 0
+    first = [one for one in runs if experiments.experiment_of(one) == "vae_first"]
+    return run is claims.as_published(sorted(first, key=lambda one: one.seed))
+
+
+def main(folders: list[str]) -> int:
+    """Keep the given runs; returns the exit status."""
+    if not folders:
+        raise RunError("takes the folders of finished runs. Received: nothing")
+    runs, names = [], []
+    for folder in folders:
+        try:
+            runs.append(experiments.read_run(path_of(folder)))
+            names.append(f"{experiments.experiment_of(runs[-1])}_seed{runs[-1].seed}")
+        except RunError as error:
+            raise RunError(f"{folder}: {error}") from None
+    if len(set(names)) < len(names):
+        raise RunError(f"takes runs of different experiments or seeds. Received: {', '.join(names)}")
+    targets = [path_of(FLAGS.out) / name for name in names]
+    for target in targets:
+        if target.exists() and (not (target / EVENTS).exists() or list(target.glob("model.ckpt-*"))):
+            raise RunError(f"{target} is there already and is no small copy; choose another --out")
+    for run, target in zip(runs, targets, strict=True):
+        if target.resolve() == run.path.resolve():
+            raise RunError(f"{run.path} is itself a copy")
+        keep(run, target, shown=is_shown(run, runs))
+        size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+        print(f"{target}: {size / 2**20:.2f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("out", "logs/reference", "Folder for the small copies.")
+    flags.DEFINE_enum(
+        "weights", "dense", list(WEIGHTS), "Whose weights to keep: dense, autoencoders' and VAEs'; all, GANs' too."
+    )
+    command_line.require_path("out")
+    command_line.launch(main, positional=True)

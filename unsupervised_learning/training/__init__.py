@@ -1,0 +1,1 @@
+"""One run: flags, the compiled loop, checkpoints, the run directory, several devices."""

@@ -1,0 +1,124 @@
+"""The checkpoints in a run's folder: the newest that can be read is restored, whatever a crash, a full disk or a bad one did.
+
+TensorFlow keeps a list of them in the file `checkpoint` beside them. That list comes first, but what counts is the files.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+
+from unsupervised_learning.data.mnist import reason, warn
+from unsupervised_learning.monitoring.outputs import write_atomically
+from unsupervised_learning.training.command_line import RunError
+
+NAME = "model.ckpt"
+STATE = "checkpoint"  # TensorFlow's name for the list
+UNFINISHED = (f"{NAME}-*_temp", f"{STATE}.tmp*", "new-events")  # what a process leaves that is killed while it writes
+
+
+def newest_first(logs_dir: Path) -> list[Path]:
+    """The checkpoints in a folder, each as TensorFlow names it, without its files' endings."""
+    found = [path.with_suffix("") for path in logs_dir.glob(f"{NAME}-*.index")]
+    return sorted((path for path in found if re.fullmatch(r"\d+", number(path))), key=lambda path: -int(number(path)))
+
+
+def number(path: Path) -> str:
+    """What follows the name: the iteration."""
+    return path.name.removeprefix(f"{NAME}-")
+
+
+def listed(logs_dir: Path) -> Path | None:
+    """The newest checkpoint by the list; None if there is no list, or none that can be read.
+
+    Whatever folder the list has it in: the run may have been moved or copied.
+    """
+    try:
+        match = re.match(r'model_checkpoint_path: "(.*)"\n', (logs_dir / STATE).read_text())
+    except (OSError, ValueError):
+        return None
+    return logs_dir / Path(match[1]).name if match else None
+
+
+def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool = False) -> Path | None:
+    """Restore the newest checkpoint that can be read, and say so where it is not the one that the list names.
+
+    Args:
+        checkpoint: what is restored.
+        logs_dir: the run's folder.
+        mend: also put the folder in order: set damaged checkpoints aside, make the list say what is there, and remove what a
+            killed process left unfinished. Only for who holds the folder's lock.
+
+    Returns:
+        Its path; None if there is none at all.
+
+    Raises:
+        RunError: none of those that are there can be read; nothing is changed then.
+    """
+    there, first = newest_first(logs_dir), listed(logs_dir)
+    said: list[str] = []
+    if first is None and there:
+        said.append(f"{logs_dir / STATE}, which names the newest checkpoint, is missing or damaged")
+    elif first not in there and there:
+        said.append(f"{logs_dir / STATE} names {first}, which is not there")
+    elif first:
+        there = [first, *(path for path in there if path != first)]
+    restored, damaged = None, []
+    for path in there:
+        try:
+            read_whole(path)
+            checkpoint.restore(str(path)).expect_partial().assert_existing_objects_matched()
+        except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
+            said.append(f"cannot read the checkpoint {path}: {reason(error)}")
+            damaged.append(path)
+            continue
+        restored = path
+        break
+    if there and not restored:
+        raise RunError(f"{'; '.join(said)}; no other is left. Nothing was changed; choose another --logs_dir")
+    if said:
+        warn(f"{'; '.join(said)}; going on from {restored}")
+    if mend:
+        discard_unfinished(logs_dir)
+        for path in damaged:
+            set_aside(path)
+        if restored:
+            write_list(logs_dir, restored)
+    return restored
+
+
+def read_whole(path: Path) -> None:
+    """Read a checkpoint to its end; its checksums are looked at. A restore that fails half-way would speak up much later."""
+    reader = tf.train.load_checkpoint(str(path))
+    for name in reader.get_variable_to_shape_map():
+        reader.get_tensor(name)
+
+
+def write_list(logs_dir: Path, restored: Path) -> None:
+    """Make the list say what is there up to the restored checkpoint; of newer ones training makes others.
+
+    With the times, without which `tf.train.CheckpointManager` does not count those that it deletes when there are too many.
+    """
+    kept = [path for path in reversed(newest_first(logs_dir)) if int(number(path)) <= int(number(restored))]
+    lines = [f'model_checkpoint_path: "{restored.name}"']
+    lines += [f'all_model_checkpoint_paths: "{path.name}"' for path in kept]
+    times = [path.with_name(f"{path.name}.index").stat().st_mtime for path in kept]
+    lines += [f"all_model_checkpoint_timestamps: {seconds}" for seconds in times]
+    write_atomically(logs_dir / STATE, "\n".join(lines) + "\n")
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged checkpoint's files, so that it is not tried again."""
+    for file in path.parent.glob(f"{path.name}.*"):
+        file.rename(file.with_name(f"damaged-{file.name}"))
+
+
+def discard_unfinished(logs_dir: Path) -> None:
+    """Remove what a killed process left unfinished."""
+    for pattern in UNFINISHED:
+        for path in logs_dir.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,386 @@
+"""Training on several devices or machines: the same batches, losses and updates as on one, by `tf.distribute`.
+
+The model that a run knows, with its checkpoints, summaries and outputs, stays on one device and knows nothing of this. Beside
+it stands a twin, made under the strategy, with a copy of every variable on every device. For an iteration each replica takes
+its rows of the batch and of the noise (`replicas`), the twin is updated by the sum of their gradients, and its new state is
+copied into the model. So everything a run writes is that of a run on one device, and its checkpoints go on under any strategy.
+
+With several processes the first, the chief, does all that is done once: it alone reads and writes --logs_dir.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+from unsupervised_learning import replicas
+from unsupervised_learning.training.command_line import RunError
+
+FLAGS = flags.FLAGS
+PATIENCE = 300.0  # seconds that the workers wait for each other to start; our choice
+OF_THE_PROCESS = ("logs_dir", "data_dir", "image_dir", "cache_dir")  # flags in which workers may differ
+TF_CONFIG_EXAMPLE = '{"cluster": {"worker": ["host:port", "host:port"]}, "task": {"type": "worker", "index": 0}}'
+
+
+class WorkerLostError(RunError):
+    """Another worker ended in the middle of the run: nobody's mistake here, so not the exit status of one."""
+
+    status = 1
+
+
+class Worker(NamedTuple):
+    """A process among those that TF_CONFIG names.
+
+    Attributes:
+        addresses: of all of them, "host:port", the chief's first.
+        number: of this one among them.
+    """
+
+    addresses: list[str]
+    number: int
+
+    @property
+    def port(self) -> int:
+        """Where this one listens."""
+        return int(self.addresses[self.number].rpartition(":")[2])
+
+
+# Which devices
+
+
+def start() -> tf.distribute.Strategy | None:
+    """The strategy that --strategy asks for, None for `none`. Has to come before any other use of TensorFlow.
+
+    Raises:
+        RunError: it cannot be had, or does not go with the other flags.
+    """
+    if FLAGS.logical_cpus > 1 and FLAGS.strategy != "mirrored":
+        raise RunError(f"--logical_cpus goes with --strategy=mirrored. Received: --strategy={FLAGS.strategy}")
+    if FLAGS.strategy == "none":
+        return None
+    if FLAGS.jit == "on":
+        raise RunError(f"--jit=on goes with --strategy=none. Received: --strategy={FLAGS.strategy}")
+    return mirrored() if FLAGS.strategy == "mirrored" else multi_worker()
+
+
+def mirrored() -> tf.distribute.Strategy:
+    """All GPUs of this machine, or where there is none its CPU in --logical_cpus parts."""
+    if FLAGS.logical_cpus > 1:
+        parts = [tf.config.LogicalDeviceConfiguration()] * FLAGS.logical_cpus
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(devices) < 2:
+        raise RunError(
+            f"--strategy=mirrored needs two devices or more. Received: one, {devices[0].name}. --logical_cpus=2 makes two of a "
+            "CPU, to try it"
+        )
+    check_batch_size(len(devices))
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def multi_worker() -> tf.distribute.Strategy:
+    """All GPUs, or where there is none the CPU, of every process that TF_CONFIG names."""
+    worker = this_worker()
+    check_batch_size(len(worker.addresses) * (len(tf.config.list_physical_devices("GPU")) or 1))
+    meet(worker)
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGALRM)}
+    signal.alarm(int(PATIENCE))  # TensorFlow waits for ever, and Python does not have its turn meanwhile
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise WorkerLostError(f"the workers cannot be connected: {error.message}") from None
+    finally:
+        signal.alarm(0)
+        for number, handler in {**handlers, signal.SIGTERM: signal.SIG_DFL}.items():  # TensorFlow has taken SIGTERM
+            signal.signal(number, handler)
+
+
+def check_batch_size(devices: int) -> None:
+    """Refuse a batch that the devices cannot share evenly.
+
+    Raises:
+        RunError: naming both, and sizes that would do.
+    """
+    if FLAGS.batch_size % devices:
+        below = FLAGS.batch_size // devices * devices
+        sizes = f"{below} or {below + devices}" if below else f"{devices}"
+        raise RunError(f"--batch_size must be a multiple of the {devices} devices, as {sizes}. Received: {FLAGS.batch_size}")
+
+
+def this_worker() -> Worker:
+    """What the environment variable TF_CONFIG says.
+
+    Raises:
+        RunError: it is missing, or not what TensorFlow takes.
+    """
+    given = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(given)
+        cluster, task = config["cluster"], config["task"]
+        if set(cluster) - {"chief", "worker"} or task["type"] not in cluster:
+            raise ValueError(f"tasks of type {', '.join({*cluster, task['type']})}")
+        addresses = [*cluster.get("chief", []), *cluster.get("worker", [])]
+        if not all(re.fullmatch(r"\S+:\d+", address) for address in addresses) or len(set(addresses)) < max(2, len(addresses)):
+            raise ValueError(f"addresses {', '.join(addresses)}")
+        index = int(task["index"])
+        if index < 0:
+            raise ValueError(f"index {index}")
+        number = addresses.index(cluster[task["type"]][index])
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise RunError(
+            f"--strategy=multi_worker needs the environment variable TF_CONFIG, with two workers or more, as in "
+            f"{TF_CONFIG_EXAMPLE}. Received: {given or 'none'} ({type(error).__name__}: {error})"
+        ) from None
+    return Worker(addresses, number)
+
+
+def meet(worker: Worker) -> None:
+    """Wait until all workers are there, and see that they were started with the same flags.
+
+    TensorFlow would wait without a word and for ever, and workers with different flags would each train a model of its own.
+    Each of the others calls the chief at its address, says who it is, and waits for its word.
+
+    Raises:
+        RunError: the port is taken; workers do not come; or their flags differ.
+    """
+    settings = {name: FLAGS[name].value for name in FLAGS if name in FLAGS and name not in OF_THE_PROCESS}
+    mine = json.dumps([worker.number, {name: str(value) for name, value in sorted(settings.items())}])
+    try:
+        listener = socket.create_server(("", worker.port), backlog=len(worker.addresses))
+    except (OSError, OverflowError) as error:
+        raise RunError(
+            f"TF_CONFIG gives this worker port {worker.port}, which cannot be had: {getattr(error, 'strerror', error)}"
+        ) from None
+    deadline = time.monotonic() + PATIENCE
+    with listener:
+        if worker.number:
+            call_chief(worker.addresses[0], mine, deadline)
+        else:
+            receive_others(listener, worker, mine, deadline)
+
+
+def call_chief(address: str, mine: str, deadline: float) -> None:
+    """Tell the chief who this is, and wait for its word that all are there."""
+    print(f"Waiting for the chief at {address}", flush=True)
+    host, _, port = address.rpartition(":")
+    word = ""
+    while not word and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=5) as connection:
+            connection.sendall(f"{mine}\n".encode())
+            connection.settimeout(max(1.0, deadline - time.monotonic()))
+            word = connection.makefile().readline().strip()
+        if not word:
+            time.sleep(0.2)
+    if not word:
+        raise WorkerLostError(f"the chief at {address} did not come within {PATIENCE:.0f} seconds")
+    if word != "go":
+        raise RunError(word)
+
+
+def receive_others(listener: socket.socket, worker: Worker, mine: str, deadline: float) -> None:
+    """Wait for a call from each other worker, then give them all the word; the chief's part."""
+    print(f"Waiting for {len(worker.addresses) - 1} other workers", flush=True)
+    expected, problem = json.loads(mine)[1], ""
+    callers: dict[int, socket.socket] = {}
+    try:
+        while len(callers) < len(worker.addresses) - 1 and not problem:
+            listener.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                connection, _ = listener.accept()
+                connection.settimeout(5)
+                number, settings = json.loads(connection.makefile().readline())
+            except TimeoutError:
+                late = [a for i, a in enumerate(worker.addresses) if i and i not in callers]
+                raise WorkerLostError(f"{', '.join(late)} did not come within {PATIENCE:.0f} seconds") from None
+            except (OSError, ValueError):
+                continue  # not one of ours
+            if number in callers:
+                callers[number].close()
+            callers[number] = connection
+            differing = [name for name in {**expected, **settings} if expected.get(name) != settings.get(name)]
+            if differing:
+                values = ", ".join(f"--{name}={settings.get(name)} and not {expected.get(name)}" for name in differing)
+                problem = f"worker {number} was started with other flags than the chief: {values}"
+        for connection in callers.values():
+            with suppress(OSError):
+                connection.sendall(f"{problem or 'go'}\n".encode())
+    finally:
+        for connection in callers.values():
+            connection.close()
+    if problem:
+        raise RunError(problem)
+
+
+# The model on all of them
+
+
+class Replicated:
+    """Trains a model by its twin under a strategy.
+
+    Args:
+        model: built and compiled, on one device.
+        strategy: what `start` gave.
+        jit_compile: whether XLA would compile the training on one device.
+    """
+
+    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, jit_compile: bool = False):
+        self.strategy = strategy
+        with strategy.scope():
+            self.twin = type(model).from_config(model.get_config())
+            self.twin.compile_from_config(model.get_compile_config())
+        for one in (model, self.twin):
+            if not one.optimizer.built:
+                one.optimizer.build(one.trainable_variables)
+        self.state = list(zip(state_of(model), state_of(self.twin), strict=True))
+        self.metrics = list(zip(metrics_of(model), metrics_of(self.twin), strict=True))
+        if jit_compile and hasattr(self.twin, "training_noise"):  # from one seed XLA draws other normal numbers than TensorFlow
+            self.twin.training_noise = tf.function(self.twin.training_noise, jit_compile=True)
+        self.exchange = tf.function(lambda value: self.in_first(strategy.run(lambda: replicas.whole(value[None]))))
+
+    @property
+    def replicas(self) -> int:
+        """Devices on which the twin is."""
+        return self.strategy.num_replicas_in_sync
+
+    @property
+    def workers(self) -> int:
+        """Processes that train together."""
+        return getattr(self.strategy.extended, "_num_workers", 1)
+
+    @property
+    def number(self) -> int:
+        """Of this process among them; 0 is the chief."""
+        return getattr(self.strategy.extended, "_id_in_cluster", 0)
+
+    def rows(self, images: int) -> slice:
+        """Those of an iteration's images that this process's replicas take."""
+        each = images // self.workers
+        return slice(self.number * each, (self.number + 1) * each)
+
+    def in_first(self, value: Any) -> tf.Tensor:
+        """A value or variable as the first of this process's replicas has it."""
+        values = value.value if isinstance(value, keras.Variable) else value
+        return self.strategy.experimental_local_results(values)[0]
+
+    def exchanged(self, value: int) -> list[int]:
+        """The numbers that the workers bring, each below 2³¹; waits until all have brought one."""
+        of_replicas = self.exchange(tf.constant(value, tf.int64)).numpy()
+        return of_replicas[:: self.replicas // self.workers].tolist()
+
+    def spread(self) -> None:
+        """Make the chief's state everybody's, in model and twin."""
+        if self.workers > 1:
+            spread = tf.function(lambda: [self.in_first(value) for value in self.strategy.run(self.of_chief)])
+            for (variable, _), value in zip(self.state, spread(), strict=True):
+                variable.assign(value)
+        for variable, mirrored_variable in self.state:
+            with self.strategy.scope():
+                mirrored_variable.assign(tf.convert_to_tensor(variable))
+
+    def of_chief(self) -> list[tf.Tensor]:
+        """The model's state as the chief has it; for replicas."""
+        chief = replicas.number() == 0
+        values = [tf.convert_to_tensor(variable) for variable, _ in self.state]
+        reduce = partial(tf.distribute.get_replica_context().all_reduce, tf.distribute.ReduceOp.SUM)
+        return [reduce(tf.where(chief, value, tf.zeros_like(value))) for value in values]
+
+    def train_step(self, images: tf.Tensor) -> None:
+        """One iteration by the twin, then its state in the model.
+
+        Args:
+            images: all of the iteration's [images, …], scaled; of other processes' rows anything.
+        """
+        by_turns: Callable = getattr(self.twin, "by_turns", lambda step: step())
+        by_turns(lambda: self.strategy.run(self.step, args=(images,)))
+        for variable, mirrored_variable in [*self.state, *self.metrics]:
+            variable.assign(self.in_first(mirrored_variable))
+
+    def step(self, images: tf.Tensor) -> None:
+        """What each replica does."""
+        for variable, mirrored_variable in self.metrics:
+            mirrored_variable.assign(tf.convert_to_tensor(variable))  # `fit` resets the model's
+        self.twin.train_step(replicas.share(images))
+
+
+def state_of(model: keras.Model) -> list[Any]:
+    """All variables that a checkpoint of the model holds, in an order that is the same for its twin."""
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    return [
+        each for each in tf.train.TrackableView(checkpoint).descendants() if isinstance(each, (tf.Variable, keras.Variable))
+    ]
+
+
+def metrics_of(model: keras.Model) -> list[keras.Variable]:
+    """The variables of its metrics."""
+    return [variable for metric in model.metrics for variable in metric.variables]
+
+
+# Several processes
+
+
+class StopTogether(keras.callbacks.Callback):
+    """Stops all workers after the same iteration if one of them was `asked` to, by a signal's number.
+
+    Args:
+        replicated: connects the workers.
+        decided: called with the signal's number, before the training stops.
+    """
+
+    def __init__(self, replicated: Replicated, decided: Callable[[int], None] = lambda number: None):
+        super().__init__()
+        self.replicated, self.decided, self.asked = replicated, decided, 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Ask the others."""
+        if agreed := max(self.replicated.exchanged(self.asked)):
+            self.decided(agreed)
+            self.model.stop_training = True
+
+
+@contextmanager
+def answering_for_the_lost() -> Iterator[None]:
+    """Turn what TensorFlow raises when another worker is gone into one line.
+
+    Raises:
+        WorkerLostError: naming the worker where TensorFlow does.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError) as error:
+        named = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", error.message.partition("Collective ops is aborted by")[2])
+        who = f"{named[1]} {named[2]}" if named else "another worker"
+        raise WorkerLostError(
+            f"{who} is lost: it ended, or cannot be reached. The newest checkpoint holds; to go on start all workers again, "
+            "each as before"
+        ) from None
+
+
+def same_data(replicated: Replicated, checksum: str) -> None:
+    """See that the workers train on the same data.
+
+    Args:
+        replicated: connects the workers.
+        checksum: of this one's data, hexadecimal.
+
+    Raises:
+        RunError: naming those whose data is not the chief's.
+    """
+    found = replicated.exchanged(int(checksum[:7], 16))
+    differing = [str(number) for number, value in enumerate(found) if value != found[0]]
+    if differing:
+        raise RunError(f"worker {', '.join(differing)} has other data than the chief; give all workers the same data")
+
+
+def barrier(replicated: Replicated, status: int) -> int:
+    """Wait for all workers; gives the chief's exit status."""
+    return replicated.exchanged(status)[0]
