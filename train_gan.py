@@ -9,6 +9,7 @@ from absl import flags
 
 from unsupervised_learning import gan, layers
 from unsupervised_learning.data import mnist, pictures
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.original import runs
 from unsupervised_learning.training import command_line, distribution, loop
@@ -21,12 +22,10 @@ def main() -> int:
     """Train, or with --visualize only draw, as the flags say."""
     name = "pictures" if FLAGS.image_dir and FLAGS.dataset == "auto" else FLAGS.dataset
     if FLAGS.image_dir and name in mnist.DATASETS:
-        raise command_line.RunError(
-            f"--image_dir goes with {', '.join(pictures.PICTURE_SETS)} or alone. Received: --dataset={name}"
-        )
+        raise RunError(f"--image_dir goes with {', '.join(pictures.PICTURE_SETS)} or alone. Received: --dataset={name}")
     large = name not in mnist.DATASETS
     if large and FLAGS.recipe == "first_attempt":
-        raise command_line.RunError(f"--recipe=first_attempt is for {', '.join(mnist.DATASETS)}. Received: {name}")
+        raise RunError(f"--recipe=first_attempt is for {', '.join(mnist.DATASETS)}. Received: {name}")
     FLAGS.set_default("logs_dir", f"logs/{LOGS.get(name, name)}_GAN_logs/")
     FLAGS.set_default("real_batches", "fresh" if name == "tf_flowers" else "shared")  # 2016's flowers came from a queue
     command_line.take_recipe(runs.GAN)

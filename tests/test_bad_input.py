@@ -28,10 +28,10 @@ from tests.support import REPOSITORY, Finished, Tags, small, write_idx, write_ru
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.compare import claims
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import write_checkpoint
 from unsupervised_learning.reproduce import experiments, gan_notes
 from unsupervised_learning.training import command_line
-from unsupervised_learning.training.command_line import RunError
 
 TRAIN = ("train_ae.py", "train_vae.py", "train_gan.py")
 ORIGINAL = "unsupervised_learning/original/__main__.py"

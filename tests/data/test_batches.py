@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unsupervised_learning.data.batches import BatchOrder, InterleavedBatches
-from unsupervised_learning.data.mnist import DataError
+from unsupervised_learning.errors import RunError
 
 
 def test_an_epoch_uses_no_image_twice_and_drops_the_remainder():
@@ -65,13 +65,13 @@ def test_interleaved_batches_are_consecutive_ones_side_by_side():
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11])
 def test_batch_size_out_of_range(batch_size):
-    with pytest.raises(DataError, match=f"expected 1 to 10 .*Received: batch_size={batch_size}$"):
+    with pytest.raises(RunError, match=f"expected 1 to 10 .*Received: batch_size={batch_size}$"):
         BatchOrder(10, batch_size, seed=0)
     assert BatchOrder(10, 10, seed=0).batches_per_epoch == 1
 
 
 def test_negative_seed_and_iterations():
-    with pytest.raises(DataError, match="Received: seed=-1"):
+    with pytest.raises(RunError, match="Received: seed=-1"):
         BatchOrder(10, 2, seed=-1)
-    with pytest.raises(DataError, match="Received: start=-1, count=1"):
+    with pytest.raises(RunError, match="Received: start=-1, count=1"):
         BatchOrder(10, 2, seed=0).indices(-1, 1)

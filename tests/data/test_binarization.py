@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from unsupervised_learning.data import binarization, mnist
+from unsupervised_learning.errors import RunError
 
 REAL_IDX = os.environ.get("MNIST_IDX_DIR")
 
@@ -74,7 +75,7 @@ def test_sample_is_drawn_once_and_for_all():
 
 
 def test_names_what_it_does_not_know():
-    with pytest.raises(mnist.DataError, match="unknown binarization 'dynamic'; expected one of none, threshold, sample"):
+    with pytest.raises(RunError, match="unknown binarization 'dynamic'; expected one of none, threshold, sample"):
         binarization.binarized(grey(), "dynamic")
 
 

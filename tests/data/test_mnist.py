@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from unsupervised_learning.data import mnist
-from unsupervised_learning.data.mnist import DataError, to_unit_interval
+from unsupervised_learning.data.mnist import to_unit_interval
+from unsupervised_learning.errors import RunError
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = mnist.IDX_FILES
 REAL_IDX, REAL_TFDS = os.environ.get("MNIST_IDX_DIR"), os.environ.get("TFDS_DATA_DIR")
@@ -52,7 +53,7 @@ def write_idx(folder, train=36, test=12):
 
 def error_of(name, folder=None):
     """Return the one line that `load` fails with."""
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(RunError) as caught:
         mnist.load(name, None if folder is None else str(folder))
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -84,7 +85,7 @@ def test_forbidden_data_dir(tmp_path, monkeypatch, call):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, forbid)
-        with pytest.raises(DataError, match=r"cannot list data_dir .*PermissionError: Permission denied"):
+        with pytest.raises(RunError, match=r"cannot list data_dir .*PermissionError: Permission denied"):
             mnist.load("auto", str(tmp_path))
 
 
@@ -664,7 +665,7 @@ def test_a_splits_vectors_are_its_scaled_images_and_are_kept():
 
 
 def test_to_unit_interval_refuses_what_is_already_scaled():
-    with pytest.raises(DataError, match=r"uint8 in 0\.\.255\. Received: dtype=float32"):
+    with pytest.raises(RunError, match=r"uint8 in 0\.\.255\. Received: dtype=float32"):
         to_unit_interval(np.zeros((1, 28, 28), np.float32))
 
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from unsupervised_learning.data import mnist, pictures
-from unsupervised_learning.data.mnist import DataError
+from unsupervised_learning.errors import RunError
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def only_picture(folder, content, name="pictures"):
 def error_of(name, image_dir, data_dir=None, cache_dir=None):
     """Return the one line that `load` fails with."""
     images, sets, cache = (None if path is None else str(path) for path in (image_dir, data_dir, cache_dir))
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(RunError) as caught:
         pictures.load(name, images, sets, cache)
     assert "\n" not in str(caught.value)
     return str(caught.value)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from unsupervised_learning import layers
+from unsupervised_learning import atomic_files, layers
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import outputs, summaries
@@ -47,7 +47,7 @@ def events(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def written(model, events) -> outputs.Json:
+def written(model, events) -> atomic_files.Json:
     """Results of `write_gan`, which has written to `events`."""
     return outputs.write_gan(events, model, None)
 

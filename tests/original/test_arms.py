@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original import arms
-from unsupervised_learning.training.command_line import RunError
 
 MNIST = os.environ.get("MNIST_IDX_DIR")
 ORIGINAL = os.environ.get("ORIGINAL_DIR")

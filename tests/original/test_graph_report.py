@@ -16,11 +16,11 @@ from tensorflow.core.util import event_pb2
 from tests.original.graphs import build_ae, build_vae, dense, graph_def, meta, v1
 from tests.support import assert_refused
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.graph_files import ELEMENTS, OPERATIONS, Graph, needed, read_graph
 from unsupervised_learning.original.graph_report import command_for, nearest
-from unsupervised_learning.training.command_line import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 ORIGINAL = "unsupervised_learning/original/__main__.py"

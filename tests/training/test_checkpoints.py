@@ -5,8 +5,8 @@ import shutil
 import pytest
 import tensorflow as tf
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.training import checkpoints
-from unsupervised_learning.training.command_line import RunError
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ import tensorflow as tf
 from tests.golden import gan_trajectories, trajectories
 from tests.support import REPOSITORY, Finished, listen_to_ctrl_c, small
 from unsupervised_learning import layers, replicas
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.training import distribution
-from unsupervised_learning.training.command_line import RunError
 
 MODES = ("mirrored", "multi_worker")
 SOON = 60  # seconds in which the others have to end once a worker is gone; TensorFlow's heartbeat needs about ten

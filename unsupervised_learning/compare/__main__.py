@@ -7,13 +7,14 @@ event files of 2016 come from --original_logs: clones of the author's repositori
 
 from absl import flags
 
+from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import page
 from unsupervised_learning.compare.report import TITLE, Originals, body, claim_rows, exhibits, markdown, verdicts
 from unsupervised_learning.data import mnist
-from unsupervised_learning.monitoring import outputs
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.training import command_line
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.training.command_line import path_of
 
 FLAGS = flags.FLAGS
 
@@ -34,9 +35,9 @@ def main() -> int:
     (out / "figures").mkdir(parents=True, exist_ok=True)
     for exhibit in shown:
         if png := page.composite(exhibit):
-            outputs.write_atomically(out / "figures" / f"{exhibit.name}.png", png)
-    outputs.write_atomically(out / "report.md", markdown(rows, runs))
-    outputs.write_atomically(out / "index.html", page.document(TITLE, body(rows, shown, runs)))
+            atomic_files.write_atomically(out / "figures" / f"{exhibit.name}.png", png)
+    atomic_files.write_atomically(out / "report.md", markdown(rows, runs))
+    atomic_files.write_atomically(out / "index.html", page.document(TITLE, body(rows, shown, runs)))
     print(f"{sum(map(len, runs.values()))} runs, {len(runs.left_out)} left out; of {len(rows)} claims {verdicts(rows)}")
     for name, why in runs.left_out.items():
         print(f"left out: {name}: {why}")

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unsupervised_learning.data import mnist
+from unsupervised_learning import errors
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation
 from unsupervised_learning.figures import curves
 from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.monitoring.outputs import RESULTS_OF_2016
 from unsupervised_learning.reproduce.experiments import CONTESTANTS, EXPERIMENTS, Run, Runs
 from unsupervised_learning.training import run_directory
-from unsupervised_learning.training.command_line import RunError
 
 AE, VAE = RESULTS_OF_2016["autoencoder"], {form: RESULTS_OF_2016[f"vae_{form}"] for form in ("first", "fixed")}
 KNN_BY_ITERATION = {0: 0.290, 1_000: 0.515, 10_000: 0.807, 20_000: 0.809}  # run 3's dumps, the post's figure
@@ -79,7 +79,7 @@ class Claim(NamedTuple):
         except RunError as error:
             return Finding("–", CANNOT, str(error))
         except run_directory.UNREADABLE as error:  # of another version, or damaged
-            return Finding("–", CANNOT, f"a record is not what it should be ({mnist.reason(error)})")
+            return Finding("–", CANNOT, f"a record is not what it should be ({errors.reason(error)})")
 
 
 REPRODUCED, DIFFERS, CANNOT = "reproduced", "differs", "cannot be tested"

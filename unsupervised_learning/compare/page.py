@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
-from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.errors import RunError
 
 HEIGHT = 420  # pixels of the panes of a picture
 SMALL = 128  # pixels: what is no larger is enlarged without blur

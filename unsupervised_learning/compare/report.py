@@ -11,13 +11,13 @@ import numpy as np
 from unsupervised_learning.compare import claims, page
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.figures import curves, plots
 from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.original.event_files import scalars
 from unsupervised_learning.reproduce.experiments import Run, Runs
-from unsupervised_learning.training.command_line import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 TITLE = "A preliminary on generative modeling: 2016 and today"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unsupervised_learning.data.mnist import DataError
+from unsupervised_learning.errors import RunError
 
 
 class BatchOrder:
@@ -22,9 +22,9 @@ class BatchOrder:
 
     def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool = True):
         if not 1 <= batch_size <= examples:
-            raise DataError(f"expected 1 to {examples} (the training images) per batch. Received: {batch_size=}")
+            raise RunError(f"expected 1 to {examples} (the training images) per batch. Received: {batch_size=}")
         if seed < 0:
-            raise DataError(f"expected a seed of 0 or more. Received: {seed=}")
+            raise RunError(f"expected a seed of 0 or more. Received: {seed=}")
         self.batches_per_epoch = examples // batch_size
         self.batch_size = self.images_each_iteration = batch_size
         self._examples, self._seed, self._file_order_first = examples, seed, file_order_first
@@ -33,7 +33,7 @@ class BatchOrder:
     def indices(self, start: int, count: int) -> np.ndarray:
         """Return int32 [count, batch_size]: rows of the training images for iterations start..start+count-1."""
         if start < 0 or count < 0:
-            raise DataError(f"expected iterations of 0 or more. Received: {start=}, {count=}")
+            raise RunError(f"expected iterations of 0 or more. Received: {start=}, {count=}")
         batches = np.empty((count, self.batch_size), np.int32)
         last_epoch, order = self._last
         for row in range(count):

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from unsupervised_learning.data import mnist
+from unsupervised_learning.errors import RunError
 
 BINARIZATIONS = ("none", "threshold", "sample")
 THRESHOLD = 0.5 * 255  # between two bytes
@@ -33,10 +34,10 @@ def binarized(dataset: mnist.Dataset, how: str) -> mnist.Dataset:
         A data set with a checksum of its own, that is not comparable with the 2016 post.
 
     Raises:
-        DataError: for an unknown `how`.
+        RunError: for an unknown `how`.
     """
     if how not in BINARIZATIONS:
-        raise mnist.DataError(f"unknown binarization {how!r}; expected one of {', '.join(BINARIZATIONS)}")
+        raise RunError(f"unknown binarization {how!r}; expected one of {', '.join(BINARIZATIONS)}")
     if how == "none":
         return dataset
     splits = {}

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import logging
 
+from unsupervised_learning.errors import RunError, reason, warn
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -42,11 +44,7 @@ PROBE_SECONDS = 6.0  # our choice: the longest wait before "no network"; tfds it
 VALIDATION_SHARE = 12  # 2016 held out the first 5,000 of 60,000 training images: one in twelve
 
 
-class DataError(ValueError):
-    """Unusable data or a wrong argument; the message is one line for the user."""
-
-
-class _NothingFoundError(DataError):
+class _NothingFoundError(RunError):
     """Nothing is there and nothing can be downloaded: the one error that `auto` answers with another data set."""
 
 
@@ -102,11 +100,11 @@ def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
         Images uint8 [n, 28, 28] and labels uint8 [n]. For MNIST 55,000, 5,000 and 10,000 of them.
 
     Raises:
-        DataError: unknown name; unusable folder; incomplete, broken or damaged data (also for "auto": whoever points
+        RunError: unknown name; unusable folder; incomplete, broken or damaged data (also for "auto": whoever points
             at data wants that data); nothing found and no download (not for "auto").
     """
     if name not in DATASETS:
-        raise DataError(f"unknown dataset {name!r}; expected one of {', '.join(DATASETS)}")
+        raise RunError(f"unknown dataset {name!r}; expected one of {', '.join(DATASETS)}")
     folder = None if data_dir is None else existing_folder(data_dir, "data_dir")
     if name == "digits":
         return _digits()
@@ -124,10 +122,10 @@ def to_unit_interval(images: np.ndarray) -> np.ndarray:
     """Flatten and scale images as 2016's reader did: uint8 [..., 28, 28] in 0..255 to float32 [..., 784] in [0, 1].
 
     Source: `DataSet.__init__` of TF 0.9's mnist.py, which multiplies by 1/255 rather than dividing by 255.
-    Raises DataError for other dtypes: the first 2016 GAN divided by 255 twice.
+    Raises RunError for other dtypes: the first 2016 GAN divided by 255 twice.
     """
     if images.dtype != np.uint8:
-        raise DataError(f"expected images as uint8 in 0..255. Received: dtype={images.dtype}")
+        raise RunError(f"expected images as uint8 in 0..255. Received: dtype={images.dtype}")
     *leading, height, width = images.shape
     return images.reshape(*leading, height * width).astype(np.float32) * np.float32(1 / 255)
 
@@ -140,13 +138,13 @@ def as_vectors(images: "tf.Tensor") -> "tf.Tensor":
 
 
 def existing_folder(given: str, argument: str) -> str:
-    """Return the folder given as `argument`, with ~ expanded. Raises DataError if its files cannot be listed and opened."""
+    """Return the folder given as `argument`, with ~ expanded. Raises RunError if its files cannot be listed and opened."""
     folder = os.path.expanduser(given)  # the shell leaves the ~ of --data_dir=~/mnist alone
     try:
         os.listdir(folder)
         os.stat(os.path.join(folder, "."))  # a folder may be listable and still not let its files be opened
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"cannot list {argument} {given!r}: {reason(error)}; expected an existing folder") from error
+        raise RunError(f"cannot list {argument} {given!r}: {reason(error)}; expected an existing folder") from error
     return folder
 
 
@@ -198,7 +196,7 @@ def _from_idx(name: str, folder: str) -> Dataset | None:
     if not paths:
         return None
     if missing:
-        raise DataError(f"{folder}: {', '.join(missing)} missing (plain or .gz); expected all four idx files or none")
+        raise RunError(f"{folder}: {', '.join(missing)} missing (plain or .gz); expected all four idx files or none")
     contents = {file: _unpacked(path) for file, path in paths.items()}
 
     def read(part: str) -> Split:
@@ -222,13 +220,13 @@ def _unpacked(path: str) -> bytes:
     try:
         content = pathlib.Path(path).read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {reason(error)}; expected an idx file") from error
+        raise RunError(f"cannot read {path}: {reason(error)}; expected an idx file") from error
     if not path.endswith(".gz"):
         return content
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot unpack {path}: {reason(error)}; expected an intact gzip file") from error
+        raise RunError(f"cannot unpack {path}: {reason(error)}; expected an intact gzip file") from error
 
 
 def _parse_idx(content: bytes, path: str) -> np.ndarray:
@@ -237,42 +235,42 @@ def _parse_idx(content: bytes, path: str) -> np.ndarray:
     what, other = ("images", "labels") if rank == 3 else ("labels", "images")
     header = 4 + 4 * rank
     if not content:
-        raise DataError(f"{path}: empty file; expected idx {what}")
+        raise RunError(f"{path}: empty file; expected idx {what}")
     if len(content) < header:
-        raise DataError(f"{path}: truncated: {len(content)} bytes; expected idx {what}, a header of {header} and more")
+        raise RunError(f"{path}: truncated: {len(content)} bytes; expected idx {what}, a header of {header} and more")
     magic, *shape = np.frombuffer(content, ">u4", 1 + rank).tolist()
     if magic != 2048 + rank:
         guess = f": it holds {other}, files swapped or mislabelled" if magic in (2049, 2051) else ""
-        raise DataError(f"{path}: magic number {magic}{guess}; expected {2048 + rank}, idx {what}")
+        raise RunError(f"{path}: magic number {magic}{guess}; expected {2048 + rank}, idx {what}")
     if rank == 3 and shape[1:] != [28, 28]:
-        raise DataError(f"{path}: images of {shape[1]}x{shape[2]} pixels; expected 28x28")
+        raise RunError(f"{path}: images of {shape[1]}x{shape[2]} pixels; expected 28x28")
     expected = header + math.prod(shape)  # Python integers: an absurd count neither overflows nor allocates
     if len(content) != expected:
         fault = "truncated" if len(content) < expected else "trailing bytes"
-        raise DataError(f"{path}: {fault}: {len(content)} bytes; expected {expected} for {shape[0]} {what}")
+        raise RunError(f"{path}: {fault}: {len(content)} bytes; expected {expected} for {shape[0]} {what}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
 def _split(images: np.ndarray, labels: np.ndarray, images_from: str, labels_from: str) -> Split:
     if len(images) != len(labels):
         found = f"{images_from} holds {len(images)} images, {labels_from} holds {len(labels)} labels"
-        raise DataError(f"{found}; expected as many labels as images")
+        raise RunError(f"{found}; expected as many labels as images")
     if len(labels) == 0:
-        raise DataError(f"{images_from}: 0 images; expected at least 1")
+        raise RunError(f"{images_from}: 0 images; expected at least 1")
     if labels.min() < 0 or labels.max() > 9:
         row = int(np.argmax((labels < 0) | (labels > 9)))
-        raise DataError(f"{labels_from}: label {labels[row]} in row {row}; expected 0 to 9")
+        raise RunError(f"{labels_from}: label {labels[row]} in row {row}; expected 0 to 9")
     return Split(images, labels.astype(np.uint8))
 
 
 def _check_sizes(train: Split, test: Split, train_from: str, test_from: str) -> None:
     sizes = f"{train_from} holds {len(train.labels)} training images, {test_from} holds {len(test.labels)} test images"
     if len(test.labels) > len(train.labels):
-        raise DataError(f"{sizes}: train and t10k files swapped; expected no more test than training images")
+        raise RunError(f"{sizes}: train and t10k files swapped; expected no more test than training images")
     if len(train.labels) < VALIDATION_SHARE:
-        raise DataError(f"{sizes}; expected at least {VALIDATION_SHARE} for training, a share of which is validation")
+        raise RunError(f"{sizes}; expected at least {VALIDATION_SHARE} for training, a share of which is validation")
     if len(test.labels) < 2:
-        raise DataError(f"{sizes}; expected at least 2 for testing, as nearest neighbours are counted")
+        raise RunError(f"{sizes}; expected at least 2 for testing, as nearest neighbours are counted")
 
 
 # --- TensorFlow Datasets ---
@@ -288,7 +286,7 @@ def prepared_folder(name: str, folder: str | None, probe_url: str, looked_for: s
         looked_for: what to say in the error about other places, ending in "; ".
 
     Raises:
-        DataError: nothing found and no download.
+        RunError: nothing found and no download.
     """
     default = os.path.expanduser("~/tensorflow_datasets")
     roots = list(dict.fromkeys(root for root in (folder, os.environ.get("TFDS_DATA_DIR"), default) if root))
@@ -301,7 +299,7 @@ def prepared_folder(name: str, folder: str | None, probe_url: str, looked_for: s
     if downloaded := _newest_prepared(os.path.join(roots[0], name)):
         return downloaded
     # tfds downloads nothing where a version folder stands already, complete or not.
-    raise DataError(f"{os.path.join(roots[0], name)}: a version without dataset_info.json; expected none or a whole one")
+    raise RunError(f"{os.path.join(roots[0], name)}: a version without dataset_info.json; expected none or a whole one")
 
 
 def _newest_prepared(folder: str) -> str | None:
@@ -321,7 +319,7 @@ def _from_tfds(name: str, folder: str) -> Dataset:
         (train_images, train_labels), (test_images, test_labels) = (_in_file_order(info, split) for split in ("train", "test"))
     except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
         advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
-        raise DataError(f"cannot read {folder}: {reason(error)}; {advice}") from error
+        raise RunError(f"cannot read {folder}: {reason(error)}; {advice}") from error
     train = _split(train_images, train_labels, folder, folder)
     test = _split(test_images, test_labels, folder, folder)
     _check_sizes(train, test, folder, folder)
@@ -366,7 +364,7 @@ def _decode(info, split: str) -> tuple[np.ndarray, np.ndarray]:
     decoded = list(batches.as_numpy_iterator())
     found, expected = sum(len(labels) for _, labels in decoded), info.splits[split].num_examples
     if found != expected:
-        raise DataError(f"{found} {split} images, {expected} according to dataset_info.json")
+        raise RunError(f"{found} {split} images, {expected} according to dataset_info.json")
     return np.concatenate([images for images, _ in decoded]), np.concatenate([labels for _, labels in decoded])
 
 
@@ -428,12 +426,6 @@ def _digits() -> Dataset:
 # --- messages ---
 
 
-def reason(error: BaseException) -> str:
-    """Return an exception as one line of bounded length: TensorFlow's and tfds's fill a screen."""
-    text = " ".join(str((isinstance(error, OSError) and error.strerror) or error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
-
-
 @contextlib.contextmanager
 def quiet_logging():
     """Keep tfds's notes ("Load dataset info from …") off the terminal: under absl.app they would show by default."""
@@ -457,8 +449,3 @@ def quiet_stderr():
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)
-
-
-def warn(message: str) -> None:
-    """Print one line on stderr."""
-    print(f"WARNING: {' '.join(message.split())}", file=sys.stderr)

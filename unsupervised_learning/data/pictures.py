@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from unsupervised_learning import errors
 from unsupervised_learning.data import mnist
-from unsupervised_learning.data.mnist import DataError, Dataset, Split
+from unsupervised_learning.data.mnist import Dataset, Split
+from unsupervised_learning.errors import RunError
 
 PICTURE_SETS = ("tf_flowers", "celeb_a")
 FACE = 108  # 2016 cut the central 108×108 pixels out of CelebA's aligned pictures of 178×218
@@ -65,19 +67,19 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
         test are empty. The checksum is the SHA-256 of the images' bytes and shape.
 
     Raises:
-        DataError: unknown name; no, or an unusable, `image_dir`; no picture in it, or none that can be read; nothing
+        RunError: unknown name; no, or an unusable, `image_dir`; no picture in it, or none that can be read; nothing
             found by tfds and no download, or a damaged set; a cache folder that cannot be written or is full.
     """
     if name not in (*PICTURE_SETS, "pictures"):
-        raise DataError(f"unknown pictures {name!r}; expected one of {', '.join(PICTURE_SETS)}, pictures")
+        raise RunError(f"unknown pictures {name!r}; expected one of {', '.join(PICTURE_SETS)}, pictures")
     if image_dir is not None:
         folder = mnist.existing_folder(image_dir, "image_dir")
         listing, origin, source = _listing(folder, ENDINGS), None, f"pictures in {folder}"
         if not listing:
-            raise DataError(f"no picture in image_dir {image_dir!r}; expected files ending in {', '.join(ENDINGS)}, not hidden")
+            raise RunError(f"no picture in image_dir {image_dir!r}; expected files ending in {', '.join(ENDINGS)}, not hidden")
         opened = functools.partial(_open_files, folder, [file for file, *_ in listing])
     elif name == "pictures":
-        raise DataError(f"'pictures' are read from a folder; expected --image_dir=<folder>. Received: {image_dir=}")
+        raise RunError(f"'pictures' are read from a folder; expected --image_dir=<folder>. Received: {image_dir=}")
     else:
         folder = _prepared(name, data_dir)
         listing, origin, source = _listing(folder), [name, folder], f"tfds set in {folder}, split train"
@@ -91,11 +93,11 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
         named = ", ".join(file if file.isprintable() else repr(file) for file in skipped[:5])
         more = f" and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
         count = "1 picture" if len(skipped) == 1 else f"{len(skipped):,} pictures"
-        mnist.warn(f"{folder}: left out {count} that cannot be read: {named}{more}")
+        errors.warn(f"{folder}: left out {count} that cannot be read: {named}{more}")
     try:
         images = np.memmap(cache / f"{key}.bytes", np.uint8, "r", shape=tuple(record["shape"]))
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot map {cache / key}.bytes: {mnist.reason(error)}; expected another --cache_dir") from error
+        raise RunError(f"cannot map {cache / key}.bytes: {errors.reason(error)}; expected another --cache_dir") from error
 
     none = Split(np.zeros((0, side, side, 3), np.uint8), np.zeros(0, np.uint8))
     note = "every picture is for training, as in 2016: no held-out set"
@@ -138,8 +140,8 @@ def _prepared(name: str, data_dir: str | None) -> str:
     folder = None if data_dir is None else mnist.existing_folder(data_dir, "data_dir")
     try:
         return mnist.prepared_folder(name, folder, PROBE_URLS[name])
-    except DataError as error:
-        raise DataError(f"{error}; {INSTEAD[name]}") from error
+    except RunError as error:
+        raise RunError(f"{error}; {INSTEAD[name]}") from error
 
 
 def _open_tfds(folder: str) -> tuple[int, Iterator[Encoded]]:
@@ -170,7 +172,7 @@ def _intact(folder: str) -> Iterator[None]:
         yield
     except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
         advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
-        raise DataError(f"cannot read {folder}: {mnist.reason(error)}; {advice}") from error
+        raise RunError(f"cannot read {folder}: {errors.reason(error)}; {advice}") from error
 
 
 # --- decoding ---
@@ -256,7 +258,7 @@ def _decode_into(
             os.fsync(file.fileno())
         if not rows:
             example = f", {skipped[0]!r} for one" if skipped else ""
-            raise DataError(f"{source}: none of {count:,} pictures can be read{example}; expected intact JPEG or PNG")
+            raise RunError(f"{source}: none of {count:,} pictures can be read{example}; expected intact JPEG or PNG")
         shape = (rows, side, side, 3)
         digest.update(f"{shape}".encode())
         record = {"shape": list(shape), "checksum": digest.hexdigest(), "skipped": skipped, "source": source}
@@ -264,10 +266,10 @@ def _decode_into(
         unfinished.write_text(json.dumps(record))
         os.replace(unfinished, cache / f"{key}.json")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        if isinstance(error, DataError):
+        if isinstance(error, RunError):
             raise
         need = f"a writable folder with {count * side * side * 3:,} bytes free (--cache_dir)"
-        raise DataError(f"cannot keep decoded pictures in {str(cache)!r}: {mnist.reason(error)}; expected {need}") from error
+        raise RunError(f"cannot keep decoded pictures in {str(cache)!r}: {errors.reason(error)}; expected {need}") from error
     finally:
         with contextlib.suppress(OSError, ValueError):
             unfinished.unlink()  # there only after a failure

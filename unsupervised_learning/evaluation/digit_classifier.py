@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from unsupervised_learning import errors
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.data.mnist import Dataset
@@ -96,7 +97,7 @@ def of(dataset: Dataset, cache_dir: str | None = None, seed: int = 0, progress: 
     try:
         write(folder / name, classifier)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        mnist.warn(f"cannot keep the classifier in {str(folder)!r}: {mnist.reason(error)}; it will be trained anew each time")
+        errors.warn(f"cannot keep the classifier in {str(folder)!r}: {errors.reason(error)}; it will be trained anew each time")
     return classifier
 
 
@@ -205,7 +206,7 @@ def read(path: pathlib.Path, seed: int) -> DigitClassifier | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        mnist.warn(f"{path}: {mnist.reason(error)}; expected a kept classifier. It is trained anew")
+        errors.warn(f"{path}: {errors.reason(error)}; expected a kept classifier. It is trained anew")
         return None
     classifier.network.set_weights(weights)
     classifier.accuracy = None if np.isnan(accuracy) else accuracy

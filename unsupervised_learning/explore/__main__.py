@@ -22,14 +22,14 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
+from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import page
 from unsupervised_learning.data import binarization, mnist, pictures
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.explore import gan_parts, interactive, latent_parts, rendering, vae_parts
 from unsupervised_learning.explore.subject import Finding, Json, Part, Sizes, Subject
-from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.reproduce.experiments import SCRIPTS
 from unsupervised_learning.training import checkpoints, command_line, loop
-from unsupervised_learning.training.command_line import RunError
 from unsupervised_learning.training.run_directory import recorded
 
 FLAGS = flags.FLAGS
@@ -55,7 +55,7 @@ def read_run(path: Path) -> tuple[Json, Json]:
     if config["model"] not in SCRIPTS:
         raise RunError(f"{path} holds a run of {config['model']}; expected one of {', '.join(SCRIPTS)}")
     try:
-        results = outputs.read_json(path / "results.json")
+        results = atomic_files.read_json(path / "results.json")
         return config, {**results, "iterations": int(results["iterations"])}
     except FileNotFoundError:
         raise RunError(f"{path} is not finished: no results.json. To go on with it: {command_of(config)}") from None
@@ -95,7 +95,7 @@ def load_data(path: Path, config: Json) -> mnist.Dataset:
     """What the run was trained on: from the flags, or else from where its command says.
 
     Raises:
-        DataError: if it cannot be had.
+        RunError: if it cannot be had.
         RunError: if it is other data.
     """
     described = config["data"]
@@ -214,7 +214,7 @@ def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Finding]]
         (new / "figures").mkdir(parents=True)
         for name, content in files.items():
             (new / "figures" / name).write_bytes(content)
-        outputs.write_json(new / "evaluation.json", rendering.evaluation(subject, found, left_out))
+        atomic_files.write_json(new / "evaluation.json", rendering.evaluation(subject, found, left_out))
         (new / "index.html").write_text(rendering.document(subject, found, files, left_out))
         for part, finding in found.values():
             if finding.widget:

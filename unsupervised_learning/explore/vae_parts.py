@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from unsupervised_learning import atomic_files
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import likelihood
 from unsupervised_learning.explore import measure_plots
 from unsupervised_learning.explore.subject import VAE, Finding, Json, Part, Picture, Row, Subject, axis_names
-from unsupervised_learning.monitoring import outputs, summaries
-from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.training.run_directory import recorded
 
 NOISE = 3  # what chance is for; `latent_parts` has those before
@@ -155,7 +156,7 @@ def results_of(path: Path) -> Json:
         RunError: if it is not one.
     """
     try:
-        results = outputs.read_json(path)
+        results = atomic_files.read_json(path)
         return {**results, "kl": float(results["kl"]), "reconstruction": float(results["reconstruction"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is not a VAE's ({type(error).__name__}: {error})") from None

@@ -4,20 +4,17 @@ Each file but the projector's appears whole or not at all: it is written under a
 """
 
 import io
-import json
 import math
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 import keras
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from unsupervised_learning.atomic_files import Json, write_atomically, written_anew
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import test_set
@@ -27,7 +24,6 @@ from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.monitoring.writer_thread import Background
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-Json = dict[str, Any]
 LAST = 100  # iterations logged whose mean stands for a GAN's losses at the end; with a record every 10, the last 1,000
 
 # The original's results on MNIST's test set, by replaying its checkpoints: the autoencoder's run 5 at 20,000, both VAEs at
@@ -37,40 +33,6 @@ RESULTS_OF_2016 = {
     "vae_first": {"reconstruction": 161.0, "kl": 13.9, "negative_elbo": 174.85, "knn_accuracy": 0.719},
     "vae_fixed": {"reconstruction": 125.1, "kl": 8.59, "negative_elbo": 133.65, "knn_accuracy": 0.840},
 }
-
-
-@contextmanager
-def written_anew(path: Path) -> Iterator[Path]:
-    """A file to write under another name, which then takes the place of `path`; after an error it is gone."""
-    new = path.with_name(f"new-{path.name}")
-    try:
-        yield new
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file so that a reader, or a crash, finds the old one or the new one and nothing between."""
-    with written_anew(path) as new:
-        new.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def write_json(path: Path, content: Json) -> None:
-    """Write indented JSON."""
-    write_atomically(path, json.dumps(content, indent=2) + "\n")
-
-
-def read_json(path: Path) -> Json:
-    """A JSON file's content.
-
-    Raises:
-        OSError, ValueError: if it cannot be read, or holds something else than an object.
-    """
-    content = json.loads(path.read_text())
-    if not isinstance(content, dict):
-        raise ValueError(f"expected an object, found a {type(content).__name__}")
-    return content
 
 
 def figure_png(figure: Figure) -> bytes:

@@ -30,7 +30,7 @@ from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.util import tensor_util
 
-from unsupervised_learning import layers
+from unsupervised_learning import errors, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
@@ -326,7 +326,7 @@ class EventFile:
             tf.errors.OpError: if it does not.
         """
         if self.writer and not self.path.exists():
-            mnist.warn(f"{self.path} was deleted, and with it the events before iteration {event.step:,}; going on in another")
+            errors.warn(f"{self.path} was deleted, and with it the events before iteration {event.step:,}; going on in another")
             self.close()
         if not self.writer:
             # TensorBoard takes the files in alphabetical order, and `discard_from` those with this ending.

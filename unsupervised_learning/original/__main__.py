@@ -23,6 +23,7 @@ from collections.abc import Callable
 from absl import flags
 
 from unsupervised_learning import layers
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.arms import ARMS, arms
 from unsupervised_learning.original.author_runs import train
 from unsupervised_learning.original.event_files import import_logs
@@ -31,7 +32,6 @@ from unsupervised_learning.original.graph_report import graph
 from unsupervised_learning.original.replay import export, replay
 from unsupervised_learning.original.run_3 import run_3
 from unsupervised_learning.training import command_line
-from unsupervised_learning.training.command_line import RunError
 
 FLAGS = flags.FLAGS
 

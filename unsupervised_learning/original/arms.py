@@ -17,12 +17,12 @@ import tensorflow as tf
 from absl import flags
 from scipy import stats
 
-from unsupervised_learning import layers
+from unsupervised_learning import atomic_files, errors, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import test_set
-from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.original.author_runs import next_batches, published
 from unsupervised_learning.original.checkpoints import Model
 from unsupervised_learning.original.description import describe
@@ -30,7 +30,7 @@ from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.running import RunningGraph
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -96,7 +96,7 @@ def arms(file: str) -> int:
     else:
         steps = of_ours(model, ARMS[FLAGS.arm], dataset, batch_size, iterations)
     images = mnist.to_unit_interval(dataset.test.images)
-    numbers: outputs.Json = {}
+    numbers: atomic_files.Json = {}
     for done in steps:
         if is_measured(done, iterations):
             if FLAGS.arm == GRAPH:
@@ -108,7 +108,7 @@ def arms(file: str) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     record = {"arm": FLAGS.arm, "seed": FLAGS.seed, "recipe": recipe, "iterations": iterations, "data": dataset.name}
     record |= {"seconds": round(time.monotonic() - began, 1), "course": course, "at_the_end": numbers}
-    outputs.write_json(target, record)
+    atomic_files.write_json(target, record)
     print(f"{target}: {loss_of(record):.3f} (mean of the last {LAST} checkpoints)")
     return 0
 
@@ -118,7 +118,7 @@ def is_measured(done: int, iterations: int) -> bool:
     return done == iterations or done % 10_000 == 0 or (done % 1_000 == 0 and done > iterations - 1_000 * LAST)
 
 
-def measured(model: Model, images: np.ndarray) -> outputs.Json:
+def measured(model: Model, images: np.ndarray) -> atomic_files.Json:
     """The test losses."""
     if isinstance(model, AutoEncoder):
         error = np.mean((np.asarray(model(images)) - images) ** 2, dtype=np.float64)
@@ -179,32 +179,32 @@ def by_threefry(model: VariationalAutoEncoder, images: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_normal(tf.stack([tf.shape(images)[0], model.z_dim]), name, alg="threefry")
 
 
-def loss_of(record: outputs.Json) -> float:
+def loss_of(record: atomic_files.Json) -> float:
     """What a run is compared by: its loss, averaged over its last multiples of 1,000; of a shorter run the loss at its end."""
     thousands = sorted(int(done) for done in record["course"] if int(done) % 1_000 == 0)[-LAST:]
     return float(np.mean([record["course"][str(done)] for done in thousands or [record["iterations"]]]))
 
 
-def read(folder: Path) -> dict[str, dict[int, outputs.Json]]:
+def read(folder: Path) -> dict[str, dict[int, atomic_files.Json]]:
     """The kept runs: arm → seed → record.
 
     Raises:
         RunError: if there are none, or one of another length than the others.
     """
-    found: dict[str, dict[int, outputs.Json]] = defaultdict(dict)
+    found: dict[str, dict[int, atomic_files.Json]] = defaultdict(dict)
     for path in sorted(folder.glob("*_seed*.json")):
         try:
-            record = outputs.read_json(path)
+            record = atomic_files.read_json(path)
             found[record["arm"]][record["seed"]] = record
         except (OSError, ValueError, KeyError) as error:
-            raise RunError(f"{path} is no record of a run: {mnist.reason(error)}") from None
+            raise RunError(f"{path} is no record of a run: {errors.reason(error)}") from None
     lengths = {record["iterations"] for runs in found.values() for record in runs.values()}
     if len(lengths) != 1:
         raise RunError(f"{folder} must hold runs of one length. Received: {json.dumps(sorted(lengths))}")
     return found
 
 
-def table(found: dict[str, dict[int, outputs.Json]]) -> str:
+def table(found: dict[str, dict[int, atomic_files.Json]]) -> str:
     """Each arm's number of runs, mean and standard deviation, and its difference from the graph's runs of the same seeds."""
     records = [record for runs in found.values() for record in runs.values()]
     vae = records[0]["recipe"] in ("first", "fixed")
@@ -227,7 +227,7 @@ def table(found: dict[str, dict[int, outputs.Json]]) -> str:
     return "\n".join(lines)
 
 
-def beside(losses: dict[int, float], found: dict[str, dict[int, outputs.Json]], name: str, margin: float) -> str:
+def beside(losses: dict[int, float], found: dict[str, dict[int, atomic_files.Json]], name: str, margin: float) -> str:
     """An arm's difference from the author's graph over the seeds that both have, with its paired interval, in words."""
     graph = {seed: loss_of(record) for seed, record in found.get(GRAPH, {}).items()}
     seeds = sorted(set(losses) & set(graph))

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.errors import RunError
+from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 Model = AutoEncoder | VariationalAutoEncoder

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from unsupervised_learning.data import mnist
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.errors import RunError
+from unsupervised_learning.training.command_line import path_of
 
 
 def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:

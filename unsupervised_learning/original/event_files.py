@@ -14,8 +14,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import name_today
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.training.command_line import path_of
 
 FLAGS = flags.FLAGS
 

@@ -21,13 +21,14 @@ from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.original.checkpoints import Model, read_checkpoint
 from unsupervised_learning.original.description import Description, describe
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.running import RunningGraph
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS

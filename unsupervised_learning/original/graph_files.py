@@ -23,7 +23,8 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.util.event_pb2 import Event
 
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.errors import RunError
+from unsupervised_learning.training.command_line import path_of
 
 # Bounds. The largest published graph has 172,614 bytes and 1,083 nodes; its largest variable has 39,200 elements.
 META_BYTES = 16 * 2**20  # of a .meta file, and of one record of an event file

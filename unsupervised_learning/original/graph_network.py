@@ -6,9 +6,9 @@ import itertools
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 from unsupervised_learning.autoencoder import PIXELS
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.graph_files import Graph, closure, short
 from unsupervised_learning.original.loss_terms import ADD, Atom, Layer, Reader
-from unsupervised_learning.training.command_line import RunError
 
 AUTOENCODER, VAE = "AutoEncoder", "VariationalAutoEncoder"
 LOSSES = (*ADD, "AddN", "Div", "RealDiv", "L2Loss", "Mean", "Mul", "Sub", "Sum")  # what computes a loss

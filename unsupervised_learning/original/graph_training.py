@@ -7,9 +7,9 @@ import numpy as np
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.framework.types_pb2 import DT_STRING
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.graph_files import VARIABLES, Graph, attribute, closure, reference, short
 from unsupervised_learning.original.loss_terms import ADD, Reader
-from unsupervised_learning.training.command_line import RunError
 
 START_OPERATIONS = {"Const", "Identity", "Add", "AddV2", "Mul", "Fill", "TruncatedNormal", "RandomStandardNormal"}
 SUMMARIES = {"ScalarSummary": "scalars", "HistogramSummary": "histograms", "ImageSummary": "images"}

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.graph_files import VARIABLES, Graph, attribute, short
-from unsupervised_learning.training.command_line import RunError
 
 ADD = ("Add", "AddV2")
 ACTIVATIONS = {"Relu": "relu", "Elu": "elu", "Tanh": "tanh", "Sigmoid": "sigmoid"}

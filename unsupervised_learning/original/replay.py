@@ -6,15 +6,16 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from unsupervised_learning import layers
+from unsupervised_learning import atomic_files, errors, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation, test_set
 from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.original.checkpoints import Checkpoint, Model, name_of_2016, read_checkpoint, write_checkpoint
 from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.training import checkpoints, command_line, loop, run_directory
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 FLAGS = flags.FLAGS
@@ -80,9 +81,9 @@ def write_as_run(
     folder: Path,
     model: Model,
     dataset: mnist.Dataset,
-    settings: outputs.Json,
+    settings: atomic_files.Json,
     iterations: int,
-    results: outputs.Json,
+    results: atomic_files.Json,
 ) -> None:
     """Write the folder of a finished run, as far as `explore` reads it.
 
@@ -104,8 +105,8 @@ def write_as_run(
     }
     folder.mkdir(parents=True, exist_ok=True)
     outputs.save_model(folder, model)
-    outputs.write_json(folder / "config.json", config)
-    outputs.write_json(folder / "results.json", {"iterations": iterations, "data": dataset.name, **results})
+    atomic_files.write_json(folder / "config.json", config)
+    atomic_files.write_json(folder / "results.json", {"iterations": iterations, "data": dataset.name, **results})
 
 
 def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: mnist.Dataset) -> dict[bool, float]:
@@ -125,7 +126,7 @@ def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: mnist.Datas
     return bounds
 
 
-def measured(model: Model, dataset: mnist.Dataset, at_the_end: bool) -> tuple[outputs.Json, outputs.Json]:
+def measured(model: Model, dataset: mnist.Dataset, at_the_end: bool) -> tuple[atomic_files.Json, atomic_files.Json]:
     """What the model reaches on the test set, and what was measured of 2016's run at its end, if this is that."""
     images, labels = mnist.to_unit_interval(dataset.test.images), dataset.test.labels
     if isinstance(model, AutoEncoder):
@@ -137,7 +138,7 @@ def measured(model: Model, dataset: mnist.Dataset, at_the_end: bool) -> tuple[ou
     return numbers, outputs.RESULTS_OF_2016[form] if at_the_end and dataset.comparable else {}
 
 
-def table(numbers: outputs.Json, published: outputs.Json) -> str:
+def table(numbers: atomic_files.Json, published: atomic_files.Json) -> str:
     """A line for each number, beside the published run's."""
     lines = [f"{'test set':<32}{'replayed':>24}{'2016' if published else '':>12}"]
     for name, value in numbers.items():
@@ -192,7 +193,7 @@ def export(logs_dir: str, file: str) -> int:
     try:
         model.compile(optimizer=layers.adam(float(config["settings"]["learning_rate"])))
     except run_directory.UNREADABLE as error:
-        raise RunError(f"{folder}/config.json has a learning_rate that no run has: {mnist.reason(error)}") from None
+        raise RunError(f"{folder}/config.json has a learning_rate that no run has: {errors.reason(error)}") from None
     model.optimizer.build(model.trainable_variables)
     if checkpoints.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
         raise RunError(f"{folder} has no checkpoint")

@@ -12,11 +12,12 @@ import numpy as np
 from absl import flags
 from scipy import stats
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation
 from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import EXPERIMENTS, Run
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.training.command_line import path_of
 
 FLAGS = flags.FLAGS
 CANDIDATES = ("autoencoder_run2", "autoencoder", "autoencoder_run4")  # weights 1e-2, 1e-4 and 1e-5

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import numpy as np
 import tensorflow as tf
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import BETA1, BETA2, Checkpoint, Model
 from unsupervised_learning.original.description import Description
 from unsupervised_learning.original.graph_files import Graph, needed
-from unsupervised_learning.training.command_line import RunError
 
 RANDOM = ("TruncatedNormal", "RandomStandardNormal")  # the ops that draw numbers
 

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from unsupervised_learning import errors
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.data import mnist
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.original.runs import Settings
 from unsupervised_learning.training import run_directory
-from unsupervised_learning.training.command_line import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 
@@ -203,7 +203,7 @@ def read_speed(path: Path) -> dict[str, Any]:
         }
         lengths = {len(one) for by_name in times.values() for one in by_name.values()}
     except run_directory.UNREADABLE as error:
-        raise RunError(f"not a benchmark of the autoencoder and the VAE ({mnist.reason(error)})") from None
+        raise RunError(f"not a benchmark of the autoencoder and the VAE ({errors.reason(error)})") from None
     if share < 1:
         raise RunError(f"its rounds had {share:g} of their length")
     if len(lengths) != 1 or 0 in lengths:
@@ -226,7 +226,7 @@ def read_run(folder: Path) -> Run:
         results = {**results, "iterations": int(results["iterations"]), "training_seconds": float(results["training_seconds"])}
         comparable = bool(results["comparable_with_2016"])
     except run_directory.UNREADABLE as error:
-        raise RunError(f"results.json is not a run's ({mnist.reason(error)})") from None
+        raise RunError(f"results.json is not a run's ({errors.reason(error)})") from None
     seed = config["settings"].get("seed")
     if type(seed) is not int or not 0 <= seed < 2**31:
         raise RunError(f"config.json has no whole number for a seed: {str(seed)[:20]}")

@@ -27,8 +27,10 @@ from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
+from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation.sample_quality import frechet
 from unsupervised_learning.gan import DCGAN, NearZeroWarning
 from unsupervised_learning.monitoring import outputs, summaries
@@ -377,9 +379,9 @@ def trained_gan(folder: Path) -> DCGAN:
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)  # which runs no code that is in the file
     except Exception as error:  # whatever Keras, zipfile and h5py throw at such a file
-        raise command_line.RunError(f"{path} cannot be loaded: {mnist.reason(error)}") from None
+        raise RunError(f"{path} cannot be loaded: {errors.reason(error)}") from None
     if not isinstance(model, DCGAN):
-        raise command_line.RunError(f"{path} cannot be loaded: it is a {type(model).__name__}; expected a DCGAN")
+        raise RunError(f"{path} cannot be loaded: it is a {type(model).__name__}; expected a DCGAN")
     return model
 
 
@@ -405,7 +407,7 @@ def do(setting: str, seed: int, logs_dir: Path, data_flags: list[str], yardstick
         return result
     try:
         model = trained_gan(folder)
-    except command_line.RunError as error:
+    except RunError as error:
         result.failure = str(error)
         return result
     samples, batch_samples = sample(model), sample(model, batch_statistics=True)
@@ -423,7 +425,7 @@ def main() -> int:
         FLAGS.set_default(name, value)
     logs_dir = run_directory.usable_logs_dir()
     if not SCRIPT.exists():
-        raise command_line.RunError(f"needs the project's folder, with train_gan.py. Received: {SCRIPT.parent}, without it")
+        raise RunError(f"needs the project's folder, with train_gan.py. Received: {SCRIPT.parent}, without it")
     dataset = mnist.load(FLAGS.dataset, FLAGS.data_dir)
     BatchOrder(len(dataset.train.images), FLAGS.batch_size, seed=0)  # refuses a batch that is larger than the data
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -465,9 +467,9 @@ def write(logs_dir: Path, results: list[Result], dataset: mnist.Dataset, yardsti
     told_of_runs = ("setting", "seed", "command", "failure")
     runs = [{name: getattr(run, name) for name in told_of_runs} | run.numbers for run in results]
     told = [dict(zip(("claim", "compared", "verdict"), claim, strict=True)) for claim in claims]
-    outputs.write_json(logs_dir / "results.json", {**facts, "claims": told, "runs": runs})
+    atomic_files.write_json(logs_dir / "results.json", {**facts, "claims": told, "runs": runs})
     outputs.write_figure(logs_dir / "figure.png", draw(results))
-    outputs.write_atomically(logs_dir / "report.md", report(results, claims, facts))
+    atomic_files.write_atomically(logs_dir / "report.md", report(results, claims, facts))
 
 
 def define_flags() -> None:

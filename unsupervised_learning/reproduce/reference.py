@@ -24,13 +24,15 @@ from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import claims
-from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.errors import RunError
+from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Run
 from unsupervised_learning.training import command_line
-from unsupervised_learning.training.command_line import RunError, path_of
+from unsupervised_learning.training.command_line import path_of
 
 FLAGS = flags.FLAGS
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # by `compare`, over all of training, of the run that it shows
@@ -59,8 +61,8 @@ def keep(run: Run, target: Path, shown: bool) -> None:
     source = "idx files in DIR" if run.config["data"]["name"] == "mnist" else "pictures"
     described = {**run.config["data"], "source": source}
     command = experiments.EXPERIMENTS[experiment].command(experiment, run.seed)
-    outputs.write_json(target / "config.json", {**run.config, "data": described, "command": command})
-    outputs.write_json(target / "results.json", run.results)
+    atomic_files.write_json(target / "config.json", {**run.config, "data": described, "command": command})
+    atomic_files.write_json(target / "results.json", run.results)
     keep_events(run, target / EVENTS, whole, DRAWN | JUDGED if shown else JUDGED)
     if shown and run.config["model"] in WEIGHTS[FLAGS.weights]:
         keep_weights(run.path / "model.keras", target / "model.keras")
@@ -72,7 +74,7 @@ def keep(run: Run, target: Path, shown: bool) -> None:
     keep_dump(run.path / "z_vae_output.csv", target)
     (target / "figures").mkdir()
     for path in sorted((run.path / "figures").glob("*.png")):
-        outputs.write_atomically(target / "figures" / path.name, fewer_colors(path))
+        atomic_files.write_atomically(target / "figures" / path.name, fewer_colors(path))
 
 
 def keep_events(run: Run, path: Path, whole: bool, histograms: set[str]) -> None:
@@ -114,7 +116,7 @@ def keep_weights(path: Path, target: Path) -> None:
                 if name == "metadata.json":  # of which the date is not the model's
                     content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
                 kept.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # dated 1980
-    outputs.write_atomically(target, packed.getvalue())
+    atomic_files.write_atomically(target, packed.getvalue())
 
 
 def keep_dump(path: Path, target: Path) -> None:
@@ -125,7 +127,7 @@ def keep_dump(path: Path, target: Path) -> None:
     text = io.StringIO()
     np.savetxt(text, np.column_stack([latents, labels]), fmt=["%.9g"] * latents.shape[1] + ["%d"])
     packed = gzip.compress(text.getvalue().encode(), mtime=0)  # the same bytes whenever it is done
-    outputs.write_atomically(target / f"{path.name}.gz", packed)
+    atomic_files.write_atomically(target / f"{path.name}.gz", packed)
 
 
 def fewer_colors(path: Path) -> bytes:

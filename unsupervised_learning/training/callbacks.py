@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring.writer_thread import Background
 from unsupervised_learning.training import checkpoints
-from unsupervised_learning.training.command_line import RunError
 from unsupervised_learning.training.nonfinite import NotFiniteError, not_finite
 
 CHECKPOINTS_KEPT = 5

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from unsupervised_learning.data.mnist import reason, warn
-from unsupervised_learning.monitoring.outputs import write_atomically
-from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.atomic_files import write_atomically
+from unsupervised_learning.errors import RunError, reason, warn
 
 NAME = "model.ckpt"
 STATE = "checkpoint"  # TensorFlow's name for the list

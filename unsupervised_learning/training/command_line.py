@@ -14,18 +14,12 @@ from typing import Any, NoReturn
 import tensorflow as tf
 from absl import app, flags, logging
 
-from unsupervised_learning.data import mnist
+from unsupervised_learning.errors import RunError
 
 FLAGS = flags.FLAGS
 USAGE_ERROR = 2  # exit status, as argparse has it
 LARGEST = 3.4e38  # that float32, in which the models compute, holds
 KILLED = 128  # plus the signal's number: exit status, as shells have it
-
-
-class RunError(ValueError):
-    """A run cannot start or go on; the message is one line for the user."""
-
-    status = USAGE_ERROR
 
 
 def define_flags(
@@ -186,8 +180,8 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
         logging.set_verbosity(logging.WARNING)  # TensorFlow reports every checkpoint at the level below
         try:
             return main(rest[1:]) if positional else main()
-        except (RunError, mnist.DataError) as error:
-            fail(str(error), getattr(error, "status", USAGE_ERROR))
+        except RunError as error:
+            fail(str(error), error.status)
         except OSError as error:  # a full disk, a file where a folder has to be
             fail(f"{error.filename or 'output'}: {error.strerror or error}")
         except tf.errors.OpError as error:  # TensorFlow's words for the same

@@ -24,7 +24,7 @@ import tensorflow as tf
 from absl import flags
 
 from unsupervised_learning import replicas
-from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.errors import RunError
 
 FLAGS = flags.FLAGS
 PATIENCE = 300.0  # seconds that the workers wait for each other to start; our choice

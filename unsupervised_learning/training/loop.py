@@ -20,15 +20,17 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
+from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder, InterleavedBatches
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring import outputs
 from unsupervised_learning.monitoring.summaries import Extras, Record, Summaries, discard_from
 from unsupervised_learning.monitoring.writer_thread import Background
 from unsupervised_learning.training import distribution
 from unsupervised_learning.training.callbacks import Checkpoints, Progress
 from unsupervised_learning.training.checkpoints import newest_first, restore_newest
-from unsupervised_learning.training.command_line import KILLED, RunError, command, stop_signals
+from unsupervised_learning.training.command_line import KILLED, command, stop_signals
 from unsupervised_learning.training.nonfinite import NotFiniteError, located
 from unsupervised_learning.training.run_directory import (
     check_same_data,
@@ -225,7 +227,7 @@ def run(
 
     Raises:
         RunError: --logs_dir is unusable or holds another run; or training diverged.
-        DataError: the data cannot be had.
+        RunError: the data cannot be had.
     """
     if strategy:
         with distribution.answering_for_the_lost():
@@ -318,7 +320,7 @@ def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
     try:
         return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
     except Exception as error:  # whatever Keras and TensorFlow throw at a size or a name that is none
-        raise RunError(f"config.json has settings that no {build.__name__} has: {mnist.reason(error)}") from None
+        raise RunError(f"config.json has settings that no {build.__name__} has: {errors.reason(error)}") from None
 
 
 def run_alone(
@@ -354,7 +356,7 @@ def run_alone(
             discard_from(logs_dir, experiment.iteration_of(checkpoints.iteration))
         (logs_dir / "results.json").unlink(missing_ok=True)  # they will not be those of the weights
         config = configuration(model, dataset)
-        outputs.write_json(logs_dir / "config.json", config)
+        atomic_files.write_json(logs_dir / "config.json", config)
         fit(model, dataset, order, logs_dir, experiment, checkpoints, config, replicated)
     else:
         print(f"Finished already, with {checkpoints.iteration:,} iterations; rewriting the outputs.")
@@ -374,7 +376,7 @@ def run_alone(
         results |= experiment.write_outputs(logs_dir, model, dataset)
     except ValueError as error:  # evaluation's word for weights that are no good
         raise RunError(f"{logs_dir} is trained and saved, but cannot be evaluated: {error}") from None
-    outputs.write_json(logs_dir / "results.json", results)
+    atomic_files.write_json(logs_dir / "results.json", results)
     print(outputs.table(results))
     print(f"Figures, results.json and model.keras are in {logs_dir}; to see the run: tensorboard --logdir {logs_dir.parent}")
     return 0

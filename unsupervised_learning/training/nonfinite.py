@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from unsupervised_learning.training.command_line import RunError
+from unsupervised_learning.errors import RunError
 
 if TYPE_CHECKING:
     from unsupervised_learning.training.callbacks import Checkpoints

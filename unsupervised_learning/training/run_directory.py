@@ -14,8 +14,10 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
+from unsupervised_learning import errors
 from unsupervised_learning.data import mnist
-from unsupervised_learning.training.command_line import RunError, command, path_of
+from unsupervised_learning.errors import RunError
+from unsupervised_learning.training.command_line import command, path_of
 
 FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
@@ -115,7 +117,7 @@ def recorded(logs_dir: Path) -> dict[str, Any]:
         described = {**described, "sizes": sizes, "binarize": binarize}
         return {**config, "model": str(config["model"]), "settings": settings, "data": described}
     except UNREADABLE as error:
-        reason = mnist.reason(error)
+        reason = errors.reason(error)
         raise RunError(f"{path} is not a run's config.json ({reason}); choose another --logs_dir") from None
 
 
