@@ -113,10 +113,10 @@ class Experiment:
 
 
 EXPERIMENTS = {
-    "autoencoder": Experiment("AutoEncoder", "run5", 3),
-    "autoencoder_run1": Experiment("AutoEncoder", "run1"),
-    "autoencoder_run2": Experiment("AutoEncoder", "run2"),
-    "autoencoder_run4": Experiment("AutoEncoder", "run4"),
+    "autoencoder": Experiment("AutoEncoder", "run5", 5),
+    "autoencoder_run1": Experiment("AutoEncoder", "run1", 3),
+    "autoencoder_run2": Experiment("AutoEncoder", "run2", 5),
+    "autoencoder_run4": Experiment("AutoEncoder", "run4", 5),
     "autoencoder_linear": Experiment("AutoEncoder", "run5", settings={"activation": "linear"}),
     "autoencoder_wide": Experiment("AutoEncoder", "run5", settings={"z_dim": 32}),
     "autoencoder_sparse": Experiment("AutoEncoder", "run5", settings={"z_dim": 32, "sparsity": 0.001}),

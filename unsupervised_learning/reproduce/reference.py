@@ -40,7 +40,7 @@ JUDGED = {"KL_Divergence", summaries.TRUE_KL}  # histograms that a claim looks a
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
 PICTURED = (*WHOLE, "gan_flowers")  # figures of the flowers only: a grid of them in the event file is 0.6 MiB
 TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
-DUMPED = 3  # seeds of the autoencoder whose latent dumps are kept
+DUMPED = 5  # seeds of the autoencoder whose latent dumps are kept
 EVENTS = "events.out.tfevents.0.reference.v2"
 WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(experiments.SCRIPTS)}
 
