@@ -79,7 +79,7 @@ def test_losses_of_the_earlier_runs(name, claim, first, losses, tmp_path):
     courses = {tag: {0: 99.0, first: loss * 0.99, first + 500: loss * 1.01, **ends} for tag, loss in losses.items()}
     write_events(folder, courses)
     assert finding(claim, runs).verdict == REPRODUCED
-    assert finding(claim, runs).ours == ", ".join(f"{loss:.3g} (n = 1)" for loss in losses.values())
+    assert finding(claim, runs).ours == "; ".join(f"{loss:.3g} (n = 1)" for loss in losses.values())
 
 
 def test_run_4(tmp_path):
