@@ -75,6 +75,20 @@ def test_fewer_than_three_pairs_have_no_interval(tmp_path):
     assert row_of(arms.table(arms.read(folder)), "ours").endswith("| – |")
 
 
+def test_our_noise_is_held_against_all_other_noise(tmp_path):
+    losses = {
+        "graph": [133.0, 134.0, 135.0, 140.0],
+        "ours": [133.5, 134.4, 135.6],
+        "numpy_order": [133.7, 134.6, 135.4],
+        "no_xla": [133.2, 134.2, 135.2],
+    }
+    said = arms.table(arms.read(kept(tmp_path, losses))).splitlines()[-1]
+    differences = [0.5 * (133.5 + 133.7) - 133.1, 0.5 * (134.4 + 134.6) - 134.1, 0.5 * (135.6 + 135.4) - 135.1]
+    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert said.startswith("Our noise (`ours`, `numpy_order`) less noise from elsewhere (`graph`, `no_xla`)")
+    assert f"{np.mean(differences):+.3f}, {expected.low:+.3f} … {expected.high:+.3f} (3): differs" in said
+
+
 def test_runs_of_different_lengths_are_refused(tmp_path):
     kept(tmp_path, {"ours": [133.0]})
     (tmp_path / "ours_seed1.json").write_text(json.dumps(record("ours", 1, 134.0, iterations=100)))

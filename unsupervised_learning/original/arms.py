@@ -18,6 +18,7 @@ from absl import flags
 from scipy import stats
 
 from unsupervised_learning import atomic_files, errors, layers
+from unsupervised_learning.atomic_files import Json
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
@@ -56,6 +57,11 @@ class Arm:
     noise: str = "ours"
     order: str = "ours"
     xla: bool = True
+
+    @property
+    def is_our_noise(self) -> bool:
+        """Whether the noise is that of our training: our names, made normal by XLA."""
+        return self.noise == "ours" and self.xla
 
 
 GRAPH = "graph"
@@ -96,7 +102,7 @@ def arms(file: str) -> int:
     else:
         steps = of_ours(model, ARMS[FLAGS.arm], dataset, batch_size, iterations)
     images = mnist.to_unit_interval(dataset.test.images)
-    numbers: atomic_files.Json = {}
+    numbers: Json = {}
     for done in steps:
         if is_measured(done, iterations):
             if FLAGS.arm == GRAPH:
@@ -118,7 +124,7 @@ def is_measured(done: int, iterations: int) -> bool:
     return done == iterations or done % 10_000 == 0 or (done % 1_000 == 0 and done > iterations - 1_000 * LAST)
 
 
-def measured(model: Model, images: np.ndarray) -> atomic_files.Json:
+def measured(model: Model, images: np.ndarray) -> Json:
     """The test losses."""
     if isinstance(model, AutoEncoder):
         error = np.mean((np.asarray(model(images)) - images) ** 2, dtype=np.float64)
@@ -179,19 +185,19 @@ def by_threefry(model: VariationalAutoEncoder, images: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_normal(tf.stack([tf.shape(images)[0], model.z_dim]), name, alg="threefry")
 
 
-def loss_of(record: atomic_files.Json) -> float:
+def loss_of(record: Json) -> float:
     """What a run is compared by: its loss, averaged over its last multiples of 1,000; of a shorter run the loss at its end."""
     thousands = sorted(int(done) for done in record["course"] if int(done) % 1_000 == 0)[-LAST:]
     return float(np.mean([record["course"][str(done)] for done in thousands or [record["iterations"]]]))
 
 
-def read(folder: Path) -> dict[str, dict[int, atomic_files.Json]]:
+def read(folder: Path) -> dict[str, dict[int, Json]]:
     """The kept runs: arm → seed → record.
 
     Raises:
         RunError: if there are none, or one of another length than the others.
     """
-    found: dict[str, dict[int, atomic_files.Json]] = defaultdict(dict)
+    found: dict[str, dict[int, Json]] = defaultdict(dict)
     for path in sorted(folder.glob("*_seed*.json")):
         try:
             record = atomic_files.read_json(path)
@@ -204,7 +210,7 @@ def read(folder: Path) -> dict[str, dict[int, atomic_files.Json]]:
     return found
 
 
-def table(found: dict[str, dict[int, atomic_files.Json]]) -> str:
+def table(found: dict[str, dict[int, Json]]) -> str:
     """Each arm's number of runs, mean and standard deviation, and its difference from the graph's runs of the same seeds."""
     records = [record for runs in found.values() for record in runs.values()]
     vae = records[0]["recipe"] in ("first", "fixed")
@@ -224,18 +230,44 @@ def table(found: dict[str, dict[int, atomic_files.Json]]) -> str:
         lines.append(
             f"| {arm.says} (`{name}`) | {len(values)} | {values.mean():.3f}{spread} | {beside(losses, found, name, margin)} |"
         )
-    return "\n".join(lines)
+    return "\n".join(lines) + (by_noise(found, margin) if vae else "")
 
 
-def beside(losses: dict[int, float], found: dict[str, dict[int, atomic_files.Json]], name: str, margin: float) -> str:
+def beside(losses: dict[int, float], found: dict[str, dict[int, Json]], name: str, margin: float) -> str:
     """An arm's difference from the author's graph over the seeds that both have, with its paired interval, in words."""
     graph = {seed: loss_of(record) for seed, record in found.get(GRAPH, {}).items()}
     seeds = sorted(set(losses) & set(graph))
     if name == GRAPH or len(seeds) < 3:
         return "–"
-    differences = np.array([losses[seed] - graph[seed] for seed in seeds])
-    interval = stats.ttest_1samp(differences, 0.0).confidence_interval(LEVEL)
-    verdict = "differs" if interval.low > 0 or interval.high < 0 else "open"
-    if -margin <= interval.low and interval.high <= margin:
+    return interval(np.array([losses[seed] - graph[seed] for seed in seeds]), margin)
+
+
+def by_noise(found: dict[str, dict[int, Json]], margin: float) -> str:
+    """The arms with our noise against those with noise from elsewhere: the difference of their means, seed by seed.
+
+    It tells more than a single arm can, as each side has several runs of a seed. Seeds that an arm lacks are left out.
+    """
+    arms_of = {
+        ours: [name for name, arm in ARMS.items() if name in found and arm.is_our_noise == ours] for ours in (True, False)
+    }
+    if not all(arms_of.values()):
+        return ""
+    seeds = sorted(set.intersection(*(set(runs) for name, runs in found.items() if name in ARMS)))
+    if len(seeds) < 3:
+        return ""
+    means = {
+        ours: np.array([np.mean([loss_of(found[name][seed]) for name in names]) for seed in seeds])
+        for ours, names in arms_of.items()
+    }
+    names = {ours: ", ".join(f"`{name}`" for name in names) for ours, names in arms_of.items()}
+    said = interval(means[True] - means[False], margin)
+    return f"\nOur noise ({names[True]}) less noise from elsewhere ({names[False]}), same seeds: {said}."
+
+
+def interval(differences: np.ndarray, margin: float) -> str:
+    """The mean of paired differences, its interval by Student's t, and what follows: equal within the margin, or not."""
+    low, high = stats.ttest_1samp(differences, 0.0).confidence_interval(LEVEL)
+    verdict = "differs" if low > 0 or high < 0 else "open"
+    if -margin <= low and high <= margin:
         verdict = f"equal within ±{margin:g}"
-    return f"{differences.mean():+.3f}, {interval.low:+.3f} … {interval.high:+.3f} ({len(seeds)}): {verdict}"
+    return f"{differences.mean():+.3f}, {low:+.3f} … {high:+.3f} ({len(differences)}): {verdict}"
