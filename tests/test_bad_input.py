@@ -596,7 +596,9 @@ def test_no_call_in_the_code_could_run_what_it_reads():
     assert len(files) > 25
     loads = 0
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
+        tree = ast.parse(file.read_text())
+        own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        for node in ast.walk(tree):
             where = f"{file.name}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {
@@ -610,7 +612,7 @@ def test_no_call_in_the_code_could_run_what_it_reads():
             assert name not in ("eval", "exec", "compile", "os.system", "__import__"), where
             assert "enable_unsafe_deserialization" not in name, where
             assert given.get("shell", "False") == "False", where
-            if name.endswith("load_model"):
+            if name.endswith("load_model") and name not in own:
                 loads += 1
                 assert given.get("safe_mode") == "True", where
             if name in ("np.load", "numpy.load"):
