@@ -1,4 +1,4 @@
-"""Our scripts as a user starts them: summaries, checkpoints, dumps, progress line. `bare` drops these callbacks."""
+"""Our scripts as a user starts them: summaries, checkpoints, dumps, progress line. `bare` drops these."""
 
 import math
 import os
@@ -14,28 +14,26 @@ SCRIPTS = {"autoencoder": "train_ae.py", "vae": "train_vae.py", "gan28": "train_
 def train(model: str, variant: str, turns, folder: Path) -> None:
     """Run the script; its turns end where a call of the compiled loop ends."""
     sys.path.insert(0, str(REPOSITORY))
-    # Before Keras: it sets what TensorFlow reads when it is imported.
-    from unsupervised_learning.training.loop import IterationLoop
+    from unsupervised_learning.training import loop
 
-    import keras  # isort: skip
+    class Timed(loop.CompiledIterations):
+        def __call__(self, batches):
+            turns.parameters = turns.parameters or sum(math.prod(v.shape) for v in self.model.trainable_variables)
+            before = int(self.model.iterations)
+            losses = super().__call__(batches)
+            turns.done(int(self.model.iterations) - before)
+            return losses
 
-    class Turning(keras.callbacks.Callback):
-        def __init__(self, trained):
-            super().__init__()
-            self.trained, self.iteration = trained, int(trained.iterations)
-            turns.parameters = sum(math.prod(variable.shape) for variable in trained.trainable_variables)
+    def bare(settings, model, monitor, dataset, order, checkpoints, devices):
+        iterations, batches, schedule = loop.prepared(settings, model, monitor, dataset, order, devices)
+        fed = iter(batches(0, settings.max_iterations))
+        for _ in schedule.calls(0, settings.max_iterations):
+            iterations(fed)
+        return 0
 
-        def on_epoch_end(self, epoch, logs=None):
-            before, self.iteration = self.iteration, int(self.trained.iterations)
-            turns.done(self.iteration - before)
-
-    fit = IterationLoop.fit
-
-    def timed(loop, *args, callbacks, **kwargs):
-        own = [] if variant == "bare" else callbacks
-        return fit(loop, *args, callbacks=[*own, Turning(loop.model)], **kwargs)
-
-    IterationLoop.fit = timed
+    loop.CompiledIterations = Timed
+    if variant == "bare":
+        loop.train = bare
     data = ["--dataset=fashion_mnist", f"--data_dir={folder}/idx"]
     if model == "gan64":
         data = [f"--image_dir={folder}/pictures", f"--cache_dir={folder}/cache{variant}"]

@@ -14,7 +14,7 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.data.mnist import Dataset, Split
 from unsupervised_learning.evaluation import digit_classifier, generated_images, sample_quality
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring.gan import GANMonitor
 
 COUNT = 120
 NONE = Split(np.zeros((0, 64, 64, 3), np.uint8), np.zeros(0, np.uint8))
@@ -180,7 +180,7 @@ def test_gradient_norms_are_those_that_are_logged(model, monkeypatch):
         batch = images[random.permutation(8)]
         latents = random.uniform(-1, 1, (8, 100)).astype(np.float32)
         monkeypatch.setattr(model, "training_latent", lambda size, iteration, latents=latents: tf.constant(latents))
-        expected.append(summaries.gan_record(model, model.scale(batch)).scalars)
+        expected.append(GANMonitor(model).record(model.scale(batch)).scalars)
     found = generated_images.gradient_norms(model, images, 3, lambda *_: None)
     for network in ("generator", "discriminator"):
         norms = [float(scalars[f"ours/first_layer_gradient_norm/{network}"]) for scalars in expected]

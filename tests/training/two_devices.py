@@ -17,7 +17,6 @@ import unsupervised_learning  # noqa: F401  # isort: skip (before TensorFlow: it
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import flags
 
 from tests.golden import gan_trajectories, trajectories
 from unsupervised_learning import layers, replicas
@@ -115,7 +114,6 @@ def small_vae() -> VariationalAutoEncoder:
 
 
 def main(out: str) -> None:
-    flags.FLAGS([""])
     strategy = two_devices()
     found: dict = {}
     for path in trajectories.FILES:

@@ -20,12 +20,12 @@ import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
-from unsupervised_learning import gan
 from unsupervised_learning.data.mnist import Dataset
 from unsupervised_learning.evaluation import digit_classifier, sample_quality
 from unsupervised_learning.evaluation.digit_classifier import DigitClassifier, Progress
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring.event_files import scalars_logged
+from unsupervised_learning.monitoring.gan import FIRST_LAYERS, GAN_LOSSES, GRADIENT_NORM, NearZeroWarning
 from unsupervised_learning.original.runs import GAN
 
 Json = dict[str, Any]
@@ -367,7 +367,7 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
     @tf.function
     def norms(batch, latents):
         gradients = model.trace(model.scale(batch), latents).gradients
-        return [tf.norm(gradients[name]) for name in summaries.FIRST_LAYERS.values()]
+        return [tf.norm(gradients[name]) for name in FIRST_LAYERS.values()]
 
     found = []
     for number in range(GRADIENT_BATCHES):
@@ -377,7 +377,7 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
         progress("gradients", number + 1, GRADIENT_BATCHES)
     numbers = {
         network: {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))}
-        for network, values in zip(summaries.FIRST_LAYERS, zip(*found, strict=True), strict=True)
+        for network, values in zip(FIRST_LAYERS, zip(*found, strict=True), strict=True)
     }
     return {**numbers, "batches": GRADIENT_BATCHES, "batch_size": size}
 
@@ -386,12 +386,12 @@ def logged(logs_dir: Path | None) -> tuple[Json | None, Arrays]:
     """From the event files: how often the discriminator's loss was near zero; its course and that of the gradients' norms."""
     if logs_dir is None:
         return None, {}
-    tags = {"discriminator_loss": summaries.GAN_LOSSES["discriminator_loss"]}
-    tags |= {f"gradient_norm_{network}": f"{summaries.GRADIENT_NORM}/{network}" for network in summaries.FIRST_LAYERS}
-    courses = {name: summaries.scalars_logged(logs_dir, tag) for name, tag in tags.items()}
+    tags = {"discriminator_loss": GAN_LOSSES["discriminator_loss"]}
+    tags |= {f"gradient_norm_{network}": f"{GRADIENT_NORM}/{network}" for network in FIRST_LAYERS}
+    courses = {name: scalars_logged(logs_dir, tag) for name, tag in tags.items()}
     arrays = {name: np.array(list(course.items()), np.float64) for name, course in courses.items() if course}
     if "discriminator_loss" not in arrays:
         return None, arrays
     losses = arrays["discriminator_loss"][:, 1]
-    threshold = gan.NearZeroWarning.THRESHOLD
+    threshold = NearZeroWarning.THRESHOLD
     return {"share": float(np.mean(losses < threshold)), "threshold": threshold, "logged": len(losses)}, arrays

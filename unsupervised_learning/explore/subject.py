@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import generated_images, likelihood, test_set
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring.latent import codes
 
 Json = dict[str, Any]
 Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
@@ -141,7 +141,7 @@ class Subject:
     @cached_property
     def codes(self) -> np.ndarray:
         """The test images' codes [n, z_dim]; of a VAE their mu."""
-        return self.posterior[0] if self.kind == VAE else summaries.codes(self.model, self.images)
+        return self.posterior[0] if self.kind == VAE else codes(self.model, self.images)
 
     @cached_property
     def importance(self) -> np.ndarray:
