@@ -3,6 +3,10 @@
 Writes TensorBoard summaries, checkpoints, latent dumps, figures and results to --logs_dir. Run it again to resume.
 """
 
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 from functools import partial
 
 from absl import flags

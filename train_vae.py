@@ -3,6 +3,10 @@
 Writes TensorBoard summaries, checkpoints, figures and results to --logs_dir. Run it again to resume.
 """
 
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 from absl import flags
 
 from unsupervised_learning import layers

@@ -14,6 +14,9 @@ SCRIPTS = {"autoencoder": "train_ae.py", "vae": "train_vae.py", "gan28": "train_
 def train(model: str, variant: str, turns, folder: Path) -> None:
     """Run the script; its turns end where a call of the compiled loop ends."""
     sys.path.insert(0, str(REPOSITORY))
+    from unsupervised_learning.start import prepare
+
+    prepare()  # before TensorFlow is imported
     from unsupervised_learning.training import loop
 
     class Timed(loop.CompiledIterations):

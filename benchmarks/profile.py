@@ -14,7 +14,10 @@ CALL, CALLS = 100, 5  # iterations of the compiled loop in a call; calls that ar
 
 def operations(model: str) -> tuple[Counter[str], float]:
     """Microseconds an iteration in each operation of XLA's, by its name, and in all."""
-    from unsupervised_learning import layers  # before TensorFlow: it sets what TensorFlow reads
+    from unsupervised_learning.start import prepare
+
+    prepare()  # before TensorFlow is imported
+    from unsupervised_learning import layers
     from unsupervised_learning.autoencoder import AutoEncoder
     from unsupervised_learning.data.batches import BatchOrder
     from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor

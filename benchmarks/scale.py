@@ -15,6 +15,10 @@ from matplotlib.ticker import PercentFormatter
 
 from benchmarks.shapes import REPOSITORY, random_bytes, write_data
 from benchmarks.training import rate, setting
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 from unsupervised_learning import layers
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.monitoring.vae import VAEMonitor

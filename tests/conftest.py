@@ -11,7 +11,7 @@ from absl import app, flags
 
 pytest.register_assert_rewrite("tests.support", "tests.golden")  # their assertions say as much as a test's
 
-from tests.support import REPOSITORY, Finished, small, start, write_idx  # noqa: E402
+from tests.support import REPOSITORY, Finished, small, start, write_idx
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import unsupervised_learning  # noqa: F401  # isort: skip (before TensorFlow: it sets what that reads at import)
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 import keras
 import numpy as np
 import tensorflow as tf

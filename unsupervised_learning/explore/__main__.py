@@ -7,6 +7,10 @@ which needs nothing else; `evaluation.json`; `figures/`; `latent_scatter.html`; 
 same under `explore/…`. All of it is replaced by the next look. The same look finds the same numbers.
 """
 
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 import io
 import os
 import shlex

@@ -4,6 +4,11 @@
 a time, each run by its own train_gan.py. Type it again to go on: what is finished stays, what was stopped goes on.
 """
 
+if __name__ == "__main__":
+    from unsupervised_learning.start import prepare
+
+    prepare()  # before TensorFlow is imported
+
 import dataclasses
 import json
 import math

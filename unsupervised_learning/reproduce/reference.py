@@ -8,6 +8,11 @@ digits that float32 has. Weights, by which `explore` looks at a run, are kept wi
 autoencoder or a VAE, 8.7 MiB of a GAN at 28×28.
 """
 
+if __name__ == "__main__":
+    from unsupervised_learning.start import prepare
+
+    prepare()  # before TensorFlow is imported
+
 import gzip
 import io
 import json
