@@ -36,9 +36,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command_line.define_flags(AutoEncoder, runs.AUTOENCODER, "run5", "logs/MNIST_logs/", mnist.DATASETS)
-    command_line.define_dense_flags(AutoEncoder, runs.AUTOENCODER["run5"], list(layers.ACTIVATIONS))
-    flags.DEFINE_bool("mean_loss", False, "Average the L2 loss over the batch, not sum it. By recipe.")
-    flags.DEFINE_float("sparsity", 0.0, "Weight of the codes' absolute values in the loss; 2016 had none.")
+    default = command_line.define_flags(AutoEncoder, runs.AUTOENCODER, "run5", "logs/MNIST_logs/", mnist.DATASETS)
+    command_line.define_dense_flags(default, list(layers.ACTIVATIONS))
+    flags.DEFINE_bool("mean_loss", default["mean_loss"], "Average the L2 loss over the batch, not sum it. By recipe.")
+    flags.DEFINE_float("sparsity", default["sparsity"], "Weight of the codes' absolute values in the loss; 2016 had none.")
     command_line.require_number("sparsity")
     command_line.launch(main)

@@ -45,6 +45,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     datasets = (*mnist.DATASETS, *pictures.PICTURE_SETS)
-    command_line.define_flags(gan.DCGAN, runs.GAN, "dcgan", "logs/MNIST_GAN_logs/", datasets)
-    command_line.define_gan_flags(gan.DCGAN, runs.GAN["dcgan"], list(layers.INITIALIZERS), list(gan.REAL_BATCHES))
+    default = command_line.define_flags(gan.DCGAN, runs.GAN, "dcgan", "logs/MNIST_GAN_logs/", datasets)
+    command_line.define_gan_flags(default, list(layers.INITIALIZERS), list(gan.REAL_BATCHES))
     command_line.launch(main)

@@ -39,15 +39,17 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command_line.define_flags(VariationalAutoEncoder, runs.VAE, "fixed", "logs/MNIST_VAE_logs/", mnist.DATASETS)
-    command_line.define_dense_flags(VariationalAutoEncoder, runs.VAE["fixed"], list(layers.ACTIVATIONS))
-    flags.DEFINE_bool("relu_heads", False, "Put a relu on mu and log_var too, as the first published run did. By recipe.")
+    default = command_line.define_flags(VariationalAutoEncoder, runs.VAE, "fixed", "logs/MNIST_VAE_logs/", mnist.DATASETS)
+    command_line.define_dense_flags(default, list(layers.ACTIVATIONS))
+    flags.DEFINE_bool(
+        "relu_heads", default["relu_heads"], "Put a relu on mu and log_var too, as the first published run did. By recipe."
+    )
     flags.DEFINE_enum(
         "binarize",
         Settings.binarize,
         binarization.BINARIZATIONS,
         "Make pixels black or white: by a threshold of 0.5, or by one draw for each, the same in every run; 2016: none.",
     )
-    flags.DEFINE_float("kl_weight", 1.0, "Weight of the KL divergence in the loss.")
+    flags.DEFINE_float("kl_weight", default["kl_weight"], "Weight of the KL divergence in the loss.")
     command_line.require_number("kl_weight")
     command_line.launch(main)

@@ -20,18 +20,24 @@ def train(model: str, variant: str, turns, folder: Path) -> None:
     from unsupervised_learning.training import loop
 
     class Timed(loop.CompiledIterations):
-        def __call__(self, batches):
-            turns.parameters = turns.parameters or sum(math.prod(v.shape) for v in self.model.trainable_variables)
-            before = int(self.model.iterations)
-            losses = super().__call__(batches)
-            turns.done(int(self.model.iterations) - before)
-            return losses
+        def __init__(self, model, *arguments):
+            super().__init__(model, *arguments)
+            turns.parameters = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+            compiled = self.compiled
+
+            def timed(*batches):
+                before = int(model.iterations)
+                losses = compiled(*batches)
+                turns.done(int(model.iterations) - before)
+                return losses
+
+            self.compiled = timed
 
     def bare(settings, model, monitor, dataset, order, checkpoints, devices):
         iterations, batches, schedule = loop.prepared(settings, model, monitor, dataset, order, devices)
         fed = iter(batches(0, settings.max_iterations))
         for _ in schedule.calls(0, settings.max_iterations):
-            iterations(fed)
+            iterations.compiled(*next(fed))
         return 0
 
     loop.CompiledIterations = Timed

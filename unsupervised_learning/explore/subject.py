@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import generated_images, likelihood, test_set
+from unsupervised_learning.monitoring.gan import courses_logged
 from unsupervised_learning.monitoring.latent import codes
 
 Json = dict[str, Any]
@@ -166,7 +167,7 @@ class Subject:
         return generated_images.report(
             self.model,
             self.dataset,
-            self.path,
+            courses_logged(self.path),
             samples=self.sizes.samples,
             seed=self.seed,
             cache_dir=self.cache_dir,

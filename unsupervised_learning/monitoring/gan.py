@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from unsupervised_learning.atomic_files import Json, write_atomically
 from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation.generated_images import FIRST_LAYERS, NEAR_ZERO
 from unsupervised_learning.figures import curves, plots
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.event_files import pictures_logged, scalars_logged
@@ -28,8 +29,6 @@ GAN_LOSSES = {  # the model's names → 2016's tags
     "discriminator_loss": "Discriminator_loss",
     "generator_loss": "Generator_loss",
 }
-# The author judged a GAN's health by its networks' first layers.
-FIRST_LAYERS = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
 GRADIENT_NORM = "ours/first_layer_gradient_norm"
 
 
@@ -151,7 +150,7 @@ class NearZeroWarning:
     equilibrium is 1.386, for 100 iterations on end: our choice.
     """
 
-    THRESHOLD = 0.1  # nats
+    THRESHOLD = NEAR_ZERO
     PATIENCE = 100  # iterations
 
     def __init__(self):
@@ -170,6 +169,14 @@ class NearZeroWarning:
                 f"WARNING: the discriminator's loss has been below {self.THRESHOLD} for {self.PATIENCE} iterations ({loss:.2g} "
                 f"at {iteration:,}; equilibrium is 1.386). It tells every fake image: in 2016 the sign of a failed run."
             )
+
+
+def courses_logged(logs_dir: Path) -> dict[str, np.ndarray]:
+    """The courses of the discriminator's loss and of the first layers' gradient norms: [n, 2], iterations and values."""
+    tags = {"discriminator_loss": GAN_LOSSES["discriminator_loss"]}
+    tags |= {f"gradient_norm_{network}": f"{GRADIENT_NORM}/{network}" for network in FIRST_LAYERS}
+    courses = {name: scalars_logged(logs_dir, tag) for name, tag in tags.items()}
+    return {name: np.array(list(course.items()), np.float64) for name, course in courses.items() if course}
 
 
 def through_training(pictures: dict[int, bytes], side: int) -> Figure:

@@ -25,10 +25,11 @@ from unsupervised_learning.training.settings import Settings, default_settings
 FLAGS = flags.FLAGS
 LARGEST = 3.4e38  # that float32, in which the models compute, holds
 GAN_LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
-Recipes = Mapping[str, Mapping[str, Any]]
+Recipe = Mapping[str, Any]
+Recipes = Mapping[str, Recipe]
 
 
-def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_dir: str, datasets: tuple[str, ...]) -> None:
+def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_dir: str, datasets: tuple[str, ...]) -> Recipe:
     """Define the flags that all scripts share. Names and defaults are 2016's where it had them.
 
     Args:
@@ -37,6 +38,9 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
         recipe: the default one.
         logs_dir: default of the flag.
         datasets: names that --dataset takes.
+
+    Returns:
+        The defaults of the script's flags.
     """
     flags.disclaim_key_flags()  # so that absl lists them as the script's own
     default = {**default_settings(build), **recipes[recipe]}
@@ -73,12 +77,12 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
     require_number("init_stddev")
     require_number("init_bias")
     require_path("logs_dir")
+    return default
 
 
-def define_dense_flags(build: type[keras.Model], recipe: Mapping[str, Any], activations: list[str]) -> None:
-    """Define what the autoencoder and the VAE share beside these; `recipe` has the settings of the default one."""
+def define_dense_flags(default: Recipe, activations: list[str]) -> None:
+    """Define what the autoencoder and the VAE share beside these."""
     flags.disclaim_key_flags()
-    default = {**default_settings(build), **recipe}
     flags.DEFINE_float(
         "regularization", default["regularization"], "Weight of the L2 term over all weights and biases. By recipe."
     )
@@ -87,10 +91,9 @@ def define_dense_flags(build: type[keras.Model], recipe: Mapping[str, Any], acti
     require_number("regularization")
 
 
-def define_gan_flags(build: type[keras.Model], recipe: Mapping[str, Any], initializers: list[str], real_batches: list[str]):
+def define_gan_flags(default: Recipe, initializers: list[str], real_batches: list[str]) -> None:
     """Define the GAN's flags beside the shared ones."""
     flags.disclaim_key_flags()
-    default = {**default_settings(build), **recipe}
     flags.DEFINE_float("beta1", default["beta1"], "Adam's beta1.")
     flags.DEFINE_string(
         "feature_matching",

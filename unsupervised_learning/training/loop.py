@@ -48,7 +48,7 @@ def train(
     iterations, batches, schedule = prepared(settings, model, monitor, dataset, order, replicated)
     recorder = Recorder(logs_dir, monitor, dataset, order, checkpoints.background)
     recorder.hyperparameters({**settings.deciding(), "dataset": dataset.name}, start)
-    asked, fed = 0, iter(batches(start, stop))
+    asked, fed, names = 0, iter(batches(start, stop)), [metric.name for metric in model.metrics]
     with stop_signals() as stopping, Progress(monitor.name, start, stop) as progress:
         try:
             checkpoints.start_clock()
@@ -61,9 +61,10 @@ def train(
                 recorder.record_due(first)
                 checkpoints.background.begin()  # the compiled loop comes next
 
-                losses = iterations(fed)
+                metrics = iterations.compiled(*next(fed))
 
-                asked = replicated.agreed(stopping["signal"]) if replicated else stopping["signal"]
+                losses = {name: float(metrics[name]) for name in names}
+                asked = replicated.agreed(stopping.signal) if replicated else stopping.signal
                 if losses_not_finite(losses):
                     raise NotFiniteError
                 progress.show(first + count, losses)
@@ -79,7 +80,7 @@ def train(
         except NotFiniteError:
             progress.close()
             repeat = None if replicated else lambda first, end: iter(batches(first, end, most=1))
-            raise located(iterations, checkpoints, repeat, monitor.name) from None
+            raise located(iterations.compiled, checkpoints, repeat, monitor.name) from None
     recorder.close()
     return asked
 
@@ -100,8 +101,8 @@ def follow(
     fed = iter(batches(start, stop))
     with stop_signals() as stopping:
         for _ in schedule.calls(start, stop):
-            iterations(fed)
-            if replicated.agreed(stopping["signal"]):
+            iterations.compiled(*next(fed))
+            if replicated.agreed(stopping.signal):
                 return
 
 
@@ -173,20 +174,18 @@ class CompiledIterations:
         self.shape = images.shape[1:]
         # In words of 8 bytes: XLA gathers word by word, and takes as long for each whatever its size.
         self.words = None if isinstance(images, np.memmap) else tf.constant(images.reshape(len(images), -1).view(np.int64))
-        many = tf.function(self.many, jit_compile=xla or None, autograph=False)
-        self.call = tf.function(lambda batches: many(*next(batches)), autograph=False)
-
-    def __call__(self, batches: Iterator) -> dict[str, float]:
-        """Do the next call's iterations; returns the model's metrics, averaged over these.
-
-        Args:
-            batches: an iterator over a `pipeline`.
-        """
-        metrics = self.call(batches)
-        return {metric.name: float(metrics[metric.name]) for metric in self.model.metrics}
+        self.compiled = tf.function(self.many, jit_compile=xla or None, autograph=False)
 
     def many(self, batches: tf.Tensor, count: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Do the first `count` iterations of indices or images [most iterations, batch, …]."""
+        """Do a call's iterations. To be called as `compiled`.
+
+        Args:
+            batches: indices or images [most iterations, batch, …], from a `pipeline`.
+            count: iterations to do, with the first of these.
+
+        Returns:
+            The model's metrics, averaged over the iterations.
+        """
         for metric in self.model.metrics:
             metric.reset_state()
 
@@ -240,19 +239,22 @@ def pipeline(
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2).with_options(options)
 
 
-@contextmanager
-def stop_signals() -> Iterator[dict[str, int]]:
-    """Note the first Ctrl-C or SIGTERM, so that training stops where its state is whole; a second interrupts at once.
+@dataclasses.dataclass
+class StopRequest:
+    """The number of the signal by which the user asked training to stop; 0 as long as there was none."""
 
-    Yields:
-        {"signal": its number}; 0 as long as there was none.
-    """
-    noted = {"signal": 0}
+    signal: int = 0
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopRequest]:
+    """Note the first Ctrl-C or SIGTERM, so that training stops where its state is whole; a second interrupts at once."""
+    noted = StopRequest()
 
     def request(number, frame):
-        if noted["signal"]:
+        if noted.signal:
             raise KeyboardInterrupt
-        noted["signal"] = number
+        noted.signal = number
 
     heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, request) for number in heard}

@@ -5,13 +5,14 @@ itself to the last bit, the iteration can be found afterwards, and a run that go
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training.checkpoints import Checkpoints, weights_not_finite
 
-Losses = Mapping[str, float]
+Losses = Mapping[str, Any]  # names → scalars
 NAMED = 6  # losses and variables, at most
 
 
@@ -21,7 +22,7 @@ def losses_not_finite(losses: Losses) -> list[str]:
 
 
 def located(
-    iterations: Callable[[Iterator], Losses],
+    iterations: Callable[..., Losses],
     checkpoints: Checkpoints,
     batches: Callable[[int, int], Iterator] | None,
     name: str,
@@ -29,9 +30,9 @@ def located(
     """Repeat training from the newest checkpoint, iteration by iteration, to the one that spoils it; save the state before it.
 
     Args:
-        iterations: does the iterations of a call, and returns their losses.
+        iterations: does the iterations of a call with what `batches` gives, and returns their losses.
         checkpoints: of this run.
-        batches: first iteration, the one to stop before → what `iterations` takes, one iteration a call. None where training
+        batches: first iteration, the one to stop before → an iterator, one iteration a call. None where training
             cannot be repeated, because several devices share it.
         name: of the model, in the terminal.
 
@@ -49,14 +50,14 @@ def located(
     checkpoints.checkpoint.restore(newest)
     start = iteration = checkpoints.iteration
     repeated, bad = batches(start, noticed), []
-    while iteration < noticed and not (bad := losses_not_finite(iterations(repeated)) + weights_not_finite(model)):
+    while iteration < noticed and not (bad := losses_not_finite(iterations(*next(repeated))) + weights_not_finite(model)):
         iteration += 1
     if not bad:
         return RunError(f"losses or weights were not finite at iteration {noticed:,}, but are when repeated from {newest}")
     checkpoints.checkpoint.restore(newest)
     repeated = batches(start, iteration)
     for _ in range(start, iteration):
-        iterations(repeated)
+        iterations(*next(repeated))
     checkpoints.save()
     saved = checkpoints.manager.latest_checkpoint
     return RunError(f"{named(bad)} not finite from iteration {iteration:,} on; the state before it is {saved}. {advice}")
