@@ -1,4 +1,4 @@
-"""Our scripts as a user starts them: summaries, checkpoints, dumps, progress line. `bare` drops these callbacks."""
+"""Our scripts as a user starts them: summaries, checkpoints, dumps, progress line. `bare` drops these."""
 
 import math
 import os
@@ -14,28 +14,35 @@ SCRIPTS = {"autoencoder": "train_ae.py", "vae": "train_vae.py", "gan28": "train_
 def train(model: str, variant: str, turns, folder: Path) -> None:
     """Run the script; its turns end where a call of the compiled loop ends."""
     sys.path.insert(0, str(REPOSITORY))
-    # Before Keras: it sets what TensorFlow reads when it is imported.
-    from unsupervised_learning.training.loop import IterationLoop
+    from unsupervised_learning.start import prepare
 
-    import keras  # isort: skip
+    prepare()  # before TensorFlow is imported
+    from unsupervised_learning.training import loop
 
-    class Turning(keras.callbacks.Callback):
-        def __init__(self, trained):
-            super().__init__()
-            self.trained, self.iteration = trained, int(trained.iterations)
-            turns.parameters = sum(math.prod(variable.shape) for variable in trained.trainable_variables)
+    class Timed(loop.CompiledIterations):
+        def __init__(self, model, *arguments):
+            super().__init__(model, *arguments)
+            turns.parameters = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+            compiled = self.compiled
 
-        def on_epoch_end(self, epoch, logs=None):
-            before, self.iteration = self.iteration, int(self.trained.iterations)
-            turns.done(self.iteration - before)
+            def timed(*batches):
+                before = int(model.iterations)
+                losses = compiled(*batches)
+                turns.done(int(model.iterations) - before)
+                return losses
 
-    fit = IterationLoop.fit
+            self.compiled = timed
 
-    def timed(loop, *args, callbacks, **kwargs):
-        own = [] if variant == "bare" else callbacks
-        return fit(loop, *args, callbacks=[*own, Turning(loop.model)], **kwargs)
+    def bare(settings, model, monitor, dataset, order, checkpoints, devices):
+        iterations, batches, schedule = loop.prepared(settings, model, monitor, dataset, order, devices)
+        fed = iter(batches(0, settings.max_iterations))
+        for _ in schedule.calls(0, settings.max_iterations):
+            iterations.compiled(*next(fed))
+        return 0
 
-    IterationLoop.fit = timed
+    loop.CompiledIterations = Timed
+    if variant == "bare":
+        loop.train = bare
     data = ["--dataset=fashion_mnist", f"--data_dir={folder}/idx"]
     if model == "gan64":
         data = [f"--image_dir={folder}/pictures", f"--cache_dir={folder}/cache{variant}"]

@@ -14,11 +14,15 @@ CALL, CALLS = 100, 5  # iterations of the compiled loop in a call; calls that ar
 
 def operations(model: str) -> tuple[Counter[str], float]:
     """Microseconds an iteration in each operation of XLA's, by its name, and in all."""
-    from unsupervised_learning import layers  # before TensorFlow: it sets what TensorFlow reads
+    from unsupervised_learning.start import prepare
+
+    prepare()  # before TensorFlow is imported
+    from unsupervised_learning import layers
     from unsupervised_learning.autoencoder import AutoEncoder
-    from unsupervised_learning.data import mnist
     from unsupervised_learning.data.batches import BatchOrder
-    from unsupervised_learning.training.loop import Experiment, IterationLoop, pipeline
+    from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor
+    from unsupervised_learning.monitoring.vae import VAEMonitor
+    from unsupervised_learning.training.loop import CompiledIterations, Schedule, pipeline
     from unsupervised_learning.vae import VariationalAutoEncoder
 
     import tensorflow as tf  # isort: skip
@@ -27,17 +31,17 @@ def operations(model: str) -> tuple[Counter[str], float]:
     network = {"autoencoder": AutoEncoder, "vae": VariationalAutoEncoder}[model]()
     network.compile(optimizer=layers.adam())
     network.optimizer.build(network.trainable_variables)
-    uncalled = dict.fromkeys(("record", "extras", "write_outputs"))
-    experiment = Experiment(model, mnist.as_vectors, record_every=CALL, **uncalled)
+    monitor = (AutoEncoderMonitor if model == "autoencoder" else VAEMonitor)(network)
+    monitor.record_every = CALL
     images = random_bytes((DIGITS, 28, 28))
-    loop, order = IterationLoop(network, images, experiment), BatchOrder(len(images), BATCH_SIZE[model], 0)
-    loop.make_train_function()
-    batches = iter(pipeline(images, order, experiment, 0, 10**6))
-    loop.train_function(batches)  # compiles
+    iterations, order = CompiledIterations(network, images, monitor.scale), BatchOrder(len(images), BATCH_SIZE[model], 0)
+    batches = iter(pipeline(images, order, Schedule(monitor, CALL), 0, 10**6))
+    iterations.compiled(*next(batches))  # compiles
+    iterations.compiled(*next(batches))
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
             for _ in range(CALLS):
-                loop.train_function(batches)
+                iterations.compiled(*next(batches))
         [path] = Path(folder).rglob("*.xplane.pb")
         space = xplane_pb2.XSpace.FromString(path.read_bytes())
     spent: Counter[str] = Counter()

@@ -9,17 +9,20 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from benchmarks.shapes import REPOSITORY, random_bytes, write_data
 from benchmarks.training import rate, setting
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 from unsupervised_learning import layers
-from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
-from unsupervised_learning.training.loop import Experiment, IterationLoop, pipeline
+from unsupervised_learning.monitoring.vae import VAEMonitor
+from unsupervised_learning.training.loop import CompiledIterations, Schedule, pipeline
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 STANDARD = {"batch_size": 256, "z_dim": 3, "width": 50, "images": 55_000}
@@ -46,16 +49,15 @@ def rounds(share: float, batch_size: int, z_dim: int, width: int, images: int) -
     model.compile(optimizer=layers.adam())
     model.optimizer.build(model.trainable_variables)
     length = max(1, 500 * 256 * 50 // max(256 * 50, batch_size * width))  # of a call: less where an iteration takes longer
-    uncalled: Any = dict.fromkeys(("record", "extras", "write_outputs"))
-    experiment = Experiment("VAE", mnist.as_vectors, record_every=length, **uncalled)
+    monitor = VAEMonitor(model)
+    monitor.record_every = length
     pixels = random_bytes((images, 28, 28))
-    loop, order = IterationLoop(model, pixels, experiment), BatchOrder(images, batch_size, seed=0)
-    loop.make_train_function()
-    batches = iter(pipeline(pixels, order, experiment, 0, 10**6))
+    iterations, order = CompiledIterations(model, pixels, monitor.scale), BatchOrder(images, batch_size, seed=0)
+    batches = iter(pipeline(pixels, order, Schedule(monitor, length), 0, 10**6))
 
     def call() -> float:
         began = time.perf_counter()
-        loop.train_function(batches)
+        iterations.compiled(*next(batches))
         return (time.perf_counter() - began) / length
 
     call()  # compiles

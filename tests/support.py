@@ -13,7 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import unsupervised_learning  # noqa: F401  # isort: skip (before TensorFlow: it sets what that reads at import)
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -22,7 +25,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.util import tensor_util
 
 from unsupervised_learning.compare import claims
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import experiments
 
 REPOSITORY = Path(__file__).parent.parent
@@ -167,7 +170,7 @@ def write_events(folder, scalars=None, histograms=None):
                 tf.summary.scalar(tag, value, step)
         for tag, course in (histograms or {}).items():
             for step, values in course.items():
-                summary = summaries.histogram_pb(tag, np.array(values, np.float32))
+                summary = event_files.histogram_pb(tag, np.array(values, np.float32))
                 tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step)
     writer.close()
 

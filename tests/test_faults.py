@@ -216,7 +216,7 @@ def stop(soak: Soak, sent: int) -> None:
     if status == -sent:  # SIGTERM where no training is
         return
     assert (status, error) == (128 + sent, ""), error
-    [at] = re.findall(r"Stopped and saved at iteration ([\d,]+)\. To go on, type the same again", out)
+    [at] = re.findall(r"Stopped and saved at iteration ([\d,]+)\. To resume, type the same again", out)
     assert soak.iteration() == int(at.replace(",", ""))
 
 

@@ -379,22 +379,3 @@ def test_trace_changes_nothing():
     assert set(first.on_real) == set(first.on_fake) == {"h_0", "h_1", "h_2", "feature", "logit"}
     model.update(images, latent)  # which moves the statistics again
     assert model.generator.get_layer("gen_bn0").moving_mean.numpy().any()
-
-
-# The author's sign of failure
-
-
-def test_near_zero_warning(capsys):
-    model = build()
-    outer = keras.Sequential([keras.layers.Dense(1)])
-    outer.model = model
-    warning = gan.NearZeroWarning()
-    warning.set_model(outer)
-    warning.on_train_begin()
-    for iteration in range(1, 400):
-        model.iterations.assign(iteration)
-        warning.on_epoch_end(0, {"discriminator_loss": 0.05 if iteration != 80 else 0.5})
-        printed = capsys.readouterr().out
-        assert bool(printed) == (iteration == 180), iteration  # 100 after it was last above, and once
-        if printed:
-            assert printed.startswith("WARNING: the discriminator's loss has been below 0.1 for 100 iterations (0.05 at 180")

@@ -206,9 +206,11 @@ def test_saved_models_load_in_a_new_process_with_identical_outputs(tmp_path):
         model.train_on_batch(IMAGES[:64])
         np.save(tmp_path / f"{model_class.__name__}_after.npy", model.predict(IMAGES[:64], verbose=0))
     program = f"""
+from unsupervised_learning.start import prepare
+prepare()
+import keras
 import numpy as np
 from unsupervised_learning import autoencoder, vae
-import keras
 images = np.load("images.npy")
 for name in {[model_class.__name__ for model_class in MODELS]}:
     model = keras.models.load_model(name + ".keras")

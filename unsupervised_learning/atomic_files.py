@@ -11,9 +11,14 @@ Json = dict[str, Any]
 
 
 @contextmanager
-def written_anew(path: Path) -> Iterator[Path]:
-    """A file to write under another name, which then takes the place of `path`; after an error it is gone."""
-    new = path.with_name(f"new-{path.name}")
+def written_anew(path: Path, name: str | None = None) -> Iterator[Path]:
+    """A file to write under another name, which then takes the place of `path`; after an error it is gone.
+
+    Args:
+        path: the file to replace.
+        name: the other name; `new-<name of the file>` if not given.
+    """
+    new = path.with_name(name or f"new-{path.name}")
     try:
         yield new
         os.replace(new, path)

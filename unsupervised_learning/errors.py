@@ -2,6 +2,8 @@
 
 import sys
 
+KILLED = 128  # plus the number of the signal: exit status of a run that was stopped, as shells have it
+
 
 class RunError(ValueError):
     """Something cannot start or go on: the message is one line that says what was received and what would be accepted.

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-from tqdm import tqdm
 
 from unsupervised_learning import layers, losses, replicas
 
@@ -487,33 +486,6 @@ class DCGAN(keras.Model):
     def get_config(self):
         """The arguments that make this model again."""
         return {**super().get_config(), **{name: getattr(self, name) for name in ARGUMENTS}}
-
-
-class NearZeroWarning(keras.callbacks.Callback):
-    """Says so once when the discriminator's loss stays near zero: the author's sign that a GAN has failed.
-
-    The discriminator then tells every fake image, and what the generator learns from it fades. Near zero is below 0.1, where
-    equilibrium is 1.386, for 100 iterations on end: our choice.
-    """
-
-    THRESHOLD = 0.1  # nats
-    PATIENCE = 100  # iterations
-
-    def on_train_begin(self, logs=None):
-        """Begin anew."""
-        self.last_above, self.warned = int(self.model.model.iterations), False
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Look at the loss of the newest update."""
-        iteration, loss = int(self.model.model.iterations), (logs or {})["discriminator_loss"]
-        if not loss < self.THRESHOLD:
-            self.last_above = iteration
-        elif iteration - self.last_above >= self.PATIENCE and not self.warned:
-            self.warned = True
-            tqdm.write(
-                f"WARNING: the discriminator's loss has been below {self.THRESHOLD} for {self.PATIENCE} iterations ({loss:.2g} "
-                f"at {iteration:,}; equilibrium is 1.386). It tells every fake image: in 2016 the sign of a failed run."
-            )
 
 
 def hidden_layers(network: keras.Model) -> keras.Model:

@@ -1,6 +1,7 @@
 """Says where the command went: `python -m unsupervised_learning.reproduce.gan_notes`."""
 
-from unsupervised_learning.training import command_line
+import sys
 
 if __name__ == "__main__":
-    command_line.fail("now called python -m unsupervised_learning.reproduce.gan_notes")
+    print("gan_notes.py: error: now called python -m unsupervised_learning.reproduce.gan_notes", file=sys.stderr)
+    sys.exit(2)

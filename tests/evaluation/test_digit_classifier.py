@@ -186,6 +186,6 @@ def test_nothing_is_left_half_written(bars, trained, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(digit_classifier, "train", lambda *_: trained)
-    monkeypatch.setattr(digit_classifier.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     digit_classifier.of(bars, str(tmp_path))
     assert not list(tmp_path.iterdir())

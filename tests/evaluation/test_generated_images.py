@@ -14,7 +14,7 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.data.mnist import Dataset, Split
 from unsupervised_learning.evaluation import digit_classifier, generated_images, sample_quality
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring.gan import GANMonitor, courses_logged
 
 COUNT = 120
 NONE = Split(np.zeros((0, 64, 64, 3), np.uint8), np.zeros(0, np.uint8))
@@ -90,7 +90,7 @@ def test_a_copier_is_found(copied, digits):
 def test_a_copier_is_as_good_as_real_images(copied):
     numbers, _ = copied
     assert numbers["samples"] == COUNT
-    assert numbers["left_out"] == {"discriminator_loss_near_zero": "no logs_dir was given"}
+    assert numbers["left_out"] == {"discriminator_loss_near_zero": "there are no event files of the run"}
     assert numbers["classifier"]["test_accuracy"] > 0.8
     for space in numbers["spaces"].values():
         assert space["frechet"]["samples"] == pytest.approx(space["frechet"]["real"], rel=0.5)
@@ -180,7 +180,7 @@ def test_gradient_norms_are_those_that_are_logged(model, monkeypatch):
         batch = images[random.permutation(8)]
         latents = random.uniform(-1, 1, (8, 100)).astype(np.float32)
         monkeypatch.setattr(model, "training_latent", lambda size, iteration, latents=latents: tf.constant(latents))
-        expected.append(summaries.gan_record(model, model.scale(batch)).scalars)
+        expected.append(GANMonitor(model).record(model.scale(batch)).scalars)
     found = generated_images.gradient_norms(model, images, 3, lambda *_: None)
     for network in ("generator", "discriminator"):
         norms = [float(scalars[f"ours/first_layer_gradient_norm/{network}"]) for scalars in expected]
@@ -201,7 +201,8 @@ def write_events(folder: Path, losses: list[float]) -> Path:
 
 
 def test_loss_near_zero(tmp_path):
-    numbers, arrays = generated_images.logged(write_events(tmp_path, [1.4, 0.05, 0.01, 0.5]))
+    arrays = courses_logged(write_events(tmp_path, [1.4, 0.05, 0.01, 0.5]))
+    numbers = generated_images.near_zero(arrays["discriminator_loss"][:, 1])
     assert numbers == {"share": 0.5, "threshold": 0.1, "logged": 4}
     assert arrays["discriminator_loss"] == pytest.approx(np.array([[0, 1.4], [10, 0.05], [20, 0.01], [30, 0.5]]))
     assert arrays["gradient_norm_generator"][:, 1] == pytest.approx([2.8, 0.1, 0.02, 1])
@@ -209,7 +210,7 @@ def test_loss_near_zero(tmp_path):
 
 
 def test_no_event_files(tmp_path):
-    assert generated_images.logged(tmp_path) == generated_images.logged(None) == (None, {})
+    assert courses_logged(tmp_path) == {}
 
 
 # Pictures, and few images

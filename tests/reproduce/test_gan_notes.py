@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support import start
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import gan_notes
 from unsupervised_learning.reproduce.gan_notes import Result
 
@@ -162,7 +162,7 @@ def stage(tmp_path, monkeypatch):
     monkeypatch.setattr(gan_notes, "FLAGS", SimpleNamespace(iterations=7, batch_size=8))
     monkeypatch.setattr(gan_notes, "trained_gan", lambda folder: None)
     monkeypatch.setattr(gan_notes, "sample", lambda *_, **__: np.zeros((20, 784)))
-    monkeypatch.setattr(summaries, "scalars_logged", lambda folder, tag: {0: 1.5, 10: 1.3})
+    monkeypatch.setattr(event_files, "scalars_logged", lambda folder, tag: {0: 1.5, 10: 1.3})
     stage.do = do
     return stage
 

@@ -8,7 +8,7 @@ from tests.support import REPOSITORY, assert_refused, write_dumps, write_events,
 from unsupervised_learning import layers
 from unsupervised_learning.compare import claims
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Runs
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -33,8 +33,8 @@ def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
     for claim in claims.CLAIMS:
         if claim.experiments == ("autoencoder",):
             assert claim.find(Runs({"autoencoder": [copy]})) == claim.find(Runs({"autoencoder": [original]}))
-    assert len(summaries.scalars_logged(copy.path, "Loss")) == 201
-    assert list(summaries.logged(copy.path, "W_fc1")) == [0, 4000, 8000, 12_000, 16_000, 20_000]
+    assert len(event_files.scalars_logged(copy.path, "Loss")) == 201
+    assert list(event_files.logged(copy.path, "W_fc1")) == [0, 4000, 8000, 12_000, 16_000, 20_000]
     assert tf.io.decode_png((copy.path / "figures" / "samples.png").read_bytes()).shape == (50, 60, 3)
     codes, packed = original.dump(0), copy.dump(0)
     assert codes
@@ -53,7 +53,7 @@ def test_of_other_seeds_less_is_kept(tmp_path, run_script):
     write_events(folder, scalars, {tag: {step: [1.0] for step in steps} for tag in ("KL_Divergence", "encoder/b_fc1")})
     assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
     copy = tmp_path / "kept" / "vae_fixed_seed1"
-    counts = {tag: len(summaries.logged(copy, tag)) for tag in (*scalars, "KL_Divergence", "encoder/b_fc1")}
+    counts = {tag: len(event_files.logged(copy, tag)) for tag in (*scalars, "KL_Divergence", "encoder/b_fc1")}
     assert counts == {"total_loss": 201, "encoder/mu/sparsity": 101, "KL_Divergence": 201, "encoder/b_fc1": 0}
     assert not (copy / "figures").exists()
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import unsupervised_learning  # noqa: F401  # isort: skip (before TensorFlow: it sets what that reads at import)
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import flags
 
 from tests.golden import gan_trajectories, trajectories
 from unsupervised_learning import layers, replicas
@@ -115,7 +117,6 @@ def small_vae() -> VariationalAutoEncoder:
 
 
 def main(out: str) -> None:
-    flags.FLAGS([""])
     strategy = two_devices()
     found: dict = {}
     for path in trajectories.FILES:

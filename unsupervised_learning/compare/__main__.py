@@ -5,6 +5,10 @@ needs nothing else, its tables as Markdown, and the figures as PNG. The author's
 event files of 2016 come from --original_logs: clones of the author's repositories, or a folder with their files.
 """
 
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 from absl import flags
 
 from unsupervised_learning import atomic_files

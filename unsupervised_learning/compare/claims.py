@@ -14,8 +14,9 @@ from unsupervised_learning import errors
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation
 from unsupervised_learning.figures import curves
-from unsupervised_learning.monitoring import summaries
-from unsupervised_learning.monitoring.outputs import RESULTS_OF_2016
+from unsupervised_learning.monitoring import event_files
+from unsupervised_learning.monitoring.vae import TRUE_KL
+from unsupervised_learning.original.runs import RESULTS_OF_2016
 from unsupervised_learning.reproduce.experiments import CONTESTANTS, EXPERIMENTS, Run, Runs
 from unsupervised_learning.training import run_directory
 
@@ -143,7 +144,9 @@ def logged_losses(of: Sequence[Run], before: dict[str, float], start: int, stop:
     means: dict[str, list[float]] = {tag: [] for tag in before}
     for run in of:
         for tag, of_runs in means.items():
-            logged = [loss for iteration, loss in summaries.scalars_logged(run.path, tag).items() if start <= iteration < stop]
+            logged = [
+                loss for iteration, loss in event_files.scalars_logged(run.path, tag).items() if start <= iteration < stop
+            ]
             if not logged:
                 return Finding("–", CANNOT, "the run's event files are gone")
             of_runs.append(float(np.mean(logged)))
@@ -220,7 +223,7 @@ def first_form(runs: Runs) -> Finding:
 
 def course_of_log_var(run: Run) -> str:
     """The medians of log_var in the batches logged at four iterations."""
-    logged = summaries.logged(run.path, "encoder/log_var/activation")
+    logged = event_files.logged(run.path, "encoder/log_var/activation")
     if not set(LOG_VAR_AT) <= set(logged):
         raise RunError(f"{run.path} has no event files, or not all")
     medians = [float(curves.quantiles(logged[iteration])[len(curves.QUANTILES) // 2]) for iteration in LOG_VAR_AT]
@@ -257,7 +260,7 @@ def kl_logged_negative(runs: Runs) -> Finding:
     """The KL as the first VAE's graph logged it, at the start, and how long it stays below zero."""
     starts, ends = [], []
     for run in runs["vae_first"]:
-        logged = summaries.scalars_logged(run.path, "KL_Divergence")
+        logged = event_files.scalars_logged(run.path, "KL_Divergence")
         if 0 not in logged:
             return Finding("–", CANNOT, "the runs' event files are gone")
         starts.append(logged[0])
@@ -270,9 +273,9 @@ def kl_logged_negative(runs: Runs) -> Finding:
 def kl_not_negative(runs: Runs) -> Finding:
     """The smallest KL of an image in any batch that was logged."""
     smallest, count = np.inf, 0
-    for name, tag in (("vae_first", summaries.TRUE_KL), ("vae_fixed", "KL_Divergence")):
+    for name, tag in (("vae_first", TRUE_KL), ("vae_fixed", "KL_Divergence")):
         for run in runs[name]:
-            for buckets in summaries.logged(run.path, tag).values():
+            for buckets in event_files.logged(run.path, tag).values():
                 filled = buckets[buckets[:, 2] > 0]
                 smallest, count = min(smallest, float(filled[0, 0])), count + int(filled[:, 2].sum())
     if not count:
@@ -296,7 +299,7 @@ def vae_is_faster(runs: Runs) -> Finding:
 
 def gan_losses(run: Run) -> tuple[dict[int, float], dict[int, float]]:
     """The discriminator's and the generator's loss by iteration."""
-    discriminator, generator = (summaries.scalars_logged(run.path, tag) for tag in ("Discriminator_loss", "Generator_loss"))
+    discriminator, generator = (event_files.scalars_logged(run.path, tag) for tag in ("Discriminator_loss", "Generator_loss"))
     if not (discriminator and generator):
         raise RunError("the run's event files are gone")
     return discriminator, generator

@@ -13,7 +13,8 @@ from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.figures import curves, plots
-from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.monitoring import event_files
+from unsupervised_learning.monitoring.gan import GAN_LOSSES
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.original.event_files import scalars
@@ -66,7 +67,7 @@ class Originals:
 
 def scatter_of(title: str) -> Callable[[Path], bytes]:
     """A latent dump → the scatter that we draw of ours."""
-    return lambda path: outputs.figure_png(plots.latent_scatter(*read_dump(path), title))
+    return lambda path: plots.figure_png(plots.latent_scatter(*read_dump(path), title))
 
 
 def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
@@ -85,7 +86,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
         mu, log_var = (np.asarray(head) for head in model.encoder(mnist.to_unit_interval(dataset.test.images)))
         latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
         title = "VAE, fixed form, 2016: sampled z of the test set"
-        return outputs.figure_png(plots.latent_scatter(latents, dataset.test.labels, title))
+        return plots.figure_png(plots.latent_scatter(latents, dataset.test.labels, title))
 
     return page.checked(caption, draw)
 
@@ -223,14 +224,14 @@ def ours(run: Run | None, draw: Callable[[Run], bytes | None], caption: str = "o
 
 def distributions(run: Run, form: str) -> bytes | None:
     """How mu and log_var change in training."""
-    tags = {tag: summaries.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
-    return outputs.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
+    tags = {tag: event_files.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
+    return plots.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
 
 
 def gan_losses(run: Run, images: str) -> bytes | None:
     """The courses of its losses."""
-    courses = {name: summaries.scalars_logged(run.path, tag) for name, tag in summaries.GAN_LOSSES.items()}
-    return outputs.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
+    courses = {name: event_files.scalars_logged(run.path, tag) for name, tag in GAN_LOSSES.items()}
+    return plots.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
 
 
 def overlaid(originals: Originals, ours: dict[str, Run | None], tag: str) -> Pane:
@@ -240,11 +241,11 @@ def overlaid(originals: Originals, ours: dict[str, Run | None], tag: str) -> Pan
         if scalars(path, "Encoder_loss"):  # run 1 has one loss only, another
             courses[f"2016, {name}"] = scalars(path, tag)
     for name, run in ours.items():
-        if run and (course := summaries.scalars_logged(run.path, tag)):
+        if run and (course := event_files.scalars_logged(run.path, tag)):
             courses[f"{name}, seed {run.seed}"] = course
     if not courses:
         return Pane("2016 and ours", None, "no event files in --original_logs, and no such run in --logs_dir")
-    return Pane(tag, outputs.figure_png(curves.losses_overlaid(courses, f"Autoencoder: {tag}", tag)))
+    return Pane(tag, plots.figure_png(curves.losses_overlaid(courses, f"Autoencoder: {tag}", tag)))
 
 
 # Tables

@@ -6,11 +6,9 @@ the same way, and kept in the cache folder. Distances in its features are on a s
 one data set with each other and with real images, not with published numbers.
 """
 
-import contextlib
 import hashlib
 import io
 import json
-import os
 import pathlib
 import uuid
 import zipfile
@@ -22,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from unsupervised_learning import errors
+from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.data.mnist import Dataset
@@ -185,13 +184,8 @@ def write(path: pathlib.Path, classifier: DigitClassifier) -> None:
     content = io.BytesIO()
     np.savez(content, accuracy=np.nan if classifier.accuracy is None else classifier.accuracy, **weights)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
-    try:
-        unfinished.write_bytes(content.getvalue())
-        os.replace(unfinished, path)
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()  # there only after a failure
+    with written_anew(path, f"{path.name}.{uuid.uuid4().hex}.new") as new:
+        new.write_bytes(content.getvalue())
 
 
 def read(path: pathlib.Path, seed: int) -> DigitClassifier | None:

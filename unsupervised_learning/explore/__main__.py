@@ -7,6 +7,10 @@ which needs nothing else; `evaluation.json`; `figures/`; `latent_scatter.html`; 
 same under `explore/…`. All of it is replaced by the next look. The same look finds the same numbers.
 """
 
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 import io
 import os
 import shlex
@@ -29,8 +33,8 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.explore import gan_parts, interactive, latent_parts, rendering, vae_parts
 from unsupervised_learning.explore.subject import Finding, Json, Part, Sizes, Subject
 from unsupervised_learning.reproduce.experiments import SCRIPTS
-from unsupervised_learning.training import checkpoints, command_line, loop
-from unsupervised_learning.training.run_directory import recorded
+from unsupervised_learning.training import checkpoints, command_line
+from unsupervised_learning.training.run_directory import rebuilt, recorded
 
 FLAGS = flags.FLAGS
 # In the page's order.
@@ -83,7 +87,7 @@ def load_model(path: Path, config: Json) -> Any:
         if not isinstance(model, build):
             raise RunError(f"{saved} is a {type(model).__name__}, where config.json says {config['model']}")
         return model
-    model = loop.rebuilt(build, config["settings"])
+    model = rebuilt(build, config["settings"])
     if checkpoints.restore_newest(tf.train.Checkpoint(model=model), path) is None:
         raise RunError(
             f"{path} has no weights, neither model.keras nor a checkpoint; this makes a run with them: {command_of(config)}"

@@ -7,7 +7,9 @@ import numpy as np
 from unsupervised_learning.explore import latent_parts, latent_plots, measure_plots
 from unsupervised_learning.explore.subject import GAN, Finding, Json, Part, Picture, Row, Subject
 from unsupervised_learning.figures import plots
-from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.monitoring import gan
+from unsupervised_learning.monitoring.event_files import pictures_logged
+from unsupervised_learning.monitoring.samples import decoded_samples
 
 GRADIENTS = "gradient_norm_"
 NEIGHBOURS_SHOWN = 10
@@ -17,11 +19,11 @@ STARTS, ENDS, TYPICAL = range(10, 13)  # what chance is for
 
 def samples(subject: Subject) -> Finding:
     """Images of random z, and how they came about."""
-    made = summaries.decoded_samples(subject.model)
+    made = decoded_samples(subject.model)
     pictures = [Picture("samples", "64 images of random z, none chosen.", plots.image_grid(made, "Images from z ~ U(−1, 1)"))]
-    grids = summaries.pictures_logged(subject.path, summaries.FIXED_GRID)
+    grids = pictures_logged(subject.path, gan.FIXED_GRID)
     if len(grids) > 1:
-        figure = outputs.through_training(grids, subject.model.side)
+        figure = gan.through_training(grids, subject.model.side)
         pictures.append(Picture("through_training", "The same z at several moments of training.", figure))
     return Finding({}, pictures)
 
@@ -30,7 +32,7 @@ def walk(subject: Subject) -> Finding:
     """Along the dimensions that 2016 walked along."""
     latents = subject.random(STARTS).uniform(-1, 1, (6, subject.model.z_dim)).astype(np.float32)
     chosen = [dimension for dimension in (25, 50, 75) if dimension < subject.model.z_dim] or [0]
-    figures = {dimension: outputs.walk(subject.model, latents, dimension) for dimension in chosen}
+    figures = {dimension: gan.walk(subject.model, latents, dimension) for dimension in chosen}
     pictures = [
         Picture(f"walk_{dimension}", f"Dimension {dimension} of z, the others as they are.", figure)
         for dimension, figure in figures.items()

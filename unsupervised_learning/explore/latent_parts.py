@@ -12,7 +12,7 @@ from unsupervised_learning.evaluation import representation
 from unsupervised_learning.explore import interactive, latent_paths, latent_plots, measure_plots, rotation
 from unsupervised_learning.explore.subject import AE, VAE, Finding, Part, Picture, Row, Subject, axis_names, label_names
 from unsupervised_learning.figures import plots
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring.samples import decoded_samples
 
 STEPS = 11  # of a walk
 MOST_DIMENSIONS = 10  # walked along
@@ -163,7 +163,7 @@ def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndar
 
 def samples(subject: Subject) -> Finding:
     """Images decoded from latents that no image was encoded to."""
-    made = summaries.decoded_samples(subject.model)
+    made = decoded_samples(subject.model)
     prior = "the prior, N(0, 1)" if subject.kind == VAE else "the whole range of codes, evenly"
     figure = plots.image_grid(made, f"Images decoded from {prior}")
     return Finding({}, [Picture("samples", f"{len(made)} codes drawn from {prior}.", figure)])

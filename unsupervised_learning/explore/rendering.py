@@ -18,7 +18,8 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from unsupervised_learning.compare import page
 from unsupervised_learning.explore import interactive
 from unsupervised_learning.explore.subject import AE, GAN, VAE, Finding, Json, Part, Picture, Subject
-from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.figures.plots import figure_png
+from unsupervised_learning.monitoring import event_files
 
 HEAD = ("measure", "this run", "to compare", "what it says")
 MOST_IN_A_LIST = 20  # numbers of a list that TensorBoard gets one by one
@@ -53,7 +54,7 @@ MODELS = {  # what each is, in a few sentences
 
 def encoded(picture: Picture) -> bytes:
     """The bytes of a picture: PNG, or a GIF's own."""
-    return outputs.figure_png(picture.content) if isinstance(picture.content, Figure) else picture.content
+    return figure_png(picture.content) if isinstance(picture.content, Figure) else picture.content
 
 
 def file_name(picture: Picture) -> str:
@@ -145,7 +146,7 @@ def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Find
             content = files[file_name(picture)]
             width, height = Image.open(io.BytesIO(content)).size
             strings = np.array([str(width).encode(), str(height).encode(), content], object)
-            summary.MergeFrom(summaries.image_pb(f"explore/{name}/{picture.name}", strings))
+            summary.MergeFrom(event_files.image_pb(f"explore/{name}/{picture.name}", strings))
     with tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{time.time():.0f}.explore.v2")) as writer:
         writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         writer.write(Event(wall_time=time.time(), step=iteration, summary=summary).SerializeToString())

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import generated_images, likelihood, test_set
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring.gan import courses_logged
+from unsupervised_learning.monitoring.latent import codes
 
 Json = dict[str, Any]
 Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
@@ -141,7 +142,7 @@ class Subject:
     @cached_property
     def codes(self) -> np.ndarray:
         """The test images' codes [n, z_dim]; of a VAE their mu."""
-        return self.posterior[0] if self.kind == VAE else summaries.codes(self.model, self.images)
+        return self.posterior[0] if self.kind == VAE else codes(self.model, self.images)
 
     @cached_property
     def importance(self) -> np.ndarray:
@@ -166,7 +167,7 @@ class Subject:
         return generated_images.report(
             self.model,
             self.dataset,
-            self.path,
+            courses_logged(self.path),
             samples=self.sizes.samples,
             seed=self.seed,
             cache_dir=self.cache_dir,

@@ -12,7 +12,8 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import likelihood
 from unsupervised_learning.explore import measure_plots
 from unsupervised_learning.explore.subject import VAE, Finding, Json, Part, Picture, Row, Subject, axis_names
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring.event_files import scalars_logged
+from unsupervised_learning.monitoring.vae import KL_OF_DIMENSION, MOST_DIMENSIONS
 from unsupervised_learning.training.run_directory import recorded
 
 NOISE = 3  # what chance is for; `latent_parts` has those before
@@ -26,11 +27,11 @@ def dimensions(subject: Subject) -> Finding:
     figure = measure_plots.bars(kl, names, title, "KL to the prior, nats per image")
     pictures = [Picture("kl_per_dimension", "Of the trained model, on the test images.", figure)]
     logged = {
-        name: summaries.scalars_logged(subject.path, f"{summaries.KL_OF_DIMENSION}/{number}")
-        for number, name in enumerate(names[: summaries.MOST_DIMENSIONS], start=1)
+        name: scalars_logged(subject.path, f"{KL_OF_DIMENSION}/{number}")
+        for number, name in enumerate(names[:MOST_DIMENSIONS], start=1)
     }
     logged = {name: course for name, course in logged.items() if course}
-    if not logged and (total := summaries.scalars_logged(subject.path, "ours/validation/kl")):
+    if not logged and (total := scalars_logged(subject.path, "ours/validation/kl")):
         logged = {"all together": total}  # a run from before each dimension's was logged
     if logged:
         course = measure_plots.courses(logged, "Through training", "KL, nats per image")

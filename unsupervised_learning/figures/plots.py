@@ -468,3 +468,10 @@ def _canvas_figure(canvas: np.ndarray, title: str, extra_width: float = 0.2, ext
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=13)
     return figure, axes
+
+
+def figure_png(figure: Figure) -> bytes:
+    """A figure as PNG."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    return png.getvalue()

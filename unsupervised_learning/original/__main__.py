@@ -18,6 +18,10 @@ without --arm it prints the table of all that were trained. `run3` tells from ru
 it had.
 """
 
+from unsupervised_learning.start import prepare
+
+prepare()  # before TensorFlow is imported
+
 from collections.abc import Callable
 
 from absl import flags

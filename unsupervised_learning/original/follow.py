@@ -17,12 +17,12 @@ import tensorflow as tf
 from absl import flags
 from matplotlib.figure import Figure
 
-from unsupervised_learning import layers
+from unsupervised_learning import atomic_files, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.monitoring import outputs
+from unsupervised_learning.figures.plots import figure_png
 from unsupervised_learning.original.checkpoints import Model, read_checkpoint
 from unsupervised_learning.original.description import Description, describe
 from unsupervised_learning.original.graph_files import read_graph
@@ -95,7 +95,7 @@ def follow(file: str) -> int:
     print(table(steps, start))
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / f"follow_{recipe}{'_checkpoint' if checkpoint else ''}.png"
-    outputs.write_figure(picture, drawn(steps, f"2016's graph and our model: {recipe}"))
+    atomic_files.write_atomically(picture, figure_png(drawn(steps, f"2016's graph and our model: {recipe}")))
     print(f"Both courses are drawn in {picture}")
     judged = TOLERANCES[start][-1][0]
     if FLAGS.steps > judged:

@@ -11,10 +11,11 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation, test_set
-from unsupervised_learning.monitoring import outputs
+from unsupervised_learning.monitoring.monitor import save_model
 from unsupervised_learning.original.checkpoints import Checkpoint, Model, name_of_2016, read_checkpoint, write_checkpoint
 from unsupervised_learning.original.dumps import check_dump, read_dump
-from unsupervised_learning.training import checkpoints, command_line, loop, run_directory
+from unsupervised_learning.original.runs import RESULTS_OF_2016
+from unsupervised_learning.training import checkpoints, command_line, run_directory
 from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -23,7 +24,7 @@ TERMS = 320  # of a product that 2016's build added up at a time: of the sizes t
 DRAWS = 20  # of z for each image, our choice: the bound's standard error is then below 0.01 nats
 
 
-def go_on_from(path: str, model: Model) -> None:
+def go_on_from(path: str, model: Model, max_iterations: int) -> None:
     """Put a checkpoint's variables, Adam's state and iteration into a compiled model, which trains on from there.
 
     Raises:
@@ -31,10 +32,8 @@ def go_on_from(path: str, model: Model) -> None:
     """
     checkpoint = read_checkpoint(path)
     checkpoint.restore(model)
-    if FLAGS.max_iterations <= int(model.iterations):
-        raise RunError(
-            f"--max_iterations must be above the {int(model.iterations):,} of {path}. Received: {FLAGS.max_iterations:,}"
-        )
+    if max_iterations <= int(model.iterations):
+        raise RunError(f"--max_iterations must be above the {int(model.iterations):,} of {path}. Received: {max_iterations:,}")
     if isinstance(model, VariationalAutoEncoder):
         bounds = negative_elbos(
             checkpoint, model.activation, mnist.load("digits")
@@ -104,7 +103,7 @@ def write_as_run(
         "command": command_line.command(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    outputs.save_model(folder, model)
+    save_model(folder, model)
     atomic_files.write_json(folder / "config.json", config)
     atomic_files.write_json(folder / "results.json", {"iterations": iterations, "data": dataset.name, **results})
 
@@ -135,7 +134,7 @@ def measured(model: Model, dataset: mnist.Dataset, at_the_end: bool) -> tuple[at
     else:
         numbers, _, _ = test_set.vae_report(model, images, labels, DRAWS)
         form = "vae_first" if model.relu_heads else "vae_fixed"
-    return numbers, outputs.RESULTS_OF_2016[form] if at_the_end and dataset.comparable else {}
+    return numbers, RESULTS_OF_2016[form] if at_the_end and dataset.comparable else {}
 
 
 def table(numbers: atomic_files.Json, published: atomic_files.Json) -> str:
@@ -189,7 +188,7 @@ def export(logs_dir: str, file: str) -> int:
     builds = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
     if config["model"] not in builds:
         raise RunError(f"only {' and '.join(builds)} have 2016 names for all they hold. Received: {folder}, {config['model']}")
-    model = loop.rebuilt(builds[config["model"]], config["settings"])
+    model = run_directory.rebuilt(builds[config["model"]], config["settings"])
     try:
         model.compile(optimizer=layers.adam(float(config["settings"]["learning_rate"])))
     except run_directory.UNREADABLE as error:

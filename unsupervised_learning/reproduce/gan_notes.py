@@ -4,6 +4,11 @@
 a time, each run by its own train_gan.py. Type it again to go on: what is finished stays, what was stopped goes on.
 """
 
+if __name__ == "__main__":
+    from unsupervised_learning.start import prepare
+
+    prepare()  # before TensorFlow is imported
+
 import dataclasses
 import json
 import math
@@ -30,10 +35,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
-from unsupervised_learning.errors import RunError
+from unsupervised_learning.errors import KILLED, RunError
 from unsupervised_learning.evaluation.sample_quality import frechet
-from unsupervised_learning.gan import DCGAN, NearZeroWarning
-from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.figures import plots
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring import event_files
+from unsupervised_learning.monitoring.gan import NearZeroWarning
 from unsupervised_learning.training import command_line, run_directory
 
 FLAGS = flags.FLAGS
@@ -396,7 +403,7 @@ def do(setting: str, seed: int, logs_dir: Path, data_flags: list[str], yardstick
         if status := train(arguments, log):
             last = (log.read_text().strip().splitlines() or ["it printed nothing"])[-1]
             result.failure = f"exit status {status}: {last}"
-    loss = summaries.scalars_logged(folder, "Discriminator_loss")
+    loss = event_files.scalars_logged(folder, "Discriminator_loss")
     result.course = np.array(list(loss.items()), np.float64).reshape(-1, 2)
     result.numbers = course_measures(result.course, iterations)
     if result.failure:
@@ -423,7 +430,8 @@ def main() -> int:
     """Do all runs, then judge; returns the exit status."""
     for name, value in QUICK.items() if FLAGS.quick else ():
         FLAGS.set_default(name, value)
-    logs_dir = run_directory.usable_logs_dir()
+    logs_dir = command_line.path_of(FLAGS.logs_dir)
+    run_directory.check_usable(logs_dir)
     if not SCRIPT.exists():
         raise RunError(f"needs the project's folder, with train_gan.py. Received: {SCRIPT.parent}, without it")
     dataset = mnist.load(FLAGS.dataset, FLAGS.data_dir)
@@ -448,7 +456,7 @@ def main() -> int:
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "unsupervised_learning.reproduce.gan_notes", *sys.argv[1:]])
         print(f"\nStopped; what was saved holds. To go on, type the same again: {again}", file=sys.stderr)
-        return command_line.KILLED + signal.SIGINT
+        return KILLED + signal.SIGINT
     print(f"report.md, figure.png and results.json are in {logs_dir}")
     return 0
 
@@ -468,7 +476,7 @@ def write(logs_dir: Path, results: list[Result], dataset: mnist.Dataset, yardsti
     runs = [{name: getattr(run, name) for name in told_of_runs} | run.numbers for run in results]
     told = [dict(zip(("claim", "compared", "verdict"), claim, strict=True)) for claim in claims]
     atomic_files.write_json(logs_dir / "results.json", {**facts, "claims": told, "runs": runs})
-    outputs.write_figure(logs_dir / "figure.png", draw(results))
+    atomic_files.write_atomically(logs_dir / "figure.png", plots.figure_png(draw(results)))
     atomic_files.write_atomically(logs_dir / "report.md", report(results, claims, facts))
 
 

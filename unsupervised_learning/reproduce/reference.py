@@ -8,6 +8,11 @@ digits that float32 has. Weights, by which `explore` looks at a run, are kept wi
 autoencoder or a VAE, 8.7 MiB of a GAN at 28×28.
 """
 
+if __name__ == "__main__":
+    from unsupervised_learning.start import prepare
+
+    prepare()  # before TensorFlow is imported
+
 import gzip
 import io
 import json
@@ -27,7 +32,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import claims
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.monitoring import summaries
+from unsupervised_learning.monitoring import event_files
+from unsupervised_learning.monitoring.vae import TRUE_KL
 from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Run
@@ -36,7 +42,7 @@ from unsupervised_learning.training.command_line import path_of
 
 FLAGS = flags.FLAGS
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # by `compare`, over all of training, of the run that it shows
-JUDGED = {"KL_Divergence", summaries.TRUE_KL}  # histograms that a claim looks at, in all runs
+JUDGED = {"KL_Divergence", TRUE_KL}  # histograms that a claim looks at, in all runs
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
 PICTURED = (*WHOLE, "gan_flowers")  # figures of the flowers only: a grid of them in the event file is 0.6 MiB
 TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
@@ -82,7 +88,7 @@ def keep_events(run: Run, path: Path, whole: bool, histograms: set[str]) -> None
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
         for source in sorted(run.path.glob("events.out.tfevents.*.v2")):
-            for record in summaries.whole_records(source):
+            for record in event_files.whole_records(source):
                 event = Event.FromString(record)
                 values = [value for value in event.summary.value if is_kept(run, value, event.step, whole, histograms)]
                 if values:

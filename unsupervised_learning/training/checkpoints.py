@@ -5,16 +5,81 @@ TensorFlow keeps a list of them in the file `checkpoint` beside them. That list 
 
 import re
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from unsupervised_learning.atomic_files import write_atomically
 from unsupervised_learning.errors import RunError, reason, warn
+from unsupervised_learning.monitoring.writer_thread import Background
 
 NAME = "model.ckpt"
 STATE = "checkpoint"  # TensorFlow's name for the list
+KEPT = 5
 UNFINISHED = (f"{NAME}-*_temp", f"{STATE}.tmp*", "new-events")  # what a process leaves that is killed while it writes
+
+
+class NotFiniteError(Exception):
+    """A loss or a weight is infinite or not a number."""
+
+
+class Checkpoints:
+    """A run's checkpoints: restores the newest, and saves.
+
+    Pending writes are flushed before each checkpoint, because a resumed run will not repeat them.
+
+    Args:
+        model: compiled, with its optimizers built.
+        logs_dir: the run's folder.
+        background: writes the run's other files.
+
+    Raises:
+        RunError: there are checkpoints, but none that can be read; or a finished run without any.
+    """
+
+    def __init__(self, model: Any, logs_dir: Path, background: Background):
+        self.model, self.background = model, background
+        self.seconds = tf.Variable(tf.zeros((), tf.float64), trainable=False)  # of training, over all resumed runs
+        self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
+        self.restored = restore_newest(self.checkpoint, logs_dir, mend=True)
+        if self.restored is None and (logs_dir / "results.json").exists():
+            raise RunError(f"{logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
+        self.manager = tf.train.CheckpointManager(self.checkpoint, str(logs_dir), max_to_keep=KEPT, checkpoint_name=NAME)
+        self.clock = time.perf_counter()
+
+    @property
+    def iteration(self) -> int:
+        """Number of completed iterations."""
+        return int(self.model.iterations)
+
+    def start_clock(self) -> None:
+        """Count the seconds of training from here on."""
+        self.clock = time.perf_counter()
+
+    def save(self) -> None:
+        """Save the state as it is, unless the newest checkpoint holds it already.
+
+        Raises:
+            NotFiniteError: if a weight is not finite. The earlier checkpoints stay.
+        """
+        if weights_not_finite(self.model):
+            raise NotFiniteError
+        now = time.perf_counter()
+        self.seconds.assign_add(now - self.clock)
+        self.clock = now
+        latest = self.manager.latest_checkpoint
+        if latest is None or not latest.endswith(f"-{self.iteration}"):
+            self.background.finish()
+            self.manager.save(checkpoint_number=self.iteration)
+
+
+def weights_not_finite(model: keras.Model) -> list[str]:
+    """The paths of the trainable variables that are not finite."""
+    return [variable.path for variable in model.trainable_variables if not np.isfinite(variable.numpy()).all()]
 
 
 def newest_first(logs_dir: Path) -> list[Path]:

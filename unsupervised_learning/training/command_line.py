@@ -1,116 +1,146 @@
-"""The scripts' shared flags, and their answers to a user's mistakes: one line on stderr and exit status 2."""
+"""The scripts' flags, the settings that they give, and the answers to a user's mistakes: one line and exit status 2.
 
+For scripts and `__main__` modules only: what lies below them is given settings.
+"""
+
+import dataclasses
 import math
 import os
 import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
-from unsupervised_learning.errors import RunError
+from unsupervised_learning.data import mnist, pictures
+from unsupervised_learning.errors import KILLED, RunError
+from unsupervised_learning.training.settings import Settings, default_settings
 
 FLAGS = flags.FLAGS
-USAGE_ERROR = 2  # exit status, as argparse has it
 LARGEST = 3.4e38  # that float32, in which the models compute, holds
-KILLED = 128  # plus the signal's number: exit status, as shells have it
+GAN_LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
+Recipe = Mapping[str, Any]
+Recipes = Mapping[str, Recipe]
 
 
-def define_flags(
-    *, logs_dir: str, recipes: Mapping[str, Mapping[str, Any]], recipe: str, z_dim: int, datasets: tuple[str, ...]
-):
+def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_dir: str, datasets: tuple[str, ...]) -> Recipe:
     """Define the flags that all scripts share. Names and defaults are 2016's where it had them.
 
     Args:
-        logs_dir: default of the flag.
+        build: the model's class, whose constructor has the defaults that are in no recipe.
         recipes: of the script, each with the defaults that it sets.
         recipe: the default one.
-        z_dim: default of the flag.
+        logs_dir: default of the flag.
         datasets: names that --dataset takes.
+
+    Returns:
+        The defaults of the script's flags.
     """
     flags.disclaim_key_flags()  # so that absl lists them as the script's own
-    default = recipes[recipe]
+    default = {**default_settings(build), **recipes[recipe]}
     flags.DEFINE_enum("recipe", recipe, list(recipes), "Published run of 2016 whose settings are the defaults of the others.")
-    flags.DEFINE_string("logs_dir", logs_dir, "Where the run is kept, and found again to go on with it.")
+    flags.DEFINE_string("logs_dir", logs_dir, "Where the run is kept, and found again to resume it.")
     flags.DEFINE_integer(
         "max_iterations", default["max_iterations"], "Iterations, over all resumed runs. By recipe.", 1, 2**31 - 1
     )
     flags.DEFINE_integer("batch_size", default["batch_size"], "Images in a batch. By recipe.", 1)
     flags.DEFINE_float("learning_rate", default["learning_rate"], "Adam's learning rate. By recipe.")
-    flags.DEFINE_integer("z_dim", z_dim, "Number of latent dimensions.", 1, 784)
+    flags.DEFINE_integer("z_dim", default["z_dim"], "Number of latent dimensions.", 1, 784)
     flags.DEFINE_float("init_stddev", default["init_stddev"], "Stddev of the weights' start. By recipe.")
     flags.DEFINE_float("init_bias", default["init_bias"], "Start of every bias. By recipe.")
-    flags.DEFINE_integer("seed", 0, "Seed of the weights, the batches and the noise.", 0, 2**31 - 1)
-    flags.DEFINE_enum("dataset", "auto", list(datasets), "What to train on; auto is mnist, or digits where there is no MNIST.")
+    flags.DEFINE_integer("seed", default["seed"], "Seed of the weights, the batches and the noise.", 0, 2**31 - 1)
+    flags.DEFINE_enum(
+        "dataset", Settings.dataset, list(datasets), "What to train on; auto is mnist, or digits where there is no MNIST."
+    )
     flags.DEFINE_string(
         "data_dir", None, "Folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
     )
-    flags.DEFINE_enum("jit", "auto", ["auto", "on", "off"], "Let XLA compile training; auto: where it is known to be faster.")
-    flags.DEFINE_bool("mixed_precision", False, "Compute in bfloat16, not as in 2016: faster on some machines, less exact.")
+    flags.DEFINE_enum(
+        "jit", Settings.jit, ["auto", "on", "off"], "Let XLA compile training; auto: where it is known to be faster."
+    )
     flags.DEFINE_enum(
         "strategy",
-        "none",
+        Settings.strategy,
         ["none", "mirrored", "multi_worker"],
         "Devices that share each batch: one; all of this machine; those of all processes that TF_CONFIG names.",
     )
-    flags.DEFINE_integer("logical_cpus", 1, "Devices to make of this CPU, to try --strategy=mirrored without GPUs.", 1, 64)
+    flags.DEFINE_integer(
+        "logical_cpus", Settings.logical_cpus, "Devices to make of this CPU, to try --strategy=mirrored without GPUs.", 1, 64
+    )
     require_number("learning_rate", above_zero=True, below=math.inf)
     require_number("init_stddev")
     require_number("init_bias")
     require_path("logs_dir")
+    return default
 
 
-def define_dense_flags(default: Mapping[str, Any], activation: str, activations: list[str]):
-    """Define what the autoencoder and the VAE share beside these; `default` has the settings of the default recipe."""
+def define_dense_flags(default: Recipe, activations: list[str]) -> None:
+    """Define what the autoencoder and the VAE share beside these."""
     flags.disclaim_key_flags()
     flags.DEFINE_float(
         "regularization", default["regularization"], "Weight of the L2 term over all weights and biases. By recipe."
     )
-    flags.DEFINE_enum("activation", activation, activations, "Activation of the hidden layers.")
+    flags.DEFINE_enum("activation", default["activation"], activations, "Activation of the hidden layers.")
     flags.DEFINE_string("restore_original", None, "Checkpoint of 2016 to go on from: its weights, Adam's state and iteration.")
     require_number("regularization")
 
 
-def define_gan_flags(*, initializers: list[str], real_batches: list[str]):
+def define_gan_flags(default: Recipe, initializers: list[str], real_batches: list[str]) -> None:
     """Define the GAN's flags beside the shared ones."""
     flags.disclaim_key_flags()
-    flags.DEFINE_float("beta1", 0.5, "Adam's beta1.")
+    flags.DEFINE_float("beta1", default["beta1"], "Adam's beta1.")
     flags.DEFINE_string(
-        "feature_matching", "0.1", "Weight of feature matching, or `only`: without the adversarial loss. By recipe."
+        "feature_matching",
+        default["feature_matching"],
+        "Weight of feature matching, or `only`: without the adversarial loss. By recipe.",
     )
-    flags.DEFINE_integer("generator_steps", 2, "Updates of the generator in each iteration. By recipe.", 1, 100)
     flags.DEFINE_integer(
-        "discriminator_every", 1, "Iterations between two updates of the discriminator. By recipe.", 1, 2**31 - 1
+        "generator_steps", default["generator_steps"], "Updates of the generator in each iteration. By recipe.", 1, 100
     )
-    flags.DEFINE_float("discriminator_width", 1.0, "Factor of the discriminator's channels; 0.7 halves its weights.")
+    flags.DEFINE_integer(
+        "discriminator_every",
+        default["discriminator_every"],
+        "Iterations between two updates of the discriminator. By recipe.",
+        1,
+        2**31 - 1,
+    )
+    flags.DEFINE_float(
+        "discriminator_width", default["discriminator_width"], "Factor of the discriminator's channels; 0.7 halves its weights."
+    )
     flags.DEFINE_enum(
         "initializer",
-        "truncated_normal",
+        default["initializer"],
         initializers,
         "How the convolutions start. xavier: what the first attempt's code asks for; its weight_variable ignored it.",
     )
-    flags.DEFINE_float("gamma_stddev", 0.02, "Stddev around 1 of the start of batch normalization's gamma. By recipe.")
+    flags.DEFINE_float(
+        "gamma_stddev", default["gamma_stddev"], "Stddev around 1 of the start of batch normalization's gamma. By recipe."
+    )
     flags.DEFINE_bool(
         "shared_normalization",
-        True,
+        default["shared_normalization"],
         "Real and fake images share the discriminator's batch normalization; if not, each have their own. By recipe.",
     )
     flags.DEFINE_float(
-        "bn_decay", 0.9, "Decay of batch normalization's moving statistics. Only inference uses them. By recipe."
+        "bn_decay",
+        default["bn_decay"],
+        "Decay of batch normalization's moving statistics. Only inference uses them. By recipe.",
     )
     flags.DEFINE_enum(
         "real_batches",
-        "shared",
+        default["real_batches"],
         real_batches,
         "Real images of an iteration's updates: the same for all, or fresh ones for each. fresh by default for tf_flowers.",
     )
-    flags.DEFINE_bool("divide_twice", False, "Divide images by 255 twice, as the first attempt did by mistake.")
+    flags.DEFINE_bool(
+        "divide_twice", default["divide_twice"], "Divide images by 255 twice, as the first attempt did by mistake."
+    )
     flags.DEFINE_string("image_dir", None, "Folder of JPEG or PNG files to train on, at 64×64.")
     flags.DEFINE_string("cache_dir", None, "Where decoded pictures are kept; ~/.cache/unsupervised_learning if not given.")
     flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir; of other z with --seed.")
@@ -121,10 +151,47 @@ def define_gan_flags(*, initializers: list[str], real_batches: list[str]):
     flags.register_validator("feature_matching", is_weight_or_only, "must be a finite number not below 0, or `only`")
 
 
-def take_recipe(recipes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Make the settings of --recipe the defaults of the flags that the user has not given."""
+def settings(build: type[keras.Model], recipes: Recipes, **more: Any) -> Settings:
+    """The settings that the flags give: the user's, else those of --recipe, else the model's own.
+
+    Args:
+        build: the model's class.
+        recipes: of the script.
+        more: arguments of the model, or settings, that no flag gives.
+    """
     for name, value in recipes[FLAGS.recipe].items():
         FLAGS.set_default(name, value)
+    own, names = default_settings(build), [field.name for field in dataclasses.fields(Settings)]
+    given = {**{name: FLAGS[name].value for name in FLAGS if name in {*own, *names}}, **more}
+    folders = {name: FLAGS[name].value for name in ("data_dir", "image_dir", "cache_dir") if name in FLAGS}
+    return Settings(
+        **{name: value for name, value in given.items() if name in names and name != "logs_dir"},
+        model=build.__name__,
+        arguments={name: given.get(name, default) for name, default in own.items()},
+        logs_dir=path_of(FLAGS.logs_dir),
+        default_recipe=str(FLAGS["recipe"].default),
+        folders={name: value for name, value in folders.items() if value},
+        command=command(),
+    )
+
+
+def gan_settings(build: type[keras.Model], recipes: Recipes) -> Settings:
+    """The GAN's: its images are as large as the data set's, and some defaults are by data set.
+
+    Raises:
+        RunError: for flags that do not go together.
+    """
+    name = "pictures" if FLAGS.image_dir and FLAGS.dataset == "auto" else FLAGS.dataset
+    if FLAGS.image_dir and name in mnist.DATASETS:
+        raise RunError(f"--image_dir goes with {', '.join(pictures.PICTURE_SETS)} or alone. Received: --dataset={name}")
+    large = name not in mnist.DATASETS
+    if large and FLAGS.recipe == "first_attempt":
+        raise RunError(f"--recipe=first_attempt is for {', '.join(mnist.DATASETS)}. Received: {name}")
+    FLAGS.set_default("logs_dir", f"logs/{GAN_LOGS.get(name, name)}_GAN_logs/")
+    FLAGS.set_default("real_batches", "fresh" if name == "tf_flowers" else "shared")  # 2016's flowers came from a queue
+    # On a CPU XLA's convolutions take several times as long as oneDNN's.
+    side, channels = (64, 3) if large else (28, 1)
+    return settings(build, recipes, dataset=name, side=side, channels=channels, xla_by_default=False)
 
 
 def is_weight_or_only(value: str) -> bool:
@@ -190,31 +257,10 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
             fail(f"{type(error).__name__}: {said_by(error)}")
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third, or a late second, is not to end the end
-            print(f"\nInterrupted; what was saved before holds. To go on, type the same again: {command()}", file=sys.stderr)
+            print(f"\nInterrupted; what was saved before holds. To resume, type the same again: {command()}", file=sys.stderr)
             return KILLED + signal.SIGINT
 
     app.run(run, flags_parser=parse)
-
-
-@contextmanager
-def stop_signals(tell: Callable[[int], None]) -> Iterator[None]:
-    """Tell the number of the first Ctrl-C or SIGTERM, so that training stops where its state is whole; a second interrupts."""
-    told = False
-
-    def request(number, frame):
-        nonlocal told
-        if told:
-            raise KeyboardInterrupt
-        told = True
-        tell(number)
-
-    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, request) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def said_by(error: tf.errors.OpError) -> str:
@@ -223,7 +269,7 @@ def said_by(error: tf.errors.OpError) -> str:
     return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", lines[0])
 
 
-def fail(message: str, status: int = USAGE_ERROR) -> NoReturn:
+def fail(message: str, status: int = RunError.status) -> NoReturn:
     """End the program with one line, in which what no terminal shows is written out."""
     path = Path(sys.argv[0])
     name = path.parent.name if path.name == "__main__.py" else path.name

@@ -21,14 +21,12 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-from absl import flags
 
 from unsupervised_learning import replicas
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.training.settings import Settings
 
-FLAGS = flags.FLAGS
 PATIENCE = 300.0  # seconds that the workers wait for each other to start; our choice
-OF_THE_PROCESS = ("logs_dir", "data_dir", "image_dir", "cache_dir")  # flags in which workers may differ
 TF_CONFIG_EXAMPLE = '{"cluster": {"worker": ["host:port", "host:port"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -58,25 +56,25 @@ class Worker(NamedTuple):
 # Which devices
 
 
-def start() -> tf.distribute.Strategy | None:
+def start(settings: Settings) -> tf.distribute.Strategy | None:
     """The strategy that --strategy asks for, None for `none`. Has to come before any other use of TensorFlow.
 
     Raises:
         RunError: it cannot be had, or does not go with the other flags.
     """
-    if FLAGS.logical_cpus > 1 and FLAGS.strategy != "mirrored":
-        raise RunError(f"--logical_cpus goes with --strategy=mirrored. Received: --strategy={FLAGS.strategy}")
-    if FLAGS.strategy == "none":
+    if settings.logical_cpus > 1 and settings.strategy != "mirrored":
+        raise RunError(f"--logical_cpus goes with --strategy=mirrored. Received: --strategy={settings.strategy}")
+    if settings.strategy == "none":
         return None
-    if FLAGS.jit == "on":
-        raise RunError(f"--jit=on goes with --strategy=none. Received: --strategy={FLAGS.strategy}")
-    return mirrored() if FLAGS.strategy == "mirrored" else multi_worker()
+    if settings.jit == "on":
+        raise RunError(f"--jit=on goes with --strategy=none. Received: --strategy={settings.strategy}")
+    return mirrored(settings) if settings.strategy == "mirrored" else multi_worker(settings)
 
 
-def mirrored() -> tf.distribute.Strategy:
+def mirrored(settings: Settings) -> tf.distribute.Strategy:
     """All GPUs of this machine, or where there is none its CPU in --logical_cpus parts."""
-    if FLAGS.logical_cpus > 1:
-        parts = [tf.config.LogicalDeviceConfiguration()] * FLAGS.logical_cpus
+    if settings.logical_cpus > 1:
+        parts = [tf.config.LogicalDeviceConfiguration()] * settings.logical_cpus
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
@@ -84,15 +82,15 @@ def mirrored() -> tf.distribute.Strategy:
             f"--strategy=mirrored needs two devices or more. Received: one, {devices[0].name}. --logical_cpus=2 makes two of a "
             "CPU, to try it"
         )
-    check_batch_size(len(devices))
+    check_batch_size(settings.batch_size, len(devices))
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def multi_worker() -> tf.distribute.Strategy:
+def multi_worker(settings: Settings) -> tf.distribute.Strategy:
     """All GPUs, or where there is none the CPU, of every process that TF_CONFIG names."""
     worker = this_worker()
-    check_batch_size(len(worker.addresses) * (len(tf.config.list_physical_devices("GPU")) or 1))
-    meet(worker)
+    check_batch_size(settings.batch_size, len(worker.addresses) * (len(tf.config.list_physical_devices("GPU")) or 1))
+    meet(worker, settings.shared())
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGALRM)}
     signal.alarm(int(PATIENCE))  # TensorFlow waits for ever, and Python does not have its turn meanwhile
     try:
@@ -105,16 +103,16 @@ def multi_worker() -> tf.distribute.Strategy:
             signal.signal(number, handler)
 
 
-def check_batch_size(devices: int) -> None:
+def check_batch_size(batch_size: int, devices: int) -> None:
     """Refuse a batch that the devices cannot share evenly.
 
     Raises:
         RunError: naming both, and sizes that would do.
     """
-    if FLAGS.batch_size % devices:
-        below = FLAGS.batch_size // devices * devices
+    if batch_size % devices:
+        below = batch_size // devices * devices
         sizes = f"{below} or {below + devices}" if below else f"{devices}"
-        raise RunError(f"--batch_size must be a multiple of the {devices} devices, as {sizes}. Received: {FLAGS.batch_size}")
+        raise RunError(f"--batch_size must be a multiple of the {devices} devices, as {sizes}. Received: {batch_size}")
 
 
 def this_worker() -> Worker:
@@ -144,8 +142,8 @@ def this_worker() -> Worker:
     return Worker(addresses, number)
 
 
-def meet(worker: Worker) -> None:
-    """Wait until all workers are there, and see that they were started with the same flags.
+def meet(worker: Worker, shared: dict[str, Any]) -> None:
+    """Wait until all workers are there, and see that they were started with the same flags: `shared`, by their names.
 
     TensorFlow would wait without a word and for ever, and workers with different flags would each train a model of its own.
     Each of the others calls the chief at its address, says who it is, and waits for its word.
@@ -153,8 +151,7 @@ def meet(worker: Worker) -> None:
     Raises:
         RunError: the port is taken; workers do not come; or their flags differ.
     """
-    settings = {name: FLAGS[name].value for name in FLAGS if name in FLAGS and name not in OF_THE_PROCESS}
-    mine = json.dumps([worker.number, {name: str(value) for name, value in sorted(settings.items())}])
+    mine = json.dumps([worker.number, {name: str(value) for name, value in sorted(shared.items())}])
     try:
         listener = socket.create_server(("", worker.port), backlog=len(worker.addresses))
     except (OSError, OverflowError) as error:
@@ -277,6 +274,10 @@ class Replicated:
         of_replicas = self.exchange(tf.constant(value, tf.int64)).numpy()
         return of_replicas[:: self.replicas // self.workers].tolist()
 
+    def agreed(self, signal_number: int) -> int:
+        """The number of a signal that one of the workers was sent, by which all stop after the same iteration; 0 for none."""
+        return signal_number if self.workers == 1 else max(self.exchanged(signal_number))
+
     def spread(self) -> None:
         """Make the chief's state everybody's, in model and twin."""
         if self.workers > 1:
@@ -326,25 +327,6 @@ def metrics_of(model: keras.Model) -> list[keras.Variable]:
 
 
 # Several processes
-
-
-class StopTogether(keras.callbacks.Callback):
-    """Stops all workers after the same iteration if one of them was `asked` to, by a signal's number.
-
-    Args:
-        replicated: connects the workers.
-        decided: called with the signal's number, before the training stops.
-    """
-
-    def __init__(self, replicated: Replicated, decided: Callable[[int], None] = lambda number: None):
-        super().__init__()
-        self.replicated, self.decided, self.asked = replicated, decided, 0
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Ask the others."""
-        if agreed := max(self.replicated.exchanged(self.asked)):
-            self.decided(agreed)
-            self.model.stop_training = True
 
 
 @contextmanager

@@ -4,66 +4,60 @@ Losses are looked at after every call of the compiled loop, weights before every
 itself to the last bit, the iteration can be found afterwards, and a run that goes well pays nothing for it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-import keras
 import numpy as np
 
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.training.checkpoints import Checkpoints, weights_not_finite
 
-if TYPE_CHECKING:
-    from unsupervised_learning.training.callbacks import Checkpoints
-    from unsupervised_learning.training.loop import IterationLoop
-
+Losses = Mapping[str, Any]  # names → scalars
 NAMED = 6  # losses and variables, at most
 
 
-class NotFiniteError(Exception):
-    """A loss or a weight is infinite or not a number."""
-
-
-def not_finite(model: keras.Model, losses: Mapping[str, Any]) -> list[str]:
-    """The names of the losses that are not finite, and the paths of such variables, the optimizers' left out."""
-    bad = [name for name, value in losses.items() if not np.isfinite(value)]
-    return bad + [variable.path for variable in model.trainable_variables if not np.isfinite(variable.numpy()).all()]
+def losses_not_finite(losses: Losses) -> list[str]:
+    """The names of the losses that are not finite."""
+    return [name for name, value in losses.items() if not np.isfinite(value)]
 
 
 def located(
-    loop: "IterationLoop", checkpoints: "Checkpoints", batches: Callable[[int, int], Iterable] | None, experiment_name: str
+    iterations: Callable[..., Losses],
+    checkpoints: Checkpoints,
+    batches: Callable[[int, int], Iterator] | None,
+    name: str,
 ) -> RunError:
     """Repeat training from the newest checkpoint, iteration by iteration, to the one that spoils it; save the state before it.
 
     Args:
-        loop: as it was when losses or weights were found not to be finite.
+        iterations: does the iterations of a call with what `batches` gives, and returns their losses.
         checkpoints: of this run.
-        batches: first iteration, the one to stop before → what the loop takes, one iteration a call. None where training cannot
-            be repeated, as several devices share it.
-        experiment_name: in the terminal.
+        batches: first iteration, the one to stop before → an iterator, one iteration a call. None where training
+            cannot be repeated, because several devices share it.
+        name: of the model, in the terminal.
 
     Returns:
         What to tell the user.
     """
     advice = "Weights in the loss or a --learning_rate that are smaller may help, in another --logs_dir"
-    noticed = checkpoints.iteration
-    newest = checkpoints.manager.latest_checkpoint
+    model, noticed, newest = checkpoints.model, checkpoints.iteration, checkpoints.manager.latest_checkpoint
     if newest is None:
-        return RunError(f"{named(not_finite(loop.model, {}))} not finite before the first iteration. {advice}")
+        return RunError(f"{named(weights_not_finite(model))} not finite before the first iteration. {advice}")
     if batches is None:
-        bad = named(not_finite(loop.model, loop.get_metrics_result() or {}) or ["losses"])
+        bad = named(weights_not_finite(model) or ["losses"])
         return RunError(f"{bad} not finite before iteration {noticed:,}; the last good checkpoint is {newest}. {advice}")
-    print(f"{experiment_name}: not finite at iteration {noticed:,}; repeating from {newest} to find out since when", flush=True)
+    print(f"{name}: not finite at iteration {noticed:,}; repeating from {newest} to find where it began", flush=True)
     checkpoints.checkpoint.restore(newest)
-    start = checkpoints.iteration
-    step, iteration, bad = iter(batches(start, noticed)), start, []
-    while iteration < noticed and not (bad := not_finite(loop.model, loop.train_function(step))):
+    start = iteration = checkpoints.iteration
+    repeated, bad = batches(start, noticed), []
+    while iteration < noticed and not (bad := losses_not_finite(iterations(*next(repeated))) + weights_not_finite(model)):
         iteration += 1
     if not bad:
         return RunError(f"losses or weights were not finite at iteration {noticed:,}, but are when repeated from {newest}")
     checkpoints.checkpoint.restore(newest)
-    step = iter(batches(start, iteration))
+    repeated = batches(start, iteration)
     for _ in range(start, iteration):
-        loop.train_function(step)
+        iterations(*next(repeated))
     checkpoints.save()
     saved = checkpoints.manager.latest_checkpoint
     return RunError(f"{named(bad)} not finite from iteration {iteration:,} on; the state before it is {saved}. {advice}")

@@ -7,42 +7,36 @@ import os
 import platform
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import flags
 
 from unsupervised_learning import errors
 from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.training.command_line import command, path_of
+from unsupervised_learning.training.settings import Settings, default_settings
 
-FLAGS = flags.FLAGS
-OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
-# These are recorded where they differ from their defaults, as they came later: which data it is, and how numbers round.
-OF_LATER = ("binarize", "jit", "mixed_precision", "recipe")
 # The start of an autoencoder or VAE whose config.json does not tell it, as older ones do not.
 OLDER_START = {"init_stddev": 0.02, "init_bias": 0.0}
+AnyModel = TypeVar("AnyModel", bound=keras.Model)
 
 # What reading a JSON file raises that is damaged, of something else, or nonsense: not there, no JSON, a key missing, another
 # type, a number too large, nested too deep.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 
 
-def usable_logs_dir() -> Path:
-    """--logs_dir as a path, once it is sure that it can be made and written; makes nothing.
+def check_usable(path: Path) -> None:
+    """Check that --logs_dir can be made and written; makes nothing.
 
     Raises:
         RunError: where it cannot.
     """
-    given = FLAGS.logs_dir
-    if set(given) & set("*?[]"):
+    if set(str(path)) & set("*?[]"):
         raise RunError(
-            f"--logs_dir must not hold *, ?, [ or ], with which TensorFlow cannot find checkpoints. Received: {given}"
+            f"--logs_dir must not hold *, ?, [ or ], with which TensorFlow cannot find checkpoints. Received: {path}"
         )
-    path = path_of(given)
     existing = path
     try:
         while not existing.exists():
@@ -54,26 +48,6 @@ def usable_logs_dir() -> Path:
         tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
         raise RunError(f"--logs_dir must be writable. Received: {path}: {existing}: {error.strerror}") from None
-    return path
-
-
-def settings_of(model: keras.Model) -> dict[str, Any]:
-    """What decides the numbers beside the data, by the names of the flags."""
-    own = {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
-    of_training = {name: FLAGS[name].value for name in OF_TRAINING if name in FLAGS and FLAGS[name].value is not None}
-    of_later = {name: FLAGS[name].value for name, default in later_defaults().items() if FLAGS[name].value != default}
-    return {**own, **of_training, **of_later}
-
-
-def later_defaults() -> dict[str, Any]:
-    """What those of `OF_LATER` that the script has are where config.json says nothing of them."""
-    return {name: FLAGS[name].default for name in OF_LATER if name in FLAGS}
-
-
-def default_settings(build: type[keras.Model]) -> dict[str, Any]:
-    """The model's own settings, at the defaults of its constructor."""
-    parameters = inspect.signature(build).parameters.values()
-    return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
 
 
 def settings_recorded(build: type[keras.Model], config: dict[str, Any]) -> dict[str, Any]:
@@ -83,21 +57,22 @@ def settings_recorded(build: type[keras.Model], config: dict[str, Any]) -> dict[
     return {**defaults, **older, **config["settings"]}
 
 
-def configuration(model: keras.Model, dataset: mnist.Dataset) -> dict[str, Any]:
-    """What config.json holds."""
+def configuration(settings: Settings, dataset: mnist.Dataset) -> dict[str, Any]:
+    """What config.json holds: the settings, the data and the versions."""
     return {
-        "model": type(model).__name__,
-        "settings": settings_of(model),
-        "max_iterations": FLAGS.max_iterations,
-        "strategy": FLAGS.strategy,  # not among the settings: a run goes on under any
+        "model": settings.model,
+        "settings": settings.deciding(),
+        "max_iterations": settings.max_iterations,
+        "strategy": settings.strategy,  # not among the settings: a run can be resumed under any
         "data": dataset.describe(),
+        "folders": {name: str(Path(folder).expanduser().resolve()) for name, folder in settings.folders.items()},
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
             "numpy": np.__version__,
         },
-        "command": command(),
+        "command": settings.command,
     }
 
 
@@ -121,12 +96,13 @@ def recorded(logs_dir: Path) -> dict[str, Any]:
         raise RunError(f"{path} is not a run's config.json ({reason}); choose another --logs_dir") from None
 
 
-def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
+def earlier_run(settings: Settings, build: type[keras.Model]) -> dict[str, Any] | None:
     """The config.json of the run that the directory holds, if there is one, and if it is a run with the same settings.
 
     Raises:
         RunError: naming the settings that differ and what to type instead.
     """
+    logs_dir = settings.logs_dir
     if not (logs_dir / "config.json").exists():
         if list(logs_dir.glob("model.ckpt-*.index")):
             raise RunError(
@@ -134,18 +110,16 @@ def earlier_run(logs_dir: Path, model: keras.Model) -> dict[str, Any] | None:
             )
         return None
     config = recorded(logs_dir)
-    name = config["model"]
-    settings = {**later_defaults(), **settings_recorded(type(model), config)}
-    if name != type(model).__name__:
-        raise RunError(f"{logs_dir} holds a run of {name}, this is {type(model).__name__}; choose another --logs_dir")
-    here = {**later_defaults(), **settings_of(model)}
-    differing = [name for name in {**here, **settings} if settings.get(name) != here.get(name)]
-    if differing:
-        difference = ", ".join(f"{name} is {settings.get(name)} there and {here.get(name)} here" for name in differing)
-        flags_there = " ".join(f"--{name}={str(settings[name]).lower()}" for name in differing if name in settings)
+    if config["model"] != settings.model:
+        raise RunError(f"{logs_dir} holds a run of {config['model']}, this is {settings.model}; choose another --logs_dir")
+    there = settings_recorded(build, config)
+    differences = settings.differences(there)
+    if differences:
+        listed = ", ".join(f"{name} is {before} there and {here} here" for name, (before, here) in differences.items())
+        known = {**settings.later, **there}
+        flags = " ".join(f"--{name}={str(known[name]).lower()}" for name in differences if name in known)
         raise RunError(
-            f"{logs_dir} was made with other settings: {difference}. To go on with it type {flags_there}; "
-            "else another --logs_dir"
+            f"{logs_dir} was made with other settings: {listed}. To resume it rerun with {flags}, or choose another --logs_dir"
         )
     return config
 
@@ -163,7 +137,7 @@ def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: mnist.Datas
         )
         raise RunError(
             f"{logs_dir} was made with other data: {there['name']} from {there['source']} there, {dataset.name} from "
-            f"{dataset.source} here. To go on with it type {given} of then; else another --logs_dir"
+            f"{dataset.source} here. To resume it rerun with {given} as before, or choose another --logs_dir"
         )
 
 
@@ -192,3 +166,15 @@ def lock(logs_dir: Path) -> IO:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
+    """A new model with the settings that config.json has of a run.
+
+    Raises:
+        RunError: where they are nonsense.
+    """
+    try:
+        return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
+    except Exception as error:  # whatever Keras and TensorFlow throw at a size or a name that is none
+        raise RunError(f"config.json has settings that no {build.__name__} has: {errors.reason(error)}") from None

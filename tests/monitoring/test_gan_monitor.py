@@ -1,4 +1,4 @@
-"""outputs.py, the GAN's: which files a run leaves, what is in them, that they are the same each time."""
+"""The GAN's monitor: which files a run leaves, what is in them, that they are the same each time."""
 
 import io
 from pathlib import Path
@@ -11,9 +11,12 @@ from PIL import Image
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from unsupervised_learning import atomic_files, layers
+from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.monitoring import event_files, gan
+from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor
+from unsupervised_learning.monitoring.gan import GANMonitor, NearZeroWarning
 
 PICTURES = {f"{number}pred_image.png" for number in range(20)}
 FIGURES = {"samples.png", "interpolation.png"}
@@ -39,9 +42,9 @@ def events(tmp_path_factory) -> Path:
     writer = tf.summary.create_file_writer(str(folder))
     for iteration in ITERATIONS:
         with writer.as_default(step=iteration):
-            for place, tag in enumerate(summaries.GAN_LOSSES.values()):
+            for place, tag in enumerate(gan.GAN_LOSSES.values()):
                 tf.summary.experimental.write_raw_pb(scalar_pb(tag, place + iteration / 1000).SerializeToString())
-            tf.summary.image(summaries.FIXED_GRID, grid_at(iteration))
+            tf.summary.image(gan.FIXED_GRID, grid_at(iteration))
     writer.close()
     return folder
 
@@ -49,7 +52,7 @@ def events(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def written(model, events) -> atomic_files.Json:
     """Results of `write_gan`, which has written to `events`."""
-    return outputs.write_gan(events, model, None)
+    return GANMonitor(model).write_outputs(events, None)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -85,7 +88,7 @@ def test_pictures_are_the_generators_at_their_own_size(written, events, model):
 
 def test_is_the_same_each_time(written, events, model):
     before = contents(events)
-    assert outputs.write_gan(events, model, None) == written
+    assert GANMonitor(model).write_outputs(events, None) == written
     assert contents(events) == before
 
 
@@ -112,12 +115,12 @@ def test_fixed_images_through_training(side, channels, monkeypatch):
         encoded = io.BytesIO()
         Image.fromarray(picture).save(encoded, "PNG")
         pngs[number * 100] = encoded.getvalue()
-    outputs.through_training(pngs, side)
+    gan.through_training(pngs, side)
     [(images, _, names, columns, _)] = asked
     assert names == [f"iteration {number:,}" for number in (0, 200, 400, 800, 1600, 2400, 3200)]
     assert columns == list("01234567")
     np.testing.assert_array_equal(images, grids[[0, 2, 4, 8, 16, 24, 32], 0].reshape(7, 8, *images.shape[2:]))
-    outputs.through_training({0: pngs[0], 100: pngs[100]}, side)
+    gan.through_training({0: pngs[0], 100: pngs[100]}, side)
     assert asked[1][2] == ["iteration 0", "iteration 100"]
 
 
@@ -126,19 +129,19 @@ def test_results(written, model):
         np.prod(variable.shape) for variable in model.trainable_variables
     )
     last = np.mean(ITERATIONS[-100:]) / 1000
-    for place, name in enumerate(summaries.GAN_LOSSES):
+    for place, name in enumerate(gan.GAN_LOSSES):
         assert isinstance(written[name], float)
         assert written[name] == pytest.approx(place + last, abs=1e-6)
 
 
 def test_without_event_files(model, tmp_path):
-    results = outputs.write_gan(tmp_path, model, None)
+    results = GANMonitor(model).write_outputs(tmp_path, None)
     assert set(results) == {"generator_parameters", "discriminator_parameters"}
     assert set(contents(tmp_path)) == PICTURES | FIGURES
 
 
 def test_colour_and_few_dimensions(tmp_path):
-    outputs.write_gan(tmp_path, DCGAN(side=64, channels=3, z_dim=26), None)
+    GANMonitor(DCGAN(side=64, channels=3, z_dim=26)).write_outputs(tmp_path, None)
     picture = opened(tmp_path / "19pred_image.png")
     assert (picture.mode, picture.size) == ("RGB", (64, 64))
     assert {path.name for path in (tmp_path / "figures").iterdir()} == FIGURES - {
@@ -150,8 +153,8 @@ def test_walk_changes_one_dimension_and_interpolation_goes_from_z_to_z(model, mo
     asked = []
     monkeypatch.setattr(model, "decode", lambda z: asked.append(z) or np.zeros((len(z), 28, 28, 1)))
     latents = np.random.default_rng(0).uniform(-1, 1, (6, 100)).astype(np.float32)
-    outputs.walk(model, latents, 50)
-    outputs.interpolation(model, latents)
+    gan.walk(model, latents, 50)
+    gan.interpolation(model, latents)
     walk, lines = asked[0].reshape(6, 11, 100), asked[1].reshape(3, 11, 100)
     np.testing.assert_allclose(walk[:, :, 50], np.tile(np.linspace(-1, 1, 11), (6, 1)), atol=1e-6)
     np.testing.assert_array_equal(np.delete(walk, 50, axis=2), np.delete(latents, 50, axis=1)[:, None].repeat(11, axis=1))
@@ -164,7 +167,7 @@ def test_walk_of_2016_takes_ten_sorted_draws(model, monkeypatch):
     asked = []
     monkeypatch.setattr(model, "decode", lambda z: asked.append(z) or np.zeros((len(z), 28, 28, 1)))
     latents = np.random.default_rng(0).uniform(-1, 1, (6, 100)).astype(np.float32)
-    figures = [outputs.walk_of_2016(model, latents, 25, seed) for seed in range(200)]
+    figures = [gan.walk_of_2016(model, latents, 25, seed) for seed in range(200)]
     walks = np.stack([z.reshape(6, 10, 100) for z in asked])  # [200, 6, 10, 100]
     draws = walks[:, 0, :, 25]
     assert (np.diff(draws) > 0).all()
@@ -178,17 +181,17 @@ def test_walk_of_2016_takes_ten_sorted_draws(model, monkeypatch):
 
 
 def test_another_seed_draws_other_images(model, written, events, tmp_path):
-    outputs.write_gan(tmp_path, model, None, seed=4)
+    GANMonitor(model).write_outputs(tmp_path, None, seed=4)
     drawn, own = contents(tmp_path), contents(events)
     assert all(drawn[name] != own[name] for name in PICTURES | FIGURES)
-    outputs.write_gan(tmp_path, model, None, seed=model.seed)
+    GANMonitor(model).write_outputs(tmp_path, None, seed=model.seed)
     assert all(contents(tmp_path)[name] == own[name] for name in PICTURES)
 
 
 def test_saved_model_decodes_to_the_same_images(tmp_path):
     model = DCGAN(z_dim=4)
     model.compile(*(layers.adam(2e-4, 0.5) for _ in range(2)))
-    outputs.write_gan(tmp_path, model, None)
+    GANMonitor(model).write_outputs(tmp_path, None)
     loaded = keras.models.load_model(tmp_path / "model.keras")
     latents = np.random.default_rng(0).uniform(-1, 1, (5, 4)).astype(np.float32)
     np.testing.assert_array_equal(loaded.decode(latents), model.decode(latents))
@@ -201,12 +204,12 @@ def test_pictures_logged_passes_over_what_a_killed_process_left(tmp_path):
             tf.summary.image("grid", grid_at(iteration))
     writer.close()
     (path,) = tmp_path.iterdir()
-    whole = summaries.pictures_logged(tmp_path, "grid")
+    whole = event_files.pictures_logged(tmp_path, "grid")
     assert list(whole) == [0, 100]
     assert np.asarray(Image.open(io.BytesIO(whole[100])))[0, 0] == 10
     path.write_bytes(path.read_bytes()[:-5])
-    assert summaries.pictures_logged(tmp_path, "grid") == {100: whole[100]}
-    assert summaries.pictures_logged(tmp_path, "another tag") == {}
+    assert event_files.pictures_logged(tmp_path, "grid") == {100: whole[100]}
+    assert event_files.pictures_logged(tmp_path, "another tag") == {}
 
 
 def test_a_gif_of_one_picture(tmp_path):
@@ -225,7 +228,7 @@ def test_a_gif_in_colour_keeps_its_colours(tmp_path):
 
 def test_table_of_a_gan():
     results = {"generator_parameters": 1, "discriminator_loss_fake": 0.5, "discriminator_loss": 1.25, "generator_loss": 6.0}
-    header, *lines = outputs.table(results).splitlines()
+    header, *lines = GANMonitor(DCGAN(z_dim=2)).table(results).splitlines()
     assert header.split() == ["mean", "of", "the", "last", "100", "logged", "this", "run", "equilibrium"]
     assert [line.split() for line in lines] == [
         ["discriminator_loss_fake", "0.5", "0.6931"],
@@ -236,8 +239,21 @@ def test_table_of_a_gan():
 
 def test_table_of_a_vae_is_as_it_was():
     results = {"kl": 7.042, "knn_accuracy": 0.7373, "original_2016": {"kl": 8.59}, "pca": {"knn_accuracy": 0.5032}}
-    assert outputs.table(results).splitlines() == [
+    assert AutoEncoderMonitor(AutoEncoder()).table(results).splitlines() == [
         "test set                        this run        2016         PCA",
         "kl                                 7.042        8.59            ",
         "knn_accuracy                      0.7373                  0.5032",
     ]
+
+
+# The author's sign of failure
+
+
+def test_near_zero_warning(capsys):
+    warning = NearZeroWarning()
+    for iteration in range(1, 400):
+        warning.watch(iteration, 0.05 if iteration != 80 else 0.5)
+        printed = capsys.readouterr().out
+        assert bool(printed) == (iteration == 180), iteration  # 100 after it was last above, and once
+        if printed:
+            assert printed.startswith("WARNING: the discriminator's loss has been below 0.1 for 100 iterations (0.05 at 180")

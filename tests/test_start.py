@@ -1,0 +1,42 @@
+"""Importing the package does nothing; `start.prepare` does what the scripts need."""
+
+import subprocess
+import sys
+
+from tests.support import REPOSITORY
+
+IMPORT_ALL = """
+import os, importlib, pkgutil, signal
+before = dict(os.environ)
+import unsupervised_learning
+for module in pkgutil.walk_packages(unsupervised_learning.__path__, "unsupervised_learning."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+from absl import flags
+assert "logs_dir" not in flags.FLAGS
+assert not {name for name in os.environ if name.startswith("TF_")} - set(before), "the environment was changed"
+"""
+
+
+def python(program: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+def test_importing_every_module_sets_nothing():
+    done = python(IMPORT_ALL)
+    assert done.returncode == 0, done.stderr
+
+
+def test_prepare_is_silent_and_keeps_what_the_user_has_set():
+    program = """
+import os
+os.environ["TF_NUM_INTEROP_THREADS"] = "2"
+from unsupervised_learning import start
+start.prepare()
+start.prepare()
+import tensorflow as tf
+tf.constant(1)
+assert (os.environ["TF_NUM_INTEROP_THREADS"], os.environ["TF_ENABLE_ONEDNN_OPTS"]) == ("2", "1")
+"""
+    done = python(program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

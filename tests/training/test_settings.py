@@ -1,0 +1,73 @@
+"""Settings: what decides the numbers, what config.json holds of it, how two runs are compared."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.errors import RunError
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.training.run_directory import earlier_run
+from unsupervised_learning.training.settings import Settings, default_settings
+
+
+def settings(logs_dir: Path, build=AutoEncoder, arguments: dict[str, Any] | None = None, **given: Any) -> Settings:
+    given = {"max_iterations": 10, "batch_size": 32, "learning_rate": 1e-3, "recipe": "run5", "default_recipe": "run5", **given}
+    return Settings(build.__name__, {**default_settings(build), **(arguments or {})}, logs_dir=logs_dir, **given)
+
+
+def record(given: Settings, **changes: Any) -> None:
+    config = {
+        "model": given.model,
+        "settings": {**given.deciding(), **changes},
+        "data": {"name": "mnist", "source": "files", "checksum": "0"},
+    }
+    (given.logs_dir / "config.json").write_text(json.dumps(config))
+
+
+def test_what_is_recorded_is_the_models_own_and_what_decides_the_numbers(tmp_path):
+    given = settings(tmp_path, strategy="mirrored", jit="off", dataset="digits")
+    assert given.deciding() == {**default_settings(AutoEncoder), "batch_size": 32, "learning_rate": 1e-3, "jit": "off"}
+    first = settings(tmp_path, recipe="run1")
+    assert first.deciding()["recipe"] == "run1"
+    gan = settings(tmp_path, DCGAN, {"recipe": "first_attempt"}, recipe="first_attempt", beta1=0.5)
+    assert gan.deciding()["recipe"] == "first_attempt"
+    assert gan.deciding()["beta1"] == 0.5
+
+
+def test_a_run_is_resumed_with_the_settings_that_it_was_made_with(tmp_path):
+    given = settings(tmp_path)
+    assert earlier_run(given, AutoEncoder) is None
+    record(given)
+    assert earlier_run(settings(tmp_path, max_iterations=20, strategy="mirrored"), AutoEncoder)
+    with pytest.raises(RunError, match=r"jit is auto there and off here.*rerun with --jit=auto, or choose"):
+        earlier_run(settings(tmp_path, jit="off"), AutoEncoder)
+    with pytest.raises(RunError, match=r"seed is 0 there and 1 here, batch_size is 32 there.*--seed=0 --batch_size=32"):
+        earlier_run(settings(tmp_path, arguments={"seed": 1}, batch_size=8), AutoEncoder)
+    with pytest.raises(RunError, match="recipe is run5 there and run1 here"):
+        earlier_run(settings(tmp_path, recipe="run1"), AutoEncoder)
+    with pytest.raises(RunError, match="a run of AutoEncoder, this is DCGAN"):
+        earlier_run(settings(tmp_path, DCGAN), DCGAN)
+
+
+def test_a_setting_of_which_there_is_no_flag_any_more_is_named(tmp_path):
+    given = settings(tmp_path)
+    record(given, mixed_precision=True)
+    with pytest.raises(RunError, match="mixed_precision is True there and None here"):
+        earlier_run(given, AutoEncoder)
+
+
+@pytest.mark.parametrize(
+    ("given", "xla", "most"),
+    [
+        ({}, True, 1_000),
+        ({"jit": "off"}, False, 1),
+        ({"strategy": "mirrored"}, False, 1),
+        ({"xla_by_default": False}, False, 1),
+        ({"xla_by_default": False, "jit": "on"}, True, 1),
+    ],
+)
+def test_where_xla_compiles_and_how_many_iterations_a_call_has(given, xla, most, tmp_path):
+    assert (settings(tmp_path, **given).xla, settings(tmp_path, **given).most_in_a_call) == (xla, most)

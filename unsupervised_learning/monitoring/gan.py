@@ -1,0 +1,253 @@
+"""What is logged of the GAN, and what a finished run of it leaves."""
+
+import io
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from PIL import Image
+from tqdm import tqdm
+
+from unsupervised_learning.atomic_files import Json, write_atomically
+from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation.generated_images import FIRST_LAYERS, NEAR_ZERO
+from unsupervised_learning.figures import curves, plots
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring.event_files import pictures_logged, scalars_logged
+from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record, save_model, write_figures
+from unsupervised_learning.monitoring.samples import decoded_samples, tile
+from unsupervised_learning.original.runs import GAN_CADENCE
+
+LAST = 100  # iterations logged whose mean stands for a GAN's losses at the end; with a record every 10, the last 1,000
+FIXED_GRID = "ours/fixed_z"
+GAN_LOSSES = {  # the model's names → 2016's tags
+    "discriminator_loss_real": "Discriminator_loss_real",
+    "discriminator_loss_fake": "Discrimintator_loss_fake",  # spelt so in 2016
+    "discriminator_loss": "Discriminator_loss",
+    "generator_loss": "Generator_loss",
+}
+GRADIENT_NORM = "ours/first_layer_gradient_norm"
+
+
+class GANMonitor(Monitor):
+    """The GAN's records are of the state after the iteration's update, with the same z."""
+
+    name = "GAN"
+    extras_every = 100  # our choice
+
+    def __init__(self, model: DCGAN):
+        self.model, self.near_zero = model, NearZeroWarning()
+        self.record_every, self.checkpoint_every = GAN_CADENCE[model.recipe]
+
+    def scale(self, images: tf.Tensor) -> tf.Tensor:
+        """Bytes [batch, …] → [batch, side, side, channels] in the generator's range."""
+        return self.model.scale(images)
+
+    def record(self, images: tf.Tensor) -> Record:
+        """The tags of 2016's GANs, for a batch after the update from it, with the same z.
+
+        As TensorFlow 0.x names them: the discriminator's activations for real images under `discriminator/`, those of its
+        second use, for fake ones, under `discriminator_1/`; the two probabilities both under `discriminator/`, as in 2016.
+        The layers' own names (`h_0`, …) are our choice, as 2016's are not recorded.
+
+        Departs from 2016: where each update takes fresh real images, its summary took a further batch from the queue. This one
+        shows the iteration's first, because the batches of an iteration are then the same whether or not there is a summary.
+        """
+        model = self.model
+        images = model.separate(images)[0]
+        latent = model.training_latent(tf.shape(images)[0], model.iterations - 1)
+        trace = model.trace(images, latent)
+        activations = {f"generator/{name}": value for name, value in trace.generated.items() if name != "image"}
+        for network, values in (("discriminator", trace.on_real), ("discriminator_1", trace.on_fake)):
+            activations |= {f"{network}/{name}": value for name, value in values.items() if name.startswith("h_")}
+        activations["discriminator/disc_real_prob"] = tf.sigmoid(trace.on_real["logit"])
+        activations["discriminator/disc_fake_prob"] = tf.sigmoid(trace.on_fake["logit"])
+        return Record(
+            scalars={
+                **{tag: trace.losses[name] for name, tag in GAN_LOSSES.items()},
+                **{f"{name}/sparsity": tf.nn.zero_fraction(value) for name, value in activations.items()},
+                **{f"{GRADIENT_NORM}/{network}": tf.norm(trace.gradients[name]) for network, name in FIRST_LAYERS.items()},
+            },
+            histograms={
+                "z": latent,
+                **{f"{name}/activation": value for name, value in activations.items()},
+                **{name: tf.convert_to_tensor(variable) for name, variable in model.variables_of_2016().items()},
+                **{f"{name}/gradient": gradient for name, gradient in trace.gradients.items()},
+            },
+            images={
+                "image_real": model.as_pictures(images[:2]),
+                "image_generated": model.as_pictures(trace.generated["image"][:2]),
+            },
+        )
+
+    def extras(self, dataset: mnist.Dataset | None, iteration: int) -> Extras:
+        """Images from z that never changes, made with the moving statistics."""
+        return Extras({}, {FIXED_GRID: tile(decoded_samples(self.model))})
+
+    def watch(self, iteration: int, losses: dict[str, float]) -> None:
+        """Warn once when the discriminator's loss stays near zero."""
+        self.near_zero.watch(iteration, losses["discriminator_loss"])
+
+    def write_outputs(self, logs_dir: Path, dataset: mnist.Dataset | None, seed: int | None = None) -> Json:
+        """Write what a finished GAN's run leaves; returns the results. Needs no data, but for some figures the event files.
+
+        Args:
+            logs_dir: the run's folder.
+            dataset: not looked at.
+            seed: draws other z than the run's own, which are those of the model's seed, and of 0 for the grid of samples.
+        """
+        model = self.model
+        own = model.seed if seed is None else seed
+        latents = np.random.default_rng(own).uniform(-1, 1, (20, model.z_dim)).astype(np.float32)
+        for number, image in enumerate(np.asarray(model.decode(latents))):
+            write_atomically(logs_dir / f"{number}pred_image.png", plots.png(image))  # 2016's files
+        samples = decoded_samples(model, seed=seed or 0)
+        figures = {
+            "samples": plots.image_grid(samples, "Images generated from z ~ U(−1, 1)"),
+            "interpolation": interpolation(model, latents[:12]),
+        }
+        for dim in (25, 50, 75):  # 2016's, counted from 0
+            if dim < model.z_dim:
+                figures[f"walk_{dim}"] = walk_of_2016(model, latents[:6], dim, own)
+                figures[f"walk_{dim}_even"] = walk(model, latents[:6], dim)
+        courses = {name: scalars_logged(logs_dir, tag) for name, tag in GAN_LOSSES.items()}
+        logged = all(courses.values())
+        if logged:
+            figures["losses"] = curves.gan_losses(courses, "GAN: losses in training")
+        pictures = pictures_logged(logs_dir, FIXED_GRID)
+        if pictures:
+            figures["training"] = through_training(pictures, model.side)
+        write_figures(logs_dir, figures)
+        if pictures:
+            write_atomically(logs_dir / "figures" / "training.gif", plots.training_gif(pictures))
+        if model.compiled:  # not where images are only drawn: a finished run's model.keras has the optimizers too
+            save_model(logs_dir, model)
+        variables = {"generator": model.generator.trainable_variables, "discriminator": model.discriminator_variables}
+        return {
+            **{f"{name}_parameters": parameters(trained) for name, trained in variables.items()},
+            **({name: float(np.mean(list(course.values())[-LAST:])) for name, course in courses.items()} if logged else {}),
+        }
+
+    def table(self, results: Json) -> str:
+        """A GAN's losses, in nats, beside those where neither network wins: D is ½ everywhere."""
+        half = math.log(2)
+        equilibrium = {"discriminator_loss_real": half, "discriminator_loss_fake": half, "discriminator_loss": 2 * half}
+        lines = [f"{f'mean of the last {LAST} logged':<28}{'this run':>12}{'equilibrium':>14}"]
+        for name in GAN_LOSSES:
+            if name in results:
+                beside = f"{equilibrium[name]:.4g}" if name in equilibrium else "–"
+                lines.append(f"{name:<28}{results[name]:>12.4g}{beside:>14}")
+        return "\n".join(lines)
+
+
+class NearZeroWarning:
+    """Says so once when the discriminator's loss stays near zero: the author's sign that a GAN has failed.
+
+    The discriminator then tells every fake image, and what the generator learns from it fades. Near zero is below 0.1, where
+    equilibrium is 1.386, for 100 iterations on end: our choice.
+    """
+
+    THRESHOLD = NEAR_ZERO
+    PATIENCE = 100  # iterations
+
+    def __init__(self):
+        self.last_above: int | None = None  # the last iteration at which the loss was not near zero
+        self.warned = False
+
+    def watch(self, iteration: int, loss: float) -> None:
+        """Look at the loss of the newest update, after so many iterations."""
+        if self.last_above is None:
+            self.last_above = iteration - 1  # where training began or was resumed
+        if not loss < self.THRESHOLD:
+            self.last_above = iteration
+        elif iteration - self.last_above >= self.PATIENCE and not self.warned:
+            self.warned = True
+            tqdm.write(
+                f"WARNING: the discriminator's loss has been below {self.THRESHOLD} for {self.PATIENCE} iterations ({loss:.2g} "
+                f"at {iteration:,}; equilibrium is 1.386). It tells every fake image: in 2016 the sign of a failed run."
+            )
+
+
+def courses_logged(logs_dir: Path) -> dict[str, np.ndarray]:
+    """The courses of the discriminator's loss and of the first layers' gradient norms: [n, 2], iterations and values."""
+    tags = {"discriminator_loss": GAN_LOSSES["discriminator_loss"]}
+    tags |= {f"gradient_norm_{network}": f"{GRADIENT_NORM}/{network}" for network in FIRST_LAYERS}
+    courses = {name: scalars_logged(logs_dir, tag) for name, tag in tags.items()}
+    return {name: np.array(list(course.items()), np.float64) for name, course in courses.items() if course}
+
+
+def through_training(pictures: dict[int, bytes], side: int) -> Figure:
+    """The first row of a grid of images of that height and width, as it was at up to seven moments of training.
+
+    Args:
+        pictures: iteration → the grid as PNG; at least one.
+        side: of an image in the grid.
+    """
+    iterations = np.array(sorted(pictures))
+    wanted = np.array([0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1]) * iterations[-1]  # our choice: early changes are the larger
+    chosen = iterations[sorted({int(np.abs(iterations - moment).argmin()) for moment in wanted})]
+    grids = [
+        np.asarray(Image.open(io.BytesIO(pictures[iteration])))[:side] for iteration in chosen
+    ]  # [side, columns · side, channels]
+    rows = np.stack([grid.reshape(side, -1, side, *grid.shape[2:]).swapaxes(0, 1) for grid in grids])
+    names = [f"iteration {iteration:,}" for iteration in chosen]
+    columns = [str(number) for number in range(rows.shape[1])]
+    return plots.image_rows(rows, "Images of the same z through training", names, columns, "number of z")
+
+
+def walk(
+    model: DCGAN, latents: np.ndarray, dimension: int, values: np.ndarray | None = None, along: str = "from −1 to 1"
+) -> Figure:
+    """Images from z [n, z_dim], a row each, with one dimension of z taking one value after the other across the columns.
+
+    Args:
+        model: whose generator makes them.
+        latents: z [n, z_dim], in (−1, 1).
+        dimension: that changes, counted from 0.
+        values: [columns]; by default eleven even steps from −1 to 1, the range that the generator was trained on.
+        along: what the values are, for the title.
+    """
+    values = np.linspace(-1, 1, 11, dtype=np.float32) if values is None else values
+    moved = np.repeat(latents[:, None], len(values), axis=1)  # [n, columns, z_dim]
+    moved[:, :, dimension] = values
+    names = [f"image {number}" for number in range(len(latents))]  # z is that of <number>pred_image.png but in one dimension
+    columns, label = [f"{value:.1f}".replace("-", "−") for value in values], f"value of dimension {dimension}"
+    title = f"Dimension {dimension} of z {along}"
+    return plots.image_rows(decoded(model, moved), title, names, columns, label, columns_above=True)
+
+
+def walk_of_2016(model: DCGAN, latents: np.ndarray, dimension: int, seed: int) -> Figure:
+    """The walk of 2016's `FlowersGAN.py`: ten copies of z, with the dimension set to ten sorted draws of 10 · N(0, 1).
+
+    Most of these lie far outside (−1, 1), the range that the generator was trained on.
+
+    Departs from 2016: several z go along the same ten values, because one says little; 2016 walked from a single z.
+    """
+    draws = np.sort(10 * np.random.default_rng([seed, dimension]).standard_normal(10)).astype(np.float32)
+    return walk(model, latents, dimension, draws, "at ten draws of 10 · N(0, 1)")
+
+
+def interpolation(model: DCGAN, latents: np.ndarray) -> Figure:
+    """Images along the straight lines from the first z of [n, z_dim] to the second, from the third to the fourth and so on."""
+    shares = np.linspace(0, 1, 11, dtype=np.float32)
+    start, end = latents[0::2, None], latents[1::2, None]
+    between = start + shares[:, None] * (end - start)  # [n / 2, 11, z_dim]
+    names = [f"image {number}" for number in range(len(latents))]
+    columns, label = [f"{share:.1f}" for share in shares], "share of the way from the left image's z to the right one's"
+    title = "Straight lines from one random z to another"
+    return plots.image_rows(decoded(model, between), title, names[0::2], columns, label, row_ends=names[1::2])
+
+
+def decoded(model: DCGAN, latents: np.ndarray) -> np.ndarray:
+    """Z [rows, columns, z_dim] → pictures [rows, columns, side, side, channels]."""
+    rows, columns, z_dim = latents.shape
+    pictures = np.asarray(model.decode(latents.reshape(-1, z_dim)))
+    return pictures.reshape(rows, columns, *pictures.shape[1:])
+
+
+def parameters(variables: list[keras.Variable]) -> int:
+    """How many numbers they hold."""
+    return sum(int(np.prod(variable.shape)) for variable in variables)

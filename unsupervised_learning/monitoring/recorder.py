@@ -1,0 +1,74 @@
+"""Computes a run's records and extras where they are due, and has them written in the background."""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.figures import plots
+from unsupervised_learning.monitoring.event_files import EventFile, encoded, histogram_pb, image_pb
+from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record
+from unsupervised_learning.monitoring.writer_thread import Background
+
+
+class Recorder:
+    """Writes what the monitor of the model in training says.
+
+    Args:
+        logs_dir: where the event file goes.
+        monitor: says what is logged, and how often.
+        dataset: its training images make up the batches.
+        order: training's.
+        background: what writes.
+    """
+
+    def __init__(self, logs_dir: Path, monitor: Monitor, dataset: mnist.Dataset, order: BatchOrder, background: Background):
+        self.monitor, self.dataset, self.order, self.background = monitor, dataset, order, background
+        self.record = tf.function(self.recorded)
+        self.events = EventFile(logs_dir)
+
+    def recorded(self, batch: tf.Tensor) -> Record:
+        """The record of a batch of bytes, each image already a PNG."""
+        record = self.monitor.record(self.monitor.scale(batch))
+        return record._replace(
+            histograms={tag: tf.cast(values, tf.float32) for tag, values in record.histograms.items()},
+            images={tag: encoded(images) for tag, images in record.images.items()},
+        )
+
+    def hyperparameters(self, settings: dict[str, Any], updates: int) -> None:
+        """Write what the HParams tab shows; a run that is resumed after its first record has written it already."""
+        if self.monitor.iteration_of(updates) <= 0:
+            self.background.do(self.events.write, 0, [hparams_pb(settings)])
+
+    def record_due(self, updates: int) -> None:
+        """Compute the record and the extras, if they are due after so many updates."""
+        monitor, iteration = self.monitor, self.monitor.iteration_of(updates)
+        if monitor.due(monitor.record_every, updates):
+            batch = self.dataset.train.images[self.order.indices(iteration, 1)[0]]
+            self.background.do(self.write_record, iteration, self.record(batch))
+        if monitor.due(monitor.extras_every, updates):
+            self.background.do(self.write_extras, iteration, monitor.extras(self.dataset, iteration))
+
+    def write_record(self, iteration: int, record: Record) -> None:
+        """Write what `recorded` gave."""
+        summaries = [scalar_pb(tag, value.numpy()) for tag, value in record.scalars.items()]
+        summaries += [histogram_pb(tag, value.numpy()) for tag, value in record.histograms.items()]
+        summaries += [image_pb(tag, value.numpy()) for tag, value in record.images.items()]
+        self.events.write(iteration, summaries)
+
+    def write_extras(self, iteration: int, extras: Extras) -> None:
+        """Draw the figures, and write."""
+        summaries = [scalar_pb(tag, value) for tag, value in extras.scalars.items()]
+        for tag, picture in extras.images.items():
+            pixels = plots.figure_to_rgb(picture())[None] if callable(picture) else picture
+            summaries.append(image_pb(tag, encoded(pixels).numpy()))
+        self.events.write(iteration, summaries)
+
+    def close(self) -> None:
+        """Wait for what is to be written, and close the event file."""
+        self.background.finish()
+        self.events.close()

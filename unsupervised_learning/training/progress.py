@@ -1,0 +1,45 @@
+"""The line in the terminal: iteration, losses, iterations/s, time left."""
+
+import io
+import shutil
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+    """One line. Where output is not a terminal, a new line every 10 seconds."""
+
+    def __init__(self, name: str, start: int, stop: int):
+        self.terminal = sys.stdout.isatty()
+        self.bar = tqdm(
+            desc=name,
+            initial=start,
+            total=stop,
+            unit=" iterations",
+            file=sys.stdout if self.terminal else io.StringIO(),
+            ncols=shutil.get_terminal_size().columns if self.terminal else 160,
+            bar_format="{desc} {n:,}/{total:,} |{bar:10}| {rate_noinv_fmt}, {remaining} left{postfix}",
+        )
+        self.printed = time.monotonic()
+
+    def show(self, iteration: int, losses: dict[str, float]) -> None:
+        """Show the losses of the call that has ended."""
+        self.bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in losses.items()), refresh=False)
+        self.bar.update(iteration - self.bar.n)
+        if not self.terminal and (time.monotonic() - self.printed > 10 or self.bar.n == self.bar.total):
+            print(self.bar, flush=True)
+            self.printed = time.monotonic()
+
+    def close(self) -> None:
+        """Leave the line as it is and go to the next."""
+        self.bar.close()
+
+    def __enter__(self):
+        """Nothing to do: the line appears with its first losses."""
+        return self
+
+    def __exit__(self, *_):
+        """Close it, also where training ends in an error."""
+        self.close()

@@ -1,0 +1,171 @@
+"""A run from start to end: its folder, the newest checkpoint, training, what it leaves. Knows no architecture."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from unsupervised_learning import atomic_files
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import BatchOrder, InterleavedBatches
+from unsupervised_learning.errors import KILLED, RunError
+from unsupervised_learning.monitoring.event_files import discard_from
+from unsupervised_learning.monitoring.monitor import Monitor
+from unsupervised_learning.monitoring.writer_thread import Background
+from unsupervised_learning.training import distribution, loop, run_directory
+from unsupervised_learning.training.checkpoints import Checkpoints, newest_first, restore_newest
+from unsupervised_learning.training.settings import Settings
+
+
+def run(
+    settings: Settings,
+    model: Any,
+    monitor: Monitor,
+    load: Callable[[], mnist.Dataset],
+    strategy: tf.distribute.Strategy | None = None,
+) -> int:
+    """Train up to `settings.max_iterations`, from the newest checkpoint on; then write the outputs.
+
+    Args:
+        settings: of the run.
+        model: made with `settings.arguments`, and compiled.
+        monitor: the model's.
+        load: gives the data; called once it is clear that the run can be.
+        strategy: from `distribution.start`, if several devices share each batch.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        RunError: the folder is unusable or holds another run; the data cannot be had; or training diverged.
+    """
+    with distribution.answering_for_the_lost() if strategy else nullcontext():
+        xla = settings.xla_by_default and settings.jit != "off"  # on one device
+        devices = distribution.Replicated(model, strategy, xla) if strategy else None
+        if devices and devices.number:
+            return follow(settings, model, monitor, load(), devices)
+        run_directory.check_usable(settings.logs_dir)
+        before = run_directory.earlier_run(settings, type(model))
+        dataset = load()
+        if before:
+            run_directory.check_same_data(settings.logs_dir, before, dataset)
+        order = order_of(settings, model, dataset)
+        with run_directory.lock(settings.logs_dir), Background() as background:
+            checkpoints = begin(settings, model, monitor, dataset, background, devices)
+            stopped = 0
+            if checkpoints.iteration < settings.max_iterations:
+                if before:
+                    discard_from(settings.logs_dir, monitor.iteration_of(checkpoints.iteration))
+                (settings.logs_dir / "results.json").unlink(missing_ok=True)  # they will not be those of the weights
+                config = run_directory.configuration(settings, dataset)
+                atomic_files.write_json(settings.logs_dir / "config.json", config)
+                stopped = loop.train(settings, model, monitor, dataset, order, checkpoints, devices)
+            else:
+                print(f"Finished already, with {checkpoints.iteration:,} iterations; rewriting the outputs.")
+            if stopped:
+                said = f"Stopped and saved at iteration {checkpoints.iteration:,}"
+                print(f"{said}. To resume, type the same again: {settings.command}")
+            else:
+                finish(settings, model, monitor, dataset, checkpoints)
+        status = KILLED + stopped if stopped else 0
+        return distribution.barrier(devices, status) if devices else status
+
+
+def follow(settings: Settings, model: Any, monitor: Monitor, dataset: mnist.Dataset, devices: distribution.Replicated) -> int:
+    """`run` in one of the other processes: train with the chief, and end when it ends; write nothing."""
+    print(f"{monitor.name} on {dataset.name}: trains with the chief, which alone reads and writes --logs_dir", flush=True)
+    distribution.same_data(devices, dataset.checksum)
+    devices.spread()
+    loop.follow(settings, model, monitor, dataset, order_of(settings, model, dataset), devices)
+    return distribution.barrier(devices, 0)
+
+
+def order_of(settings: Settings, model: Any, dataset: mnist.Dataset) -> BatchOrder:
+    """Which images make up the batch of which iteration; a model may take several batches in an iteration."""
+    batches = getattr(model, "batches_each_iteration", 1)
+    examples = len(dataset.train.images)
+    return InterleavedBatches(examples, settings.batch_size, settings.seed, dataset.file_order_first, batches)
+
+
+def begin(
+    settings: Settings,
+    model: Any,
+    monitor: Monitor,
+    dataset: mnist.Dataset,
+    background: Background,
+    devices: distribution.Replicated | None,
+) -> Checkpoints:
+    """Say what is trained, and restore the newest checkpoint, on all devices."""
+    sizes = f"{len(dataset.train.labels):,} training"
+    if len(dataset.test.labels):
+        sizes += f", {len(dataset.test.labels):,} test"
+    print(f"{monitor.name} on {dataset.name} ({dataset.source}; {sizes} images) in {settings.logs_dir}")
+    if model.compute_dtype != "float32":
+        print(f"It computes in {model.compute_dtype}, as 2016's code did not: its results are not comparable with the post's.")
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(model, settings.logs_dir, background)
+    if checkpoints.restored:
+        print(f"Model restored: iteration {checkpoints.iteration:,}, from {checkpoints.restored}")
+    if devices:
+        print(f"{devices.replicas} devices share each batch (--strategy={settings.strategy})")
+        distribution.same_data(devices, dataset.checksum)
+        devices.spread()
+    return checkpoints
+
+
+def finish(settings: Settings, model: Any, monitor: Monitor, dataset: mnist.Dataset, checkpoints: Checkpoints) -> None:
+    """Write and print what a finished run leaves.
+
+    Raises:
+        RunError: the weights cannot be evaluated.
+    """
+    logs_dir = settings.logs_dir
+    results = {
+        "model": settings.model,
+        "iterations": checkpoints.iteration,
+        "data": dataset.name,
+        "comparable_with_2016": dataset.comparable and model.compute_dtype == "float32",
+        "seed": settings.seed,
+        "training_seconds": round(float(checkpoints.seconds), 1),
+    }
+    try:
+        results |= monitor.write_outputs(logs_dir, dataset)
+    except ValueError as error:  # evaluation's word for weights that are no good
+        raise RunError(f"{logs_dir} is trained and saved, but cannot be evaluated: {error}") from None
+    atomic_files.write_json(logs_dir / "results.json", results)
+    print(monitor.table(results))
+    print(f"Figures, results.json and model.keras are in {logs_dir}; to see the run: tensorboard --logdir {logs_dir.parent}")
+
+
+def visualize(logs_dir: Path, build: type[keras.Model], draw: Callable[[Any], Any]) -> int:
+    """Draw from the newest checkpoint in a run's folder, without data and without training.
+
+    Args:
+        logs_dir: the run's folder.
+        build: the model's class; it gets the settings that the run was made with.
+        draw: gets the model.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        RunError: there is no run to draw from.
+    """
+    run_directory.check_usable(logs_dir)
+    if not (logs_dir / "config.json").exists():
+        raise RunError(f"--visualize needs a run in --logs_dir. Received: {logs_dir}, where there is none")
+    config = run_directory.recorded(logs_dir)
+    if config["model"] != build.__name__:
+        raise RunError(f"--visualize needs a run of {build.__name__}. Received: {logs_dir}, a run of {config['model']}")
+    if not newest_first(logs_dir):
+        raise RunError(f"--visualize needs a checkpoint in --logs_dir. Received: {logs_dir}, where there is none")
+    model = run_directory.rebuilt(build, config["settings"])
+    with run_directory.lock(logs_dir):
+        restore_newest(tf.train.Checkpoint(model=model), logs_dir)
+        draw(model)
+    print(f"Images from iteration {int(model.iterations):,} are in {logs_dir}")
+    return 0
