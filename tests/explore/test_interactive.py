@@ -46,7 +46,7 @@ def test_it_is_whole_html_and_asks_nothing_of_other_machines():
     for dimensions in (2, 3):
         codes, labels, images = some(dimensions=dimensions)
         names = ["z1", "z2", "z3"][:dimensions]
-        text = page.document("a title", interactive.scatter(codes, labels, images, names), interactive.STYLE)
+        text = page.document("a title", interactive.scatter(codes, labels, images, names), interactive.style())
         tags = Tags(text).seen
         assert not [attributes for _, attributes in tags if "src" in attributes or "href" in attributes]
         assert "http" not in text

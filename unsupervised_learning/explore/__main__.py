@@ -218,7 +218,7 @@ def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Finding]]
         (new / "index.html").write_text(rendering.document(subject, found, files, left_out))
         for part, finding in found.values():
             if finding.widget:
-                alone = page.document(f"{part.title}: {subject.path.resolve().name}", finding.widget, interactive.STYLE)
+                alone = page.document(f"{part.title}: {subject.path.resolve().name}", finding.widget, interactive.style())
                 (new / "latent_scatter.html").write_text(alone)
         rendering.write_events(new, subject.results["iterations"], found, files)
         shutil.rmtree(target, ignore_errors=True)

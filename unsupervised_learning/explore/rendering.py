@@ -22,24 +22,6 @@ from unsupervised_learning.monitoring import outputs, summaries
 
 HEAD = ("measure", "this run", "to compare", "what it says")
 MOST_IN_A_LIST = 20  # numbers of a list that TensorBoard gets one by one
-STYLE = """
-body { max-width: 980px; }
-nav ul { columns: 2; padding-left: 1.2rem; }
-section { scroll-margin-top: 1rem; }
-.panes { flex-direction: column; }
-.panes figure { max-width: 100%; flex: 0 1 auto; }
-.panes figure img { width: auto; max-width: 100%; }
-dl.how { display: grid; grid-template-columns: 9.5rem 1fr; gap: .35rem 1rem; max-width: 85ch; margin: .8rem 0; }
-dl.how dt { color: var(--muted); }
-dl.how dd { margin: 0; overflow-wrap: anywhere; }
-p.run { background: #f3f6ff; border-left: 4px solid #2f62f0; padding: .5rem .8rem; max-width: none; }
-table { margin: 1rem 0; }
-@media (max-width: 560px) {
-  nav ul { columns: 1; }
-  dl.how { grid-template-columns: 1fr; gap: 0; }
-  dl.how dd { margin-bottom: .6rem; }
-}
-"""
 MODELS = {  # what each is, in a few sentences
     AE: "An autoencoder squeezes each image into a few numbers, its code, and makes the image of these again. It is trained "
     "only to get back what went in; what it learns is which few numbers say most about an image.",
@@ -87,7 +69,7 @@ def document(
         f"<p class=muted>All chance is drawn from seed {subject.seed}: the same look gives the same numbers, which are in "
         "<code>evaluation.json</code>. Nats are units of information, 1.44 bits each.</p>",
     ]
-    return page.document(title, "".join(body), STYLE + interactive.STYLE)
+    return page.document(title, "".join(body), page.web_file("explore", "page.css") + interactive.style())
 
 
 def run_facts(subject: Subject) -> dict[str, str]:
