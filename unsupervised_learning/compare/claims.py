@@ -16,8 +16,9 @@ from unsupervised_learning.evaluation import representation
 from unsupervised_learning.figures import curves
 from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.monitoring.outputs import RESULTS_OF_2016
-from unsupervised_learning.reproduce.experiments import CONTESTANTS, EXPERIMENTS, Run, Runs
+from unsupervised_learning.reproduce.experiments import CONTESTANTS, EXPERIMENTS, Runs
 from unsupervised_learning.training import run_directory
+from unsupervised_learning.training.finished_run import FinishedRun
 
 AE, VAE = RESULTS_OF_2016["autoencoder"], {form: RESULTS_OF_2016[f"vae_{form}"] for form in ("first", "fixed")}
 KNN_BY_ITERATION = {0: 0.290, 1_000: 0.515, 10_000: 0.807, 20_000: 0.809}  # run 3's dumps, the post's figure
@@ -111,7 +112,7 @@ def beside(values: Sequence[float], before: float, form: str = ".3f", why: str =
     return judged(holds, mean_sd(values, form), f"{said}. {why}" if why and not holds else said)
 
 
-def numbers(runs: Sequence[Run], name: str) -> list[float]:
+def numbers(runs: Sequence[FinishedRun], name: str) -> list[float]:
     """A number of results.json, of each run."""
     return [float(run.results[name]) for run in runs]
 
@@ -138,7 +139,7 @@ def clusters(runs: Runs) -> Finding:
     return beside([value for value in found if value is not None], CLUSTERS_OF_2016)
 
 
-def logged_losses(of: Sequence[Run], before: dict[str, float], start: int, stop: int) -> Finding:
+def logged_losses(of: Sequence[FinishedRun], before: dict[str, float], start: int, stop: int) -> Finding:
     """Losses logged from iteration `start` to before `stop`, means over these and the runs, beside 2016's by tag."""
     means: dict[str, list[float]] = {tag: [] for tag in before}
     for run in of:
@@ -176,12 +177,12 @@ def sparse(runs: Runs) -> Finding:
     return judged(with_["code_sparsity"] > without["code_sparsity"] + 0.1 and with_["knn_accuracy"] > 0.8, ours)
 
 
-def heads_alive(run: Run) -> tuple[int, int]:
+def heads_alive(run: FinishedRun) -> tuple[int, int]:
     """How many dimensions of mu, and of log_var, are not zero for every test image."""
     return int(run.results["mu_alive"]), int(run.results["log_var_alive"])
 
 
-def as_published(first: Sequence[Run]) -> Run:
+def as_published(first: Sequence[FinishedRun]) -> FinishedRun:
     """The first run of the first VAE in which as many heads live as in the published one; the first of all if none is so."""
     return next((run for run in first if heads_alive(run) == HEADS_OF_2016), first[0])
 
@@ -218,7 +219,7 @@ def first_form(runs: Runs) -> Finding:
     return Finding(found.ours, found.verdict, f"{spread}. {found.why}")
 
 
-def course_of_log_var(run: Run) -> str:
+def course_of_log_var(run: FinishedRun) -> str:
     """The medians of log_var in the batches logged at four iterations."""
     logged = summaries.logged(run.path, "encoder/log_var/activation")
     if not set(LOG_VAR_AT) <= set(logged):
@@ -294,7 +295,7 @@ def vae_is_faster(runs: Runs) -> Finding:
     return judged(float(np.median(bare)) <= 0.8, ours, why)
 
 
-def gan_losses(run: Run) -> tuple[dict[int, float], dict[int, float]]:
+def gan_losses(run: FinishedRun) -> tuple[dict[int, float], dict[int, float]]:
     """The discriminator's and the generator's loss by iteration."""
     discriminator, generator = (summaries.scalars_logged(run.path, tag) for tag in ("Discriminator_loss", "Generator_loss"))
     if not (discriminator and generator):

@@ -14,10 +14,11 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.figures import curves, plots
 from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.original.checkpoints import read_checkpoint
-from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.original.event_files import scalars
-from unsupervised_learning.reproduce.experiments import Run, Runs
+from unsupervised_learning.reproduce.experiments import Runs
+from unsupervised_learning.training.finished_run import FinishedRun
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 TITLE = "A preliminary on generative modeling: 2016 and today"
@@ -214,26 +215,26 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     )
 
 
-def ours(run: Run | None, draw: Callable[[Run], bytes | None], caption: str = "ours") -> Pane:
+def ours(run: FinishedRun | None, draw: Callable[[FinishedRun], bytes | None], caption: str = "ours") -> Pane:
     """A picture of a run of ours, if there is the run, and its files."""
     if run is None:
         return Pane(caption, None, "no such run in --logs_dir")
     return page.checked(f"{caption}, seed {run.seed}", lambda: draw(run), f"no event files in {run.path}")
 
 
-def distributions(run: Run, form: str) -> bytes | None:
+def distributions(run: FinishedRun, form: str) -> bytes | None:
     """How mu and log_var change in training."""
     tags = {tag: summaries.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
     return outputs.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
 
 
-def gan_losses(run: Run, images: str) -> bytes | None:
+def gan_losses(run: FinishedRun, images: str) -> bytes | None:
     """The courses of its losses."""
     courses = {name: summaries.scalars_logged(run.path, tag) for name, tag in summaries.GAN_LOSSES.items()}
     return outputs.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
 
 
-def overlaid(originals: Originals, ours: dict[str, Run | None], tag: str) -> Pane:
+def overlaid(originals: Originals, ours: dict[str, FinishedRun | None], tag: str) -> Pane:
     """A loss of the autoencoder in 2016's event files that have it, and in ours."""
     courses = {}
     for name, path in originals.event_files().items():

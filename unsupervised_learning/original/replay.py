@@ -12,8 +12,8 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation, test_set
 from unsupervised_learning.monitoring import outputs
+from unsupervised_learning.monitoring.dumps import check_dump, read_dump
 from unsupervised_learning.original.checkpoints import Checkpoint, Model, name_of_2016, read_checkpoint, write_checkpoint
-from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.training import checkpoints, command_line, loop, run_directory
 from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder

@@ -14,10 +14,11 @@ from scipy import stats
 
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation
-from unsupervised_learning.original.dumps import read_dump
+from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
-from unsupervised_learning.reproduce.experiments import EXPERIMENTS, Run
+from unsupervised_learning.reproduce.experiments import EXPERIMENTS
 from unsupervised_learning.training.command_line import path_of
+from unsupervised_learning.training.finished_run import FinishedRun
 
 FLAGS = flags.FLAGS
 CANDIDATES = ("autoencoder_run2", "autoencoder", "autoencoder_run4")  # weights 1e-2, 1e-4 and 1e-5
@@ -70,7 +71,7 @@ def measures(codes: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def of_runs(found: list[Run], iteration: int) -> list[dict[str, float]]:
+def of_runs(found: list[FinishedRun], iteration: int) -> list[dict[str, float]]:
     """The measures of each run's dump before an iteration; runs without that dump are left out."""
     return [measures(*dump) for run in found if (dump := run.dump(iteration)) is not None]
 

@@ -9,18 +9,17 @@ For `fit`, an epoch is the stretch of iterations between two summaries, done in 
 
 import copy
 import dataclasses
-import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from unsupervised_learning import atomic_files, errors
+from unsupervised_learning import atomic_files
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder, InterleavedBatches
 from unsupervised_learning.errors import RunError
@@ -31,18 +30,18 @@ from unsupervised_learning.training import distribution
 from unsupervised_learning.training.callbacks import Checkpoints, Progress
 from unsupervised_learning.training.checkpoints import newest_first, restore_newest
 from unsupervised_learning.training.command_line import KILLED, command, stop_signals
-from unsupervised_learning.training.nonfinite import NotFiniteError, located
+from unsupervised_learning.training.nonfinite import NotFiniteError, located, on_record
 from unsupervised_learning.training.run_directory import (
     check_same_data,
     configuration,
     earlier_run,
     lock,
+    rebuilt,
     recorded,
     usable_logs_dir,
 )
 
 FLAGS = flags.FLAGS
-AnyModel = TypeVar("AnyModel", bound=keras.Model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -311,18 +310,6 @@ def visualize(build: type[keras.Model], write_outputs: Callable[[Path, Any, mnis
     return 0
 
 
-def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
-    """A new model with the settings that config.json has of a run.
-
-    Raises:
-        RunError: where they are nonsense.
-    """
-    try:
-        return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
-    except Exception as error:  # whatever Keras and TensorFlow throw at a size or a name that is none
-        raise RunError(f"config.json has settings that no {build.__name__} has: {errors.reason(error)}") from None
-
-
 def run_alone(
     model: keras.Model,
     dataset: mnist.Dataset,
@@ -408,7 +395,7 @@ def fit(
         except NotFiniteError:
             progress.bar.close()
             repeat = None if replicated else partial(feed, most=1)
-            raise located(loop, checkpoints, repeat, experiment.name) from None
+            raise on_record(logs_dir, located(loop, checkpoints, repeat, experiment.name)) from None
 
 
 def looped(

@@ -5,17 +5,20 @@ itself to the last bit, the iteration can be found afterwards, and a run that go
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
+from unsupervised_learning.atomic_files import write_json
 from unsupervised_learning.errors import RunError
 
 if TYPE_CHECKING:
     from unsupervised_learning.training.callbacks import Checkpoints
     from unsupervised_learning.training.loop import IterationLoop
 
+RECORD = "diverged.json"  # in the folder of a run that has blown up
 NAMED = 6  # losses and variables, at most
 
 
@@ -73,3 +76,9 @@ def named(names: list[str]) -> str:
     """Some names, and how many more there are, with their verb."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more} {'is' if len(names) == 1 else 'are'}"
+
+
+def on_record(logs_dir: Path, error: RunError) -> RunError:
+    """Write in the run's folder that it has blown up, for those that judge runs; returns the error."""
+    write_json(logs_dir / RECORD, {"said": str(error)})
+    return error

@@ -7,7 +7,7 @@ import os
 import platform
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import keras
 import numpy as np
@@ -20,6 +20,8 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.training.command_line import command, path_of
 
 FLAGS = flags.FLAGS
+AnyModel = TypeVar("AnyModel", bound=keras.Model)
+FOLDERS = ("data_dir", "image_dir", "cache_dir")  # flags that say where the data are
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
 # These are recorded where they differ from their defaults, as they came later: which data it is, and how numbers round.
 OF_LATER = ("binarize", "jit", "mixed_precision", "recipe")
@@ -91,6 +93,9 @@ def configuration(model: keras.Model, dataset: mnist.Dataset) -> dict[str, Any]:
         "max_iterations": FLAGS.max_iterations,
         "strategy": FLAGS.strategy,  # not among the settings: a run goes on under any
         "data": dataset.describe(),
+        "folders": {
+            name: os.path.abspath(path_of(FLAGS[name].value)) for name in FOLDERS if name in FLAGS and FLAGS[name].value
+        },
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -192,3 +197,15 @@ def lock(logs_dir: Path) -> IO:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
+    """A new model with the settings that config.json has of a run.
+
+    Raises:
+        RunError: where they are nonsense.
+    """
+    try:
+        return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
+    except Exception as error:  # whatever Keras and TensorFlow throw at a size or a name that is none
+        raise RunError(f"config.json has settings that no {build.__name__} has: {errors.reason(error)}") from None
