@@ -45,7 +45,7 @@ def main() -> int:
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
-        go_on_from(FLAGS.restore_original, model)
+        go_on_from(FLAGS.restore_original, model, FLAGS.max_iterations)
     return loop.run(model, EXPERIMENT, lambda: mnist.load(FLAGS.dataset, FLAGS.data_dir), strategy)
 
 

@@ -35,7 +35,7 @@ def main() -> int:
     )
     model.compile(optimizer=layers.adam(FLAGS.learning_rate))
     if FLAGS.restore_original:
-        go_on_from(FLAGS.restore_original, model)
+        go_on_from(FLAGS.restore_original, model, FLAGS.max_iterations)
     constant = runs.KL_CONSTANT[FLAGS.recipe] if FLAGS.recipe == "first" else None
     experiment = loop.Experiment(
         name="VAE",

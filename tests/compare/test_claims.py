@@ -123,7 +123,7 @@ def test_claims_of_the_first_vae(tmp_path):
     assert first.verdict == REPRODUCED
     assert first.ours == "175.10 ± 0.28 (n = 2)"
     assert first.why.startswith("2 of 3 runs end so; all: 174.9 to 190.6. ")
-    assert claims.as_published(runs["vae_first"]).seed == 1
+    assert experiments.as_published(runs["vae_first"]).seed == 1
     gone = "median 1.0, 0.0, 0.0, 0.0 at 0, 1,000, 10,000, 100,000; zero for 100% of the test set (seed 1)"
     assert finding("log_var goes to zero", runs) == (gone, REPRODUCED, "all log_var die in 2 of 3 runs")
     negative = finding("ends up with a negative KL", runs)
@@ -136,7 +136,7 @@ def test_claims_of_the_first_vae(tmp_path):
     assert finding("ends up with a negative KL", runs).verdict == CANNOT
     none_like = experiments.Runs({**runs, "vae_first": runs["vae_first"][:1]})
     assert finding("The first VAE (relu", none_like).verdict == DIFFERS
-    assert claims.as_published(none_like["vae_first"]).seed == 0
+    assert experiments.as_published(none_like["vae_first"]).seed == 0
 
 
 def write_speed(folder, vae, share=1.0):

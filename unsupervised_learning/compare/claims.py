@@ -16,7 +16,7 @@ from unsupervised_learning.evaluation import representation
 from unsupervised_learning.figures import curves
 from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.monitoring.outputs import RESULTS_OF_2016
-from unsupervised_learning.reproduce.experiments import CONTESTANTS, EXPERIMENTS, Runs
+from unsupervised_learning.reproduce.experiments import CONTESTANTS, EXPERIMENTS, HEADS_OF_2016, Runs, as_published, heads_alive
 from unsupervised_learning.training import run_directory
 from unsupervised_learning.training.finished_run import FinishedRun
 
@@ -27,7 +27,6 @@ LOG_VAR_OF_2016 = (-6.0, -5.5, -5.5)  # fixed form, at the end; in the first all
 RUN1_LOSS = {"Loss": 0.0205}  # event file of run 1, mean from iteration 9,000 to its end at 10,000
 RUN2_LOSS = {"Encoder_loss": 5.233, "Loss": 6.052}  # event file of run 2, mean from iteration 10,000 to its end before 12,000
 RUN4_L2 = 4.505  # test L2 of run 4's checkpoint 20,000, replayed
-HEADS_OF_2016 = (3, 0)  # of mu and of log_var that are alive in the first VAE's checkpoint, replayed
 GAN_LEVELS = (1.4, 5.0)  # the discriminator's loss and the generator's up to iteration 2,000, read off the plots of the faces
 LOG_VAR_AT = (0, 1_000, 10_000, 100_000)
 CLOSE = 0.01  # our choice: a share by which a mean may differ from 2016's one run and still be called reproduced
@@ -175,16 +174,6 @@ def sparse(runs: Runs) -> Finding:
         for name, run in (("with", with_), ("without", without))
     )
     return judged(with_["code_sparsity"] > without["code_sparsity"] + 0.1 and with_["knn_accuracy"] > 0.8, ours)
-
-
-def heads_alive(run: FinishedRun) -> tuple[int, int]:
-    """How many dimensions of mu, and of log_var, are not zero for every test image."""
-    return int(run.results["mu_alive"]), int(run.results["log_var_alive"])
-
-
-def as_published(first: Sequence[FinishedRun]) -> FinishedRun:
-    """The first run of the first VAE in which as many heads live as in the published one; the first of all if none is so."""
-    return next((run for run in first if heads_alive(run) == HEADS_OF_2016), first[0])
 
 
 OUTCOMES_HEAD = ("mu alive", "log_var alive", "ours", "−ELBO", "the author's graph", "−ELBO", "2016's run")

@@ -17,7 +17,7 @@ from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.original.event_files import scalars
-from unsupervised_learning.reproduce.experiments import Runs
+from unsupervised_learning.reproduce.experiments import Runs, as_published
 from unsupervised_learning.training.finished_run import FinishedRun
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -102,7 +102,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     autoencoder, first, fixed, gan, flowers = (
         runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan", "gan_flowers")
     )
-    first = claims.as_published(runs["vae_first"]) if runs["vae_first"] else None
+    first = as_published(runs["vae_first"]) if runs["vae_first"] else None
     for iteration, name, when in ((0, "0", "before training"), (20_000, "20k", "after 20,000 iterations")):
         title = f"Autoencoder {when}: codes of the test set"
         yield Exhibit(

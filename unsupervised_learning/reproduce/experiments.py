@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,8 @@ SCRIPTS = {
 }
 FLOWERS = {"side": 64, "channels": 3}  # settings that come from the data
 PICTURES_OF_FLOWERS = 3_670
+DUMPED = (0, 1_000, 10_000, 20_000)  # iterations of which run 3, the post's figure, left latent dumps
+HEADS_OF_2016 = (3, 0)  # of mu and of log_var that are alive in the first VAE's checkpoint, replayed
 CONTESTANTS = ("ours", "ours, no callbacks")  # of the benchmark
 
 
@@ -230,3 +233,13 @@ def experiment_of(run: FinishedRun) -> str:
                 raise RunError(f"{name}: {run.results['iterations']:,} iterations, where the claims ask for {wanted}")
             return name
     raise RunError(f"no claim asks for these settings: {min(differences.values(), key=len)}")
+
+
+def heads_alive(run: FinishedRun) -> tuple[int, int]:
+    """How many dimensions of mu, and of log_var, are not zero for every test image."""
+    return int(run.results["mu_alive"]), int(run.results["log_var_alive"])
+
+
+def as_published(first: Sequence[FinishedRun]) -> FinishedRun:
+    """The first run of the first VAE in which as many heads live as in the published one; the first of all if none is so."""
+    return next((run for run in first if heads_alive(run) == HEADS_OF_2016), first[0])

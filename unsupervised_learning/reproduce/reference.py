@@ -24,7 +24,6 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from unsupervised_learning import atomic_files
-from unsupervised_learning.compare import claims
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.monitoring.dumps import read_dump
@@ -37,7 +36,7 @@ JUDGED = {"KL_Divergence", summaries.TRUE_KL}  # histograms that a claim looks a
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
 PICTURED = (*WHOLE, "gan_flowers")  # figures of the flowers only: a grid of them in the event file is 0.6 MiB
 TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
-DUMPED = 3  # seeds of the autoencoder whose latent dumps are kept
+SEEDS_DUMPED = 3  # seeds of the autoencoder whose latent dumps are kept
 EVENTS = "events.out.tfevents.0.reference.v2"
 WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(MODELS)}
 
@@ -65,8 +64,8 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
     keep_events(run, target / EVENTS, whole, DRAWN | JUDGED if shown else JUDGED)
     if shown and run.config["model"] in WEIGHTS[weights]:
         keep_weights(run.path / "model.keras", target / "model.keras")
-    if experiment == "autoencoder" and run.seed < DUMPED:
-        for iteration in claims.KNN_BY_ITERATION:
+    if experiment == "autoencoder" and run.seed < SEEDS_DUMPED:
+        for iteration in experiments.DUMPED:
             keep_dump(run.path / f"checkpoint{iteration}.txt", target)
     if not shown or experiment not in PICTURED:
         return
@@ -141,7 +140,7 @@ def is_shown(run: FinishedRun, runs: list[FinishedRun]) -> bool:
     if experiments.experiment_of(run) != "vae_first":
         return run.seed == 0
     first = [one for one in runs if experiments.experiment_of(one) == "vae_first"]
-    return run is claims.as_published(sorted(first, key=lambda one: one.seed))
+    return run is experiments.as_published(sorted(first, key=lambda one: one.seed))
 
 
 def reference(folders: list[str], out: Path, weights: str) -> int:
