@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support import write_dumps, write_events, write_run
-from unsupervised_learning.compare import claims
+from unsupervised_learning.compare import claims, post
 from unsupervised_learning.compare.claims import CANNOT, DIFFERS, REPRODUCED
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Runs
@@ -14,12 +14,12 @@ LOG_VAR = "encoder/log_var/activation"
 
 
 def finding(part, runs):
-    [claim] = [claim for claim in claims.CLAIMS if part in claim.text]
+    [claim] = [claim for claim in post.CLAIMS if part in claim.text]
     return claim.find(runs)
 
 
 def test_no_run_is_no_verdict():
-    for claim in claims.CLAIMS:
+    for claim in post.CLAIMS:
         found = claim.find(Runs({}))
         assert (found.verdict, found.ours) == (CANNOT, "–")
         assert all(name in found.why for name in claim.experiments)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.support import REPOSITORY, assert_refused, write_dumps, write_events, write_run
 from unsupervised_learning import layers
-from unsupervised_learning.compare import claims
+from unsupervised_learning.compare import post
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.reproduce import experiments
@@ -30,7 +30,7 @@ def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
     assert copy.results == original.results
     assert copy.config["settings"] == original.config["settings"]
     assert str(tmp_path) not in (copy.path / "config.json").read_text()  # whose machine it was is nobody's business
-    for claim in claims.CLAIMS:
+    for claim in post.CLAIMS:
         if claim.experiments == ("autoencoder",):
             assert claim.find(Runs({"autoencoder": [copy]})) == claim.find(Runs({"autoencoder": [original]}))
     assert len(summaries.scalars_logged(copy.path, "Loss")) == 201

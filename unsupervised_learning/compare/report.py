@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from unsupervised_learning.compare import claims, page
+from unsupervised_learning.compare import claims, page, post
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.figures import curves, plots
+from unsupervised_learning.figures import curves, scatters
 from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.original.checkpoints import read_checkpoint
@@ -67,7 +67,7 @@ class Originals:
 
 def scatter_of(title: str) -> Callable[[Path], bytes]:
     """A latent dump → the scatter that we draw of ours."""
-    return lambda path: outputs.figure_png(plots.latent_scatter(*read_dump(path), title))
+    return lambda path: outputs.figure_png(scatters.latent_scatter(*read_dump(path), title))
 
 
 def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
@@ -86,7 +86,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
         mu, log_var = (np.asarray(head) for head in model.encoder(mnist.to_unit_interval(dataset.test.images)))
         latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
         title = "VAE, fixed form, 2016: sampled z of the test set"
-        return outputs.figure_png(plots.latent_scatter(latents, dataset.test.labels, title))
+        return outputs.figure_png(scatters.latent_scatter(latents, dataset.test.labels, title))
 
     return page.checked(caption, draw)
 
@@ -257,7 +257,7 @@ RUNS_HEAD = ("experiment", "seed", "iterations", "trained in, s", "folder")
 def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
     """The claims table, without its head."""
     rows = []
-    for claim in claims.CLAIMS:
+    for claim in post.CLAIMS:
         finding = claim.find(runs)
         said = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
         measured = f"{claim.how}; reproduced if {claim.expected}"

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from unsupervised_learning.compare import page
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import plots, scatters
 
 GREYS = 16  # of the images: four bits a pixel make a quarter of the bytes
 DIGITS = 3  # after the point, of the codes
@@ -62,7 +62,7 @@ def scatter(
         "codes": [[round(float(value), DIGITS) for value in code] for code in codes],
         "labels": labels.tolist(),
         "names": names,
-        "colors": plots.DIGIT_COLORS,
+        "colors": scatters.DIGIT_COLORS,
         "axes": list(axis_names),
         "side": plots.SIDE,
         "columns": math.ceil(math.sqrt(len(images))),
@@ -71,7 +71,7 @@ def scatter(
     as_json = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")  # nothing closes the script
     legend = "".join(
         f'<button type="button" data-label="{label}" aria-pressed="true">'
-        f'<span class="dot" style="background:{plots.DIGIT_COLORS[label]}"></span>{html.escape(names[label])}</button>'
+        f'<span class="dot" style="background:{scatters.DIGIT_COLORS[label]}"></span>{html.escape(names[label])}</button>'
         for label in np.unique(labels)
     )
     solid = codes.shape[1] == 3

@@ -11,7 +11,7 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import representation
 from unsupervised_learning.explore import interactive, latent_paths, latent_plots, measure_plots, rotation
 from unsupervised_learning.explore.subject import AE, VAE, Found, Part, Picture, Row, Subject, axis_names, label_names
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import plots, scatters
 from unsupervised_learning.monitoring import summaries
 
 STEPS = 11  # of a walk
@@ -61,9 +61,9 @@ def scatter(subject: Subject) -> Found:
     title = f"{'Means of z' if subject.kind == VAE else 'Codes'} of {len(codes):,} test images"
     pictures = []
     if codes.shape[1] < 3:
-        pictures.append(Picture("latent_scatter", "All test images.", plots.latent_scatter(codes, subject.labels, title)))
+        pictures.append(Picture("latent_scatter", "All test images.", scatters.latent_scatter(codes, subject.labels, title)))
     elif codes.shape[1] > 3:
-        codes, names = plots.first_principal_components(np.asarray(codes, np.float64))
+        codes, names = scatters.first_principal_components(np.asarray(codes, np.float64))
         names = [f"PC {number}" for number in range(1, len(names) + 1)]
     if codes.shape[1] == 1:  # a strip for each label
         spread = subject.random(SPREAD).uniform(-0.36, 0.36, len(codes))

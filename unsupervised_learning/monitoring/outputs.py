@@ -18,7 +18,7 @@ from unsupervised_learning.atomic_files import Json, write_atomically, written_a
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import test_set
-from unsupervised_learning.figures import curves, plots
+from unsupervised_learning.figures import curves, plots, scatters
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.monitoring.writer_thread import Background
@@ -67,12 +67,12 @@ def write_autoencoder(logs_dir: Path, model: AutoEncoder, dataset: mnist.Dataset
     """Everything a finished autoencoder's run leaves; returns the results."""
     images = mnist.to_unit_interval(dataset.test.images)
     report, codes = test_set.autoencoder_report(model, images, dataset.test.labels)
-    figures = {"latent_scatter": plots.latent_scatter(codes, dataset.test.labels, "Autoencoder: codes of the test set")}
+    figures = {"latent_scatter": scatters.latent_scatter(codes, dataset.test.labels, "Autoencoder: codes of the test set")}
     start = logs_dir / "checkpoint0.txt"
     if start.exists():
         at_start = np.loadtxt(start, ndmin=2)
         title = "Autoencoder: codes of the test set before training"
-        figures["latent_scatter_0"] = plots.latent_scatter(at_start[:, :-1], at_start[:, -1].astype(int), title)
+        figures["latent_scatter_0"] = scatters.latent_scatter(at_start[:, :-1], at_start[:, -1].astype(int), title)
     if model.z_dim == 2:
         values = np.linspace(-0.95, 0.95, 20)  # tanh's codes lie in (-1, 1)
         figures["manifold"] = manifold(model.decoder, values, "Autoencoder: images decoded over the code")
@@ -93,8 +93,8 @@ def write_vae(logs_dir: Path, model: VariationalAutoEncoder, dataset: mnist.Data
     # 2016's file: sampled z and the label as a float, in Python 2's 12 digits.
     write_table(logs_dir / "z_vae_output.csv", (latents, labels), ",".join(["%.12g"] * model.z_dim + ["%.1f\n"]))
     figures = {
-        "latent_scatter": plots.latent_scatter(latents, labels, "VAE: sampled z of the test set"),
-        "latent_scatter_mu": plots.latent_scatter(mu, labels, "VAE: mean of z, test set"),
+        "latent_scatter": scatters.latent_scatter(latents, labels, "VAE: sampled z of the test set"),
+        "latent_scatter_mu": scatters.latent_scatter(mu, labels, "VAE: mean of z, test set"),
     }
     if model.z_dim == 2:
         # Evenly spaced in the prior's probability (Kingma & Welling 2013, figure 4).

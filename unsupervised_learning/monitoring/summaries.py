@@ -35,7 +35,7 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.evaluation import likelihood
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import plots, scatters
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.writer_thread import Background
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -205,7 +205,7 @@ def latent_extras(
     found = codes(model, images) if iteration % scatter_every == 0 else None
     if found is not None and np.isfinite(found).all():  # else the losses are not either, and end the run
         title = f"iteration {iteration:,}"
-        pictures["ours/latent_scatter"] = partial(plots.latent_scatter, found, dataset.validation.labels, title)
+        pictures["ours/latent_scatter"] = partial(scatters.latent_scatter, found, dataset.validation.labels, title)
     scalars = {f"ours/validation/{name}": float(value) for name, value in losses.items()}
     if isinstance(model, VariationalAutoEncoder) and model.z_dim <= MOST_DIMENSIONS:
         mu, log_var = (head.numpy() for head in model.encode(images))

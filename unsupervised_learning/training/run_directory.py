@@ -94,7 +94,7 @@ def configuration(model: keras.Model, dataset: mnist.Dataset) -> dict[str, Any]:
         "strategy": FLAGS.strategy,  # not among the settings: a run goes on under any
         "data": dataset.describe(),
         "folders": {
-            name: os.path.abspath(path_of(FLAGS[name].value)) for name in FOLDERS if name in FLAGS and FLAGS[name].value
+            name: os.path.abspath(path_of(str(FLAGS[name].value))) for name in FOLDERS if name in FLAGS and FLAGS[name].value
         },
         "versions": {
             "python": platform.python_version(),
