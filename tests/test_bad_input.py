@@ -562,7 +562,7 @@ def harmful_model(path: Path, touched: Path) -> None:
 def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
     harmful_model(tmp_path / "model.keras", tmp_path / "touched")
     with pytest.raises(RunError, match=r"cannot read .*model\.keras") as caught:
-        finished_run.load_model(tmp_path / "model.keras", DCGAN)
+        finished_run.saved_model(tmp_path / "model.keras", DCGAN)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "touched").exists()
 
@@ -572,7 +572,7 @@ def test_files_that_are_no_model(content, tmp_path, record_property):
     if content is not None:
         (tmp_path / "model.keras").write_bytes(content)
     with pytest.raises(RunError, match=r"cannot read .*model\.keras") as caught:
-        finished_run.load_model(tmp_path / "model.keras", DCGAN)
+        finished_run.saved_model(tmp_path / "model.keras", DCGAN)
     assert "\n" not in str(caught.value)
     record_property("bad input", "files")
 
@@ -584,7 +584,7 @@ def test_models_of_another_kind(config, tmp_path, record_property):
         archive.writestr("metadata.json", "{}")
         archive.writestr("model.weights.h5", b"")
     with pytest.raises(RunError, match=r"cannot read .*model\.keras"):
-        finished_run.load_model(tmp_path / "model.keras", DCGAN)
+        finished_run.saved_model(tmp_path / "model.keras", DCGAN)
     record_property("bad input", "files")
 
 

@@ -162,7 +162,7 @@ def stage(tmp_path, monkeypatch):
         return gan_notes.do("xavier", 1, tmp_path, ["--dataset=mnist"], 7, 8, yardstick)
 
     monkeypatch.setattr(gan_notes.subprocess, "Popen", Process)
-    monkeypatch.setattr(finished_run, "load_model", lambda path, build: None)
+    monkeypatch.setattr(finished_run, "saved_model", lambda path, build: None)
     monkeypatch.setattr(gan_notes, "sample", lambda *_, **__: np.zeros((20, 784)))
     monkeypatch.setattr(summaries, "scalars_logged", lambda folder, tag: {0: 1.5, 10: 1.3})
     stage.do = do

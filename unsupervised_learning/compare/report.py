@@ -12,6 +12,7 @@ from unsupervised_learning.compare import claims, page, post
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.figures import curves, scatters
 from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.monitoring.dumps import read_dump
@@ -84,7 +85,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
         model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
         checkpoint.restore(model)
         mu, log_var = (np.asarray(head) for head in model.encoder(mnist.to_unit_interval(dataset.test.images)))
-        latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
+        latents = latent_draws.of_posterior(mu, log_var, np.random.default_rng(0))
         title = "VAE, fixed form, 2016: sampled z of the test set"
         return outputs.figure_png(scatters.latent_scatter(latents, dataset.test.labels, title))
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.explore import latent_parts, latent_plots, measure_plots
 from unsupervised_learning.explore.subject import GAN, Found, Json, Part, Picture, Row, Subject
 from unsupervised_learning.figures import plots
@@ -28,7 +29,7 @@ def samples(subject: Subject) -> Found:
 
 def walk(subject: Subject) -> Found:
     """Along the dimensions that 2016 walked along."""
-    latents = subject.random(STARTS).uniform(-1, 1, (6, subject.model.z_dim)).astype(np.float32)
+    latents = latent_draws.of_gan(6, subject.model.z_dim, subject.random(STARTS))
     chosen = [dimension for dimension in (25, 50, 75) if dimension < subject.model.z_dim] or [0]
     figures = {dimension: outputs.walk(subject.model, latents, dimension) for dimension in chosen}
     pictures = [

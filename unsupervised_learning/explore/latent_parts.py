@@ -8,10 +8,11 @@ from statistics import NormalDist
 import numpy as np
 
 from unsupervised_learning.data import mnist
-from unsupervised_learning.evaluation import representation
-from unsupervised_learning.explore import interactive, latent_paths, latent_plots, measure_plots, rotation
+from unsupervised_learning.evaluation import latent_paths, representation
+from unsupervised_learning.explore import interactive, latent_plots, measure_plots, rotation
 from unsupervised_learning.explore.subject import AE, VAE, Found, Part, Picture, Row, Subject, axis_names, label_names
 from unsupervised_learning.figures import plots, scatters
+from unsupervised_learning.losses import bernoulli_cross_entropy
 from unsupervised_learning.monitoring import summaries
 
 STEPS = 11  # of a walk
@@ -26,8 +27,8 @@ def reconstructions(subject: Subject) -> Found:
     """Ten test images from the best to the worst, and the errors of all."""
     made = subject.decode(subject.codes)
     if subject.kind == VAE:
-        safe = np.clip(made.astype(np.float64), 1e-7, 1 - 1e-7)
-        errors = -np.sum(subject.images * np.log(safe) + (1 - subject.images) * np.log1p(-safe), axis=1)
+        logits = subject.model.decoder(np.asarray(subject.codes, np.float32))
+        errors = np.asarray(bernoulli_cross_entropy(subject.images, logits), np.float64)
         unit, name = "nats per image", "minus log-probability, nats"
     else:
         errors = np.square(made - subject.images, dtype=np.float64) @ np.full(made.shape[1], 1 / made.shape[1])

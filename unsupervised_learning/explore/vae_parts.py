@@ -8,7 +8,7 @@ import contextlib
 import numpy as np
 
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.evaluation import likelihood
+from unsupervised_learning.evaluation import latent_draws, likelihood
 from unsupervised_learning.explore import measure_plots
 from unsupervised_learning.explore.subject import VAE, Found, Json, Part, Picture, Row, Subject, axis_names
 from unsupervised_learning.monitoring import summaries
@@ -48,7 +48,7 @@ def prior(subject: Subject) -> Found:
     """All posteriors together, beside the prior."""
     mu, log_var = subject.posterior
     numbers = likelihood.aggregate_posterior(mu, log_var, subject.seed)
-    latents = mu + np.exp(log_var / 2) * subject.random(NOISE).standard_normal(mu.shape)
+    latents = latent_draws.of_posterior(mu, log_var, subject.random(NOISE))
     shown = np.sort(subject.dimensions[: measure_plots.MOST_PANELS])
     names = [f"z{number + 1}" for number in shown]
     figure = measure_plots.beside_normal(latents[:, shown], "One z for each test image, and the prior", names)

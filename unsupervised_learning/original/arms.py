@@ -66,10 +66,10 @@ ARMS = {
 }
 
 
-def arms(file: str, arm: str | None, seed: int, iterations: int | None, data_dir: str | None, logs_dir: Path) -> int:
+def arms(file: str, arm: str | None, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
     """Train one run of an arm, or with no arm print the table of all that there are; returns the exit status.
 
-    `iterations` is the published run's number if not given.
+    `given` iterations are the published run's number if None.
     """
     graph = read_graph(file)
     recipe, _ = nearest(describe(graph))
@@ -87,7 +87,7 @@ def arms(file: str, arm: str | None, seed: int, iterations: int | None, data_dir
     model = model_of(description, seed)
     theirs = RunningGraph(graph, description, seed)
     theirs.put_into(model)
-    iterations = iterations or published(description)[recipe]["max_iterations"]
+    iterations = given or published(description)[recipe]["max_iterations"]
     batch_size = description.batch or BATCH
     began = time.monotonic()
     course: dict[str, float] = {}

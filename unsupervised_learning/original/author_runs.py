@@ -17,17 +17,17 @@ from unsupervised_learning.original.replay import measured, table, write_as_run
 from unsupervised_learning.original.running import RunningGraph
 
 
-def train(file: str, seed: int, iterations: int | None, data_dir: str | None, logs_dir: Path) -> int:
+def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
     """Train a graph of the author's from its own initialisers to the end; returns the exit status.
 
     Writes a folder as of a finished run: results.json, config.json, model.keras. Batches go in 2016's order, the shuffles drawn
-    from the seed; the noise is the graph's own. `iterations` is the published run's number if not given.
+    from the seed; the noise is the graph's own. `given` iterations are the published run's number if None.
     """
     on_one_thread()
     graph = read_graph(file)
     description = describe(graph)
     recipe, _ = nearest(description)
-    iterations = iterations or published(description)[recipe]["max_iterations"]
+    iterations = given or published(description)[recipe]["max_iterations"]
     folder = logs_dir / "original_2016" / f"{recipe}_graph_seed{seed}"
     dataset = mnist.load("mnist", data_dir)
     model = model_of(description)

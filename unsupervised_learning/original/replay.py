@@ -1,6 +1,7 @@
 """2016's checkpoints in our models: measured, gone on from; and ours written as 2016's code would have saved them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -59,7 +60,7 @@ def replay(
     dataset = mnist.load("mnist", data_dir)
     if dump and dump_file:
         check_dump(dump_file, *dump, checkpoint.z_dim, dataset)
-    settings = {"activation": activation} if activation else {}
+    settings: dict[str, Any] = {"activation": activation} if activation else {}
     if checkpoint.model is VariationalAutoEncoder:
         bounds = negative_elbos(checkpoint, activation or "relu", dataset)
         settings["relu_heads"] = bounds[True] < bounds[False] if relu_heads is None else relu_heads

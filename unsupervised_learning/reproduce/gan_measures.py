@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
 from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.evaluation.sample_quality import frechet
 from unsupervised_learning.gan import DCGAN, NearZeroWarning
 
@@ -58,7 +59,7 @@ class Yardstick:
 
 def sample(model: DCGAN, batch_statistics: bool = False) -> np.ndarray:
     """Images [2,000, 784] in [0, 1] from z that is always the same, by the moving statistics or by those of batches of 100."""
-    latents = np.random.default_rng(0).uniform(-1, 1, (SAMPLES, model.z_dim)).astype(np.float32)
+    latents = latent_draws.of_gan(SAMPLES, model.z_dim, np.random.default_rng(0))
     with model.statistics_left_alone():
         batches = [
             model.as_pictures(model.generator(latents[i : i + SAMPLE_BATCH], training=batch_statistics))

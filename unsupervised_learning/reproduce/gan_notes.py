@@ -90,7 +90,7 @@ def do(
         done = finished_run.read(folder).results["iterations"]
         if done != iterations:
             raise RunError(f"it has {done:,} iterations already, which are more than {iterations:,}")
-        model = finished_run.load_model(folder / "model.keras", DCGAN)
+        model = finished_run.saved_model(folder / "model.keras", DCGAN)
     except RunError as error:
         result.failure = str(error)
         return result

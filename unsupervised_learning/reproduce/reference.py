@@ -29,7 +29,7 @@ from unsupervised_learning.monitoring import summaries
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.training.command_line import path_of
-from unsupervised_learning.training.finished_run import MODELS, FinishedRun, load_model
+from unsupervised_learning.training.finished_run import MODELS, FinishedRun, saved_model
 
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # by `compare`, over all of training, of the run that it shows
 JUDGED = {"KL_Divergence", summaries.TRUE_KL}  # histograms that a claim looks at, in all runs
@@ -103,7 +103,7 @@ def keep_weights(path: Path, target: Path) -> None:
     if not path.exists():
         return
     keras.utils.clear_session(free_memory=False)  # layers without a name are numbered, and the numbers are in the file
-    model = load_model(path, keras.Model)
+    model = saved_model(path, keras.Model)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model.keras"
         model.save(saved)

@@ -67,7 +67,7 @@ class FinishedRun:
         """
         build, saved = MODELS[self.model_name], self.path / "model.keras"
         if saved.exists():
-            return load_model(saved, build)
+            return saved_model(saved, build)
         model = run_directory.rebuilt(build, self.config["settings"])
         if checkpoints.restore_newest(tf.train.Checkpoint(model=model), self.path) is None:
             raise RunError(
@@ -124,7 +124,7 @@ def command_of(config: dict[str, Any]) -> str:
     return str(config.get("command", "its command is not recorded"))
 
 
-def load_model(path: Path, build: type[keras.Model]) -> Any:
+def saved_model(path: Path, build: type[keras.Model]) -> Any:
     """Load a model.keras without running code that it may hold.
 
     Raises:
