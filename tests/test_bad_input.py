@@ -27,18 +27,17 @@ from hypothesis import strategies as st
 from tests.support import REPOSITORY, Finished, Tags, small, write_idx, write_run
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.compare import claims
+from unsupervised_learning.compare import claims, post
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.original.checkpoints import write_checkpoint
-from unsupervised_learning.reproduce import experiments, gan_notes
-from unsupervised_learning.training import command_line
+from unsupervised_learning.reproduce import experiments, gan_verdicts
+from unsupervised_learning.training import command_line, finished_run
 
 TRAIN = ("train_ae.py", "train_vae.py", "train_gan.py")
+REPRODUCE = "unsupervised_learning/reproduce/__main__.py"
 ORIGINAL = "unsupervised_learning/original/__main__.py"
-MODULES = tuple(
-    f"unsupervised_learning/{name}.py"
-    for name in ("compare/__main__", "original/__main__", "reproduce/gan_notes", "reproduce/reference")
-)
+MODULES = tuple(f"unsupervised_learning/{name}.py" for name in ("compare/__main__", "original/__main__", "reproduce/__main__"))
 QUICKLY = settings(
     derandomize=True,
     deadline=None,
@@ -61,7 +60,7 @@ def refused(run: Finished, *parts: str) -> None:
     """Exit status 2, and one line, which holds these parts and is not a traceback."""
     lines = [line for line in run.err.splitlines() if "not the canonical MNIST" not in line]
     assert (run.status, len(lines)) == (2, 1), (run.status, run.err[-3000:])
-    assert re.match(r"(\w+\.py|original|compare): error: .", lines[0]), lines[0]
+    assert re.match(r"(\w+\.py|original|compare|reproduce): error: .", lines[0]), lines[0]
     assert lines[0].isprintable(), lines[0]
     assert len(lines[0]) < 2_000, lines[0]
     for part in parts:
@@ -149,7 +148,7 @@ def nonsense(name: str, flag: flags.Flag) -> st.SearchStrategy[str]:
     if isinstance(parser, flags.EnumParser):
         return TEXT.filter(lambda text: text not in parser.enum_values)
     if name == "only":
-        return TEXT.filter(lambda text: text.strip() and not set(text.split(",")) <= set(gan_notes.SETTINGS))
+        return TEXT.filter(lambda text: text.strip() and not set(text.split(",")) <= set(gan_verdicts.SETTINGS))
     if name == "feature_matching":
         return st.one_of(
             TEXT.filter(lambda text: text != "only" and not is_number(text, float)), st.sampled_from(["nan", "inf", "-1"])
@@ -165,7 +164,7 @@ def test_every_flag(script, refuse, tmp_path, monkeypatch):
     idx = write_idx(tmp_path / "idx", 36, 12)
     run = write_run(tmp_path / "logs", "autoencoder")
     positional = {
-        "unsupervised_learning/reproduce/reference.py": [str(run)],
+        REPRODUCE: ["reference", str(run)],
         "unsupervised_learning/original/__main__.py": ["import-logs", str(tmp_path)],
     }.get(script, [])
     own = flags_of(script, monkeypatch)
@@ -177,6 +176,8 @@ def test_every_flag(script, refuse, tmp_path, monkeypatch):
         (pictures / f"{number}.jpg").write_bytes(picture())
     failures = {}
     for name, flag in own.items():
+        if script == REPRODUCE:
+            positional = ["reference", str(run)] if name in ("out", "weights") else ["gan-notes"]
         others = [f"--{key}={value}" for key, value in good.items() if key in own and key != name]
         if name == "cache_dir":  # which only pictures need
             others.append(f"--image_dir={pictures}")
@@ -225,7 +226,7 @@ HUGE = {  # values that are no nonsense as such, but more than any machine or nu
         "discriminator_every=99999999999999999999",
         "feature_matching=1e300",
     ],
-    "unsupervised_learning/reproduce/gan_notes.py": ["seeds=99999999999999", "batch_size=99999999999999999999"],
+    REPRODUCE: ["seeds=99999999999999", "batch_size=99999999999999999999"],
 }
 
 
@@ -234,8 +235,8 @@ HUGE = {  # values that are no nonsense as such, but more than any machine or nu
 def test_values_too_large(script, value, run_script, tmp_path, record_property):
     """Refused, or stopped at the first number that is none; what was saved before may stay."""
     idx = write_idx(tmp_path / "idx", 36, 12)
-    iterations = [] if "gan_notes" in script else ["--max_iterations=3"]
-    given = [f"--data_dir={idx}", f"--logs_dir={tmp_path / 'run'}", *iterations, "--batch_size=2"]
+    more = ["gan-notes"] if script == REPRODUCE else ["--max_iterations=3"]
+    given = [f"--data_dir={idx}", f"--logs_dir={tmp_path / 'run'}", *more, "--batch_size=2"]
     refused(run_script(script, *given, f"--{value}"))
     record_property("bad input", "flags")
 
@@ -524,7 +525,7 @@ def test_records_of_runs_one_by_one(tmp_path, run_script, record_property):
         (folder / "results.json").write_text(json.dumps(record))
         found = experiments.find_runs(tmp_path / "logs")
         assert len(found["autoencoder"]) == 1
-        for claim in claims.CLAIMS:
+        for claim in post.CLAIMS:
             assert claim.find(found).verdict in (claims.REPRODUCED, claims.DIFFERS, claims.CANNOT)
         record_property("bad input", "files")
 
@@ -537,7 +538,8 @@ def test_records_of_a_run_to_keep(refuse, tmp_path):
             (folder / name).write_bytes(content)
             refuse(
                 "files",
-                "unsupervised_learning/reproduce/reference.py",
+                REPRODUCE,
+                "reference",
                 str(folder),
                 f"--out={tmp_path}/kept",
                 said=(str(folder),),
@@ -559,8 +561,8 @@ def harmful_model(path: Path, touched: Path) -> None:
 
 def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
     harmful_model(tmp_path / "model.keras", tmp_path / "touched")
-    with pytest.raises(RunError, match=r"model\.keras cannot be loaded") as caught:
-        gan_notes.trained_gan(tmp_path)
+    with pytest.raises(RunError, match=r"cannot read .*model\.keras") as caught:
+        finished_run.saved_model(tmp_path / "model.keras", DCGAN)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "touched").exists()
 
@@ -569,8 +571,8 @@ def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
 def test_files_that_are_no_model(content, tmp_path, record_property):
     if content is not None:
         (tmp_path / "model.keras").write_bytes(content)
-    with pytest.raises(RunError, match=r"model\.keras cannot be loaded") as caught:
-        gan_notes.trained_gan(tmp_path)
+    with pytest.raises(RunError, match=r"cannot read .*model\.keras") as caught:
+        finished_run.saved_model(tmp_path / "model.keras", DCGAN)
     assert "\n" not in str(caught.value)
     record_property("bad input", "files")
 
@@ -581,8 +583,8 @@ def test_models_of_another_kind(config, tmp_path, record_property):
         archive.writestr("config.json", config)
         archive.writestr("metadata.json", "{}")
         archive.writestr("model.weights.h5", b"")
-    with pytest.raises(RunError, match=r"model\.keras cannot be loaded"):
-        gan_notes.trained_gan(tmp_path)
+    with pytest.raises(RunError, match=r"cannot read .*model\.keras"):
+        finished_run.saved_model(tmp_path / "model.keras", DCGAN)
     record_property("bad input", "files")
 
 

@@ -1,7 +1,7 @@
-"""Says where the command went: `python -m unsupervised_learning.reproduce.reference`."""
+"""Says where the command went: `python -m unsupervised_learning.reproduce reference`."""
 
 import sys
 
 if __name__ == "__main__":
-    print("reference.py: error: now called python -m unsupervised_learning.reproduce.reference", file=sys.stderr)
+    print("reference.py: error: now called python -m unsupervised_learning.reproduce reference", file=sys.stderr)
     sys.exit(2)

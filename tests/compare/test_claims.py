@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support import write_dumps, write_events, write_run
-from unsupervised_learning.compare import claims
+from unsupervised_learning.compare import claims, post
 from unsupervised_learning.compare.claims import CANNOT, DIFFERS, REPRODUCED
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Runs
@@ -14,12 +14,12 @@ LOG_VAR = "encoder/log_var/activation"
 
 
 def finding(part, runs):
-    [claim] = [claim for claim in claims.CLAIMS if part in claim.text]
+    [claim] = [claim for claim in post.CLAIMS if part in claim.text]
     return claim.find(runs)
 
 
 def test_no_run_is_no_verdict():
-    for claim in claims.CLAIMS:
+    for claim in post.CLAIMS:
         found = claim.find(Runs({}))
         assert (found.verdict, found.ours) == (CANNOT, "–")
         assert all(name in found.why for name in claim.experiments)
@@ -123,7 +123,7 @@ def test_claims_of_the_first_vae(tmp_path):
     assert first.verdict == REPRODUCED
     assert first.ours == "175.10 ± 0.28 (n = 2)"
     assert first.why.startswith("2 of 3 runs end so; all: 174.9 to 190.6. ")
-    assert claims.as_published(runs["vae_first"]).seed == 1
+    assert experiments.as_published(runs["vae_first"]).seed == 1
     gone = "median 1.0, 0.0, 0.0, 0.0 at 0, 1,000, 10,000, 100,000; zero for 100% of the test set (seed 1)"
     assert finding("log_var goes to zero", runs) == (gone, REPRODUCED, "all log_var die in 2 of 3 runs")
     negative = finding("ends up with a negative KL", runs)
@@ -136,7 +136,7 @@ def test_claims_of_the_first_vae(tmp_path):
     assert finding("ends up with a negative KL", runs).verdict == CANNOT
     none_like = experiments.Runs({**runs, "vae_first": runs["vae_first"][:1]})
     assert finding("The first VAE (relu", none_like).verdict == DIFFERS
-    assert claims.as_published(none_like["vae_first"]).seed == 0
+    assert experiments.as_published(none_like["vae_first"]).seed == 0
 
 
 def write_speed(folder, vae, share=1.0):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from unsupervised_learning.data import mnist, pictures
+from unsupervised_learning.data import pictures, prepared_sets
 from unsupervised_learning.errors import RunError
 
 
@@ -550,7 +550,9 @@ def test_no_network_is_noticed_quickly(tmp_path, name):
 
 def test_failed_download_of_celeb_a_names_the_quota(tmp_path, monkeypatch):
     """The narrowest place: tfds would need Google Drive."""
-    monkeypatch.setattr(mnist, "_download_problem", lambda name, root, url: f"download into {root} failed: HTTPError: 403")
+    monkeypatch.setattr(
+        prepared_sets, "download_problem", lambda name, root, url: f"download into {root} failed: HTTPError: 403"
+    )
     message = error_of("celeb_a", None, tmp_path)
     assert "failed: HTTPError: 403; Google Drive's quota often stops this download" in message
     assert message.endswith("unpack img_align_celeba.zip and give its folder as --image_dir")

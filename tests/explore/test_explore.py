@@ -13,12 +13,13 @@ import pytest
 from tests.support import Tags, assert_refused, read_events, small
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import binarization, mnist, pictures
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import digit_classifier, generated_images
-from unsupervised_learning.explore import __main__ as explore
 from unsupervised_learning.explore import rendering
+from unsupervised_learning.explore.subject import Sizes, Subject
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.training import run_directory
+from unsupervised_learning.training import finished_run, run_directory
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 EXPLORE = "unsupervised_learning/explore/__main__.py"
@@ -35,7 +36,8 @@ def made(folder: Path, model: keras.Model, idx_dir: Path, dataset: mnist.Dataset
         "model": type(model).__name__,
         "settings": {name: getattr(model, name) for name in run_directory.default_settings(type(model))},
         "data": (dataset or mnist.load("mnist", str(idx_dir))).describe(),
-        "command": f"python train_it.py --data_dir={idx_dir} --logs_dir=there",
+        "folders": {"data_dir": str(idx_dir)},
+        "command": "python train_it.py --logs_dir=there",
     }
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "results.json").write_text(json.dumps({"iterations": 7, "kl": 1.0, "reconstruction": 200.0}))
@@ -75,7 +77,7 @@ def test_a_vae_from_its_script(idx_dir, tmp_path, run_script):
     run = tmp_path / "vae"
     assert run_script("train_vae.py", *small(idx_dir, run, "--max_iterations=3", "--init_stddev=0.2")).status == 0
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    looked = run_script(EXPLORE, str(run), *QUICK)  # its command says where the data are
+    looked = run_script(EXPLORE, str(run), *QUICK)  # its config.json says where the data are
     assert looked.status == 0, looked.err
     assert [line.split(":")[0] for line in looked.out.splitlines()[: len(OF_VAE)]] == OF_VAE
     found = numbers(run)
@@ -205,11 +207,11 @@ def test_what_is_no_finished_run(autoencoder, idx_dir, tmp_path, run_script):
     VariationalAutoEncoder(z_dim=2).save(run / "model.keras")
     assert_refused(run_script(EXPLORE, str(run)), "is a VariationalAutoEncoder", "AutoEncoder")
     (run / "model.keras").unlink()
-    assert_refused(run_script(EXPLORE, str(run)), "has no weights", f"python train_it.py --data_dir={idx_dir}")
+    assert_refused(run_script(EXPLORE, str(run)), "has no weights", "python train_it.py")
     (run / "results.json").write_text("{}")
     assert_refused(run_script(EXPLORE, str(run)), "results.json is not a run's")
     (run / "results.json").unlink()
-    assert_refused(run_script(EXPLORE, str(run)), "is not finished", "python train_it.py")
+    assert_refused(run_script(EXPLORE, str(run)), "not finished", "python train_it.py")
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps({**config, "model": "Perceptron"}))
     assert_refused(run_script(EXPLORE, str(run)), "Perceptron", "DCGAN")
@@ -248,9 +250,8 @@ def test_a_model_is_loaded_without_running_its_code(idx_dir, tmp_path):
     keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x)]).save(run / "model.keras")
     with zipfile.ZipFile(run / "model.keras") as saved:
         assert b"Lambda" in saved.read("config.json")
-    config, _ = explore.read_run(run)
-    with pytest.raises(explore.RunError, match="cannot read"):
-        explore.load_model(run, config)
+    with pytest.raises(RunError, match="cannot read"):
+        finished_run.read(run).model()
 
 
 def test_a_binarised_run_is_looked_at_on_binarised_images(idx_dir, tmp_path, run_script):
@@ -263,16 +264,8 @@ def test_a_binarised_run_is_looked_at_on_binarised_images(idx_dir, tmp_path, run
 def test_the_seed_names_each_parts_chance(idx_dir, tmp_path):
     """A part finds the same whichever others are done."""
     run = made(tmp_path / "run", VariationalAutoEncoder(z_dim=2, init_stddev=0.2), idx_dir)
-    config, results = explore.read_run(run)
-    subject = explore.Subject(
-        run,
-        config,
-        results,
-        explore.load_model(run, config),
-        mnist.load("mnist", str(idx_dir)),
-        3,
-        explore.Sizes((1,), 10, 10, None),
-    )
+    looked_at = finished_run.read(run)
+    subject = Subject(looked_at, looked_at.model(), looked_at.dataset(), 3, Sizes((1,), 10, 10, None))
     assert subject.random(0).random() == subject.random(0).random() != subject.random(1).random()
 
 

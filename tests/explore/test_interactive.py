@@ -12,7 +12,7 @@ from PIL import Image
 from tests.support import Tags
 from unsupervised_learning.compare import page
 from unsupervised_learning.explore import interactive
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import scatters
 
 
 def some(n=30, dimensions=3):
@@ -33,7 +33,7 @@ def test_it_holds_the_codes_labels_and_images():
     np.testing.assert_allclose(data["codes"], codes, atol=0.0005)
     assert data["labels"] == labels.tolist()
     assert data["axes"] == ["z1", "z2", "z3"]
-    assert tuple(data["colors"]) == plots.DIGIT_COLORS
+    assert tuple(data["colors"]) == scatters.DIGIT_COLORS
     picture = Image.open(io.BytesIO(base64.b64decode(data["sprite"].removeprefix("data:image/png;base64,"))))
     sheet = np.asarray(picture.convert("L")).astype(int)
     for number in (0, 7, 29):
@@ -46,7 +46,7 @@ def test_it_is_whole_html_and_asks_nothing_of_other_machines():
     for dimensions in (2, 3):
         codes, labels, images = some(dimensions=dimensions)
         names = ["z1", "z2", "z3"][:dimensions]
-        text = page.document("a title", interactive.scatter(codes, labels, images, names), interactive.STYLE)
+        text = page.document("a title", interactive.scatter(codes, labels, images, names), interactive.style())
         tags = Tags(text).seen
         assert not [attributes for _, attributes in tags if "src" in attributes or "href" in attributes]
         assert "http" not in text

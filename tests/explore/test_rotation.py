@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from unsupervised_learning.explore import rotation
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import scatters
 
 
 def turning(codes, labels, frames=6) -> Any:  # Pillow's types know no frames
@@ -41,7 +41,7 @@ def test_half_a_turn_mirrors_a_point_and_the_axis_keeps_its_height():
     """The corners fix the box; the point of label 8 is at the right end of z1."""
     corners = np.array([[-1, -1, -1], [1, 1, 1], [1, 0, 0]], float)
     gif = turning(corners, np.array([0, 0, 8]), frames=4)
-    red = plots.DIGIT_COLORS[8]
+    red = scatters.DIGIT_COLORS[8]
     places = []
     for number in (0, 2):
         gif.seek(number)
@@ -58,7 +58,7 @@ def test_each_label_has_its_own_color():
     codes, labels = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 10
     gif = turning(codes, labels, frames=1).convert("RGB")
     present = {f"#{red:02x}{green:02x}{blue:02x}" for _, (red, green, blue) in gif.getcolors(2**20)}
-    assert set(plots.DIGIT_COLORS) <= present
+    assert set(scatters.DIGIT_COLORS) <= present
 
 
 def test_nearer_dots_cover_those_behind():

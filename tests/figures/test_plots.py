@@ -8,7 +8,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from mpl_toolkits.mplot3d import Axes3D
 
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import plots, scatters
 
 
 def some_codes(n: int, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ def z_label(axes: Any) -> str:  # Any: mplot3d carries no types
 class TestLatentScatter:
     def test_three_dimensions(self):
         codes, labels = some_codes(50, 3)
-        figure = plots.latent_scatter(codes, labels, "a title", axis_names=["a", "b", "c"])
+        figure = scatters.latent_scatter(codes, labels, "a title", axis_names=["a", "b", "c"])
         axes = only_axes(figure)
         assert isinstance(axes, Axes3D)
         assert axes.get_title() == "a title"
@@ -50,14 +50,14 @@ class TestLatentScatter:
 
     def test_two_dimensions(self):
         codes, labels = some_codes(50, 2)
-        axes = only_axes(plots.latent_scatter(codes, labels, "a title"))
+        axes = only_axes(scatters.latent_scatter(codes, labels, "a title"))
         assert not isinstance(axes, Axes3D)
         assert [axes.get_xlabel(), axes.get_ylabel()] == ["z1", "z2"]
         assert axes.get_aspect() == 1
 
     def test_one_dimension_is_a_strip_for_each_digit(self):
         codes, labels = some_codes(50, 1)
-        axes = only_axes(plots.latent_scatter(codes, labels, "a title"))
+        axes = only_axes(scatters.latent_scatter(codes, labels, "a title"))
         drawn = np.asarray(axes.collections[0].get_offsets())
         np.testing.assert_allclose(drawn[:, 0], codes[:, 0])
         np.testing.assert_array_equal(np.round(drawn[:, 1]), labels)
@@ -65,23 +65,23 @@ class TestLatentScatter:
     def test_more_dimensions_are_projected_and_the_axes_say_so(self):
         codes, labels = some_codes(50, 5)
         codes[:, 3] *= 1e4  # all but all of the variance
-        axes = only_axes(plots.latent_scatter(codes, labels, "a title"))
+        axes = only_axes(scatters.latent_scatter(codes, labels, "a title"))
         assert isinstance(axes, Axes3D)
         assert axes.get_xlabel() == "principal component 1 (100% of variance)"
         assert z_label(axes).startswith("principal component 3")
 
     def test_a_digit_has_its_colour_whichever_digits_are_there(self):
         codes, _ = some_codes(20, 2)
-        figure = plots.latent_scatter(codes, np.full(20, 7), "only sevens")
+        figure = scatters.latent_scatter(codes, np.full(20, 7), "only sevens")
         assert legend_entries(figure) == ["digit 7"]
         drawn = np.asarray(only_axes(figure).collections[0].get_facecolor())
-        np.testing.assert_allclose(drawn[0, :3], plots.to_rgba_array(plots.DIGIT_COLORS)[7, :3])
+        np.testing.assert_allclose(drawn[0, :3], scatters.to_rgba_array(scatters.DIGIT_COLORS)[7, :3])
 
     @pytest.mark.parametrize("dimensions", [2, 3])
     def test_axes_have_one_scale_and_hold_every_dot(self, dimensions):
         codes, labels = some_codes(50, dimensions)
         codes[:, 0] *= 20
-        axes = only_axes(plots.latent_scatter(codes, labels, "a title"))
+        axes = only_axes(scatters.latent_scatter(codes, labels, "a title"))
         limits = np.array([getattr(axes, f"get_{name}lim")() for name in "xyz"[:dimensions]])
         widths = limits[:, 1] - limits[:, 0]
         np.testing.assert_allclose(widths, widths[0], rtol=1e-6)
@@ -91,13 +91,13 @@ class TestLatentScatter:
     @pytest.mark.parametrize("dimensions", [1, 2, 3, 4, 20])
     @pytest.mark.parametrize("n", [1, 2, 30])
     def test_draws_collapsed_codes(self, dimensions, n):
-        figure = plots.latent_scatter(np.full((n, dimensions), 0.1, np.float32), np.arange(n) % 10, "collapsed")
+        figure = scatters.latent_scatter(np.full((n, dimensions), 0.1, np.float32), np.arange(n) % 10, "collapsed")
         assert plots.figure_to_rgb(figure).std() > 0
 
     def test_draws_codes_that_differ_by_rounding_only(self):
         codes = np.full((30, 2), 1000.0)
         codes[::2] += 1e-9
-        axes = only_axes(plots.latent_scatter(codes, np.arange(30) % 10, "collapsed"))
+        axes = only_axes(scatters.latent_scatter(codes, np.arange(30) % 10, "collapsed"))
         assert np.ptp(axes.get_xlim()) > 0.9
 
     @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ class TestLatentScatter:
     )
     def test_names_what_it_cannot_draw(self, codes, labels, received):
         with pytest.raises(ValueError, match=f"Received: .*{received}"):
-            plots.latent_scatter(codes, labels, "a title")
+            scatters.latent_scatter(codes, labels, "a title")
 
     def test_names_axis_names_that_do_not_fit(self):
         codes, labels = some_codes(10, 3)
         with pytest.raises(ValueError, match=r"Received: axis_names=\['a'\]"):
-            plots.latent_scatter(codes, labels, "a title", axis_names=["a"])
+            scatters.latent_scatter(codes, labels, "a title", axis_names=["a"])
 
 
 class TestReconstructions:
@@ -270,7 +270,7 @@ class TestSprite:
 class TestFigureToRgb:
     def test_is_the_figure_in_pixels(self):
         codes, labels = some_codes(50, 3)
-        figure = plots.latent_scatter(codes, labels, "a title")
+        figure = scatters.latent_scatter(codes, labels, "a title")
         pixels = plots.figure_to_rgb(figure)
         width, height = figure.get_size_inches() * figure.dpi
         assert pixels.shape == (height, width, 3)

@@ -15,12 +15,13 @@ import tensorflow as tf
 from tests.original.graphs import build_ae, build_vae, graph_def, meta
 from tests.support import REPOSITORY, assert_refused
 from unsupervised_learning.data import mnist
-from unsupervised_learning.original import follow, run_3
+from unsupervised_learning.original import follow
 from unsupervised_learning.original.author_runs import next_batches
 from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.follow import Step, beyond, model_of
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.reproduce import run_3
 
 ORIGINAL = "unsupervised_learning/original/__main__.py"
 REAL, REAL_IDX = os.environ.get("ORIGINAL_DIR"), os.environ.get("MNIST_IDX_DIR")

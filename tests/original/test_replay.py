@@ -17,8 +17,8 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.monitoring.dumps import check_dump, read_dump
 from unsupervised_learning.original.checkpoints import name_of_2016, read_checkpoint, slots, updates_of, write_checkpoint
-from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 EXPLORE = "unsupervised_learning/explore/__main__.py"

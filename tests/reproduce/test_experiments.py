@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import write_dumps, write_idx, write_pictures, write_run
 from unsupervised_learning.reproduce import experiments
-from unsupervised_learning.reproduce.experiments import Run
+from unsupervised_learning.training.finished_run import FinishedRun
 
 
 def test_runs_are_found_at_any_depth_by_their_settings(tmp_path):
@@ -41,7 +41,7 @@ def test_runs_that_are_left_out_are_named_with_the_reason(tmp_path):
     assert reasons.pop("3") == "on mnist, which is not MNIST, or not all of it"
     assert reasons.pop("4") == "autoencoder: 500 iterations, where the claims ask for 20,001"
     assert reasons.pop("5") == "no claim asks for these settings: learning_rate=0.01"
-    assert reasons.pop("6") == "not finished: no results.json"
+    assert reasons.pop("6") == "not finished: no results.json. To resume it: its command is not recorded"
     assert all("results.json is not a run's" in reasons.pop(name) for name in "78")
     assert "not a run's config.json" in reasons.pop("9")
     assert reasons.pop("a") == "config.json has no whole number for a seed: [1]"
@@ -107,7 +107,7 @@ def test_commands_make_the_runs_that_are_asked_for():
 
 def test_a_run_knows_its_dumps(tmp_path):
     folder = write_run(tmp_path, "autoencoder")
-    run = Run(folder, {}, {})
+    run = FinishedRun(folder, {}, {})
     assert run.dump(0) is None
     write_dumps(folder)
     codes, labels = run.dump(10_000) or ((), ())

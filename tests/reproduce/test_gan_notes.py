@@ -10,19 +10,20 @@ import pytest
 
 from tests.support import start
 from unsupervised_learning.monitoring import event_files
-from unsupervised_learning.reproduce import gan_notes
-from unsupervised_learning.reproduce.gan_notes import Result
+from unsupervised_learning.reproduce import gan_measures, gan_notes, gan_report, gan_verdicts
+from unsupervised_learning.reproduce.gan_verdicts import Result
+from unsupervised_learning.training import finished_run, nonfinite
 
-SCRIPT = "unsupervised_learning/reproduce/gan_notes.py"
+SCRIPT = "unsupervised_learning/reproduce/__main__.py"
 
 
 # Measures
 
 
 def test_coverage():
-    assert gan_notes.coverage(np.repeat(np.arange(10), 7)) == pytest.approx(1)
-    assert gan_notes.coverage(np.full(50, 3)) == 0
-    assert gan_notes.coverage(np.array([0, 9])) == pytest.approx(math.log(2) / math.log(10))
+    assert gan_measures.coverage(np.repeat(np.arange(10), 7)) == pytest.approx(1)
+    assert gan_measures.coverage(np.full(50, 3)) == 0
+    assert gan_measures.coverage(np.array([0, 9])) == pytest.approx(math.log(2) / math.log(10))
 
 
 def course(losses) -> np.ndarray:
@@ -31,15 +32,15 @@ def course(losses) -> np.ndarray:
 
 def test_course_measures():
     losses = [2.0] * 10 + [0.05] * 10 + [0.5] + [0.01] * 11 + [1.0] * 8  # near zero 90 iterations long, then 100
-    found = gan_notes.course_measures(course(losses), 400)
+    found = gan_measures.course_measures(course(losses), 400)
     assert found["near_zero_from"] == 210
     assert found["near_zero_share"] == pytest.approx(21 / 40)
     assert found["discriminator_loss"] == pytest.approx((8 * 1.0 + 2 * 0.01) / 10)
     assert found["early_discriminator_loss"] == pytest.approx((10 * 2.0 + 0.05) / 11)  # of 0 … 100
-    assert "near_zero_from" not in gan_notes.course_measures(course(losses[:21]), 400)
-    assert gan_notes.course_measures(course([0.05] * 10), 400)["near_zero_share"] == 1
-    assert gan_notes.course_measures(course([1.0, math.nan]), 400)["discriminator_loss"] == 1
-    assert gan_notes.course_measures(course([math.nan]), 400) == gan_notes.course_measures(course([]), 400) == {}
+    assert "near_zero_from" not in gan_measures.course_measures(course(losses[:21]), 400)
+    assert gan_measures.course_measures(course([0.05] * 10), 400)["near_zero_share"] == 1
+    assert gan_measures.course_measures(course([1.0, math.nan]), 400)["discriminator_loss"] == 1
+    assert gan_measures.course_measures(course([math.nan]), 400) == gan_measures.course_measures(course([]), 400) == {}
 
 
 # Verdicts
@@ -60,7 +61,7 @@ def test_course_measures():
     ],
 )
 def test_verdict(favoured, other, said):
-    assert gan_notes.verdict(favoured, other) == said
+    assert gan_verdicts.verdict(favoured, other) == said
 
 
 def result(setting: str, seed: int, frechet: float, early: float = 1.0, failure: str = "") -> Result:
@@ -69,26 +70,26 @@ def result(setting: str, seed: int, frechet: float, early: float = 1.0, failure:
     if not failure:
         numbers |= {"frechet": frechet, "frechet_batch_statistics": frechet, "coverage": 0.9}
     samples = None if failure else np.full((12, 784), 0.5)
-    return Result(setting, seed, f"python train_gan.py --seed={seed}", failure, numbers, losses, samples)
+    return Result(setting, seed, f"python train_gan.py --seed={seed}", failure, "finite" in failure, numbers, losses, samples)
 
 
 def test_sign_of_failure():
     low_is_bad = [result("xavier", seed, frechet=10 - seed, early=seed) for seed in range(5)]
-    assert gan_notes.sign_of_failure(low_is_bad)[0] == "holds (rank correlation -1.00, n = 5)"
+    assert gan_verdicts.sign_of_failure(low_is_bad)[0] == "holds (rank correlation -1.00, n = 5)"
     low_is_good = [result("xavier", seed, frechet=seed, early=seed) for seed in range(5)]
-    assert gan_notes.sign_of_failure(low_is_good)[0].startswith("the opposite holds")
+    assert gan_verdicts.sign_of_failure(low_is_good)[0].startswith("the opposite holds")
     mixed = [result("xavier", i, frechet=f, early=i) for i, f in enumerate([3, 1, 4, 2, 3.5])]
-    assert gan_notes.sign_of_failure(mixed)[0].startswith("undecided")
+    assert gan_verdicts.sign_of_failure(mixed)[0].startswith("undecided")
     twins = [result("bn_decay_0.5", seed, 0.0) for seed in range(9)]  # the baseline's losses: no runs of their own
-    assert gan_notes.sign_of_failure(low_is_bad[:4] + twins)[0].startswith("not decided: fewer than 5 runs")
+    assert gan_verdicts.sign_of_failure(low_is_bad[:4] + twins)[0].startswith("not decided: fewer than 5 runs")
     diverged = result("stddev_0.2", 0, 0, early=-1, failure="the losses are not finite")
-    said, used = gan_notes.sign_of_failure([*low_is_bad, diverged])
+    said, used = gan_verdicts.sign_of_failure([*low_is_bad, diverged])
     assert said == "holds (rank correlation -1.00, n = 6)"
     assert diverged in used
 
 
-def test_claims_name_settings():
-    assert {name for claim in gan_notes.CLAIMS for name in (claim.favoured, claim.other)} == set(gan_notes.SETTINGS)
+def test_notes_name_settings():
+    assert {name for note in gan_verdicts.NOTES for name in (note.favoured, note.other)} == set(gan_verdicts.SETTINGS)
 
 
 FACTS = {
@@ -101,8 +102,8 @@ def test_report_and_figure():
     results = [result("baseline", seed, 10 + seed) for seed in range(2)] + [result("bn_decay_0.5", 0, 12)]
     results += [result("xavier", seed, 20 + seed) for seed in range(2)]
     results += [result("stddev_0.2", seed, 0, failure="exit status 2: losses not finite") for seed in range(2)]
-    claims = gan_notes.judge(results, preliminary=False)
-    told = gan_notes.report(results, claims, FACTS)
+    claims = gan_verdicts.judge(results, preliminary=False)
+    told = gan_report.report(results, claims, FACTS)
     assert "| Small initial weights: stddev 0.02, not Xavier | `baseline` < `xavier` | holds (2 of 2) |" in told
     assert "| Small initial weights: stddev 0.02, not 0.2 | `baseline` < `stddev_0.2` | holds (2 of 2) |" in told
     assert "| A homogeneous data set | – | not tested at this size: " in told
@@ -111,8 +112,8 @@ def test_report_and_figure():
     assert "**Failed:** `stddev_0.2`, seed 1: exit status 2: losses not finite" in told
     assert "to the last bit in 1 of 1 runs" in told
     assert "seriously" not in told
-    assert all("seriously" in claim[2] for claim in gan_notes.judge(results, preliminary=True)[:-1])
-    figure = gan_notes.draw(results)
+    assert all("seriously" in claim[2] for claim in gan_verdicts.judge(results, preliminary=True)[:-1])
+    figure = gan_report.draw(results)
     figure.canvas.draw()
     panels = [axes for axes in figure.axes if axes.get_ylabel() == "D loss"]
     assert len(panels) == 4  # settings
@@ -122,7 +123,7 @@ def test_report_and_figure():
 
 
 def test_figure_without_a_single_good_run():
-    gan_notes.draw([Result("xavier", 0, "", failure="exit status 1: x")]).canvas.draw()
+    gan_report.draw([Result("xavier", 0, "", failure="exit status 1: x")]).canvas.draw()
 
 
 # Runs
@@ -131,7 +132,7 @@ def test_figure_without_a_single_good_run():
 @pytest.fixture
 def stage(tmp_path, monkeypatch):
     """`do` with what is outside it replaced: `calls` are the commands that were started; the next ends with `status`."""
-    stage = SimpleNamespace(calls=[], status=0, says="", iterations=7, logs_dir=tmp_path)
+    stage = SimpleNamespace(calls=[], status=0, says="", diverged=False, iterations=7, logs_dir=tmp_path)
 
     class Process:
         def __init__(self, command, stdout, **_):
@@ -139,6 +140,8 @@ def stage(tmp_path, monkeypatch):
             folder = tmp_path / "xavier_seed1"
             folder.mkdir(exist_ok=True)
             stdout.write(stage.says)
+            if stage.diverged:
+                (folder / nonfinite.RECORD).write_text("{}")
             if stage.status == 0:
                 (folder / "results.json").write_text(json.dumps({"iterations": stage.iterations}))
                 config = {"model": "DCGAN", "settings": {}, "data": {"name": "", "source": "", "checksum": ""}}
@@ -156,11 +159,10 @@ def stage(tmp_path, monkeypatch):
 
     def do() -> Result:
         yardstick: Any = SimpleNamespace(measure=lambda samples, batch_samples: {"frechet": 1.0})
-        return gan_notes.do("xavier", 1, tmp_path, ["--dataset=mnist"], yardstick)
+        return gan_notes.do("xavier", 1, tmp_path, ["--dataset=mnist"], 7, 8, yardstick)
 
     monkeypatch.setattr(gan_notes.subprocess, "Popen", Process)
-    monkeypatch.setattr(gan_notes, "FLAGS", SimpleNamespace(iterations=7, batch_size=8))
-    monkeypatch.setattr(gan_notes, "trained_gan", lambda folder: None)
+    monkeypatch.setattr(finished_run, "saved_model", lambda path, build: None)
     monkeypatch.setattr(gan_notes, "sample", lambda *_, **__: np.zeros((20, 784)))
     monkeypatch.setattr(event_files, "scalars_logged", lambda folder, tag: {0: 1.5, 10: 1.3})
     stage.do = do
@@ -198,8 +200,9 @@ def test_a_run_of_another_size_is_started_again(stage):
 
 
 def test_a_diverged_run_is_a_finding(stage):
-    stage.status, stage.says = (
+    stage.status, stage.diverged, stage.says = (
         2,
+        True,
         "GAN 3/7 …\ntrain_gan.py: error: the losses generator_loss are not finite before iteration 3\n",
     )
     found = stage.do()
@@ -210,7 +213,10 @@ def test_a_diverged_run_is_a_finding(stage):
 
 
 def test_a_run_that_fails_otherwise_is_no_finding(stage):
-    stage.status = -9
+    stage.status, stage.says = 2, "train_gan.py: error: --init_stddev is not finite\n"  # words decide nothing
+    assert math.isnan(stage.do().score)
+    stage.status, stage.says = -9, ""
+    (stage.logs_dir / "xavier_seed1.txt").unlink()
     assert stage.do().failure == "exit status -9: it printed nothing"
     assert math.isnan(stage.do().score)
     stage.status, stage.iterations = 0, 20
@@ -268,11 +274,11 @@ def test_ctrl_c_lets_the_run_save(tmp_path, monkeypatch):
 )
 def test_wrong_flags_are_refused_in_one_line(argument, parts, tmp_path, run_script):
     arguments = ["--dataset=digits", argument] if "dataset" not in argument and "data_dir" not in argument else [argument]
-    run = run_script(SCRIPT, *([] if "logs_dir" in argument else [f"--logs_dir={tmp_path / 'notes'}"]), *arguments)
+    run = run_script(SCRIPT, "gan-notes", *([] if "logs_dir" in argument else [f"--logs_dir={tmp_path / 'notes'}"]), *arguments)
     assert run.status == 2
     lines = run.err.strip().splitlines()
     assert len(lines) == 1, run.err
-    assert lines[0].startswith("gan_notes.py: error: ")
+    assert lines[0].startswith("reproduce: error: ")
     assert all(part in lines[0] for part in parts), lines[0]
     assert not (tmp_path / "notes").exists()
 
@@ -287,7 +293,7 @@ def test_help(run_script):
 @pytest.mark.slow
 def test_the_whole_at_a_tiny_size(tmp_path):
     arguments = ["--dataset=digits", "--iterations=12", "--batch_size=8", "--seeds=1", "--only=baseline,bn_decay_0.5"]
-    process = start("-m", "unsupervised_learning.reproduce.gan_notes", *arguments, f"--logs_dir={tmp_path}")
+    process = start("-m", "unsupervised_learning.reproduce", "gan-notes", *arguments, f"--logs_dir={tmp_path}")
     out, err = process.communicate(timeout=280)
     assert (process.returncode, err) == (0, "")
     assert out.startswith("1/2 baseline, seed 0: … Fréchet ")
@@ -303,7 +309,7 @@ def test_the_whole_at_a_tiny_size(tmp_path):
     assert one["frechet"] > results["frechet_of_real_images"]
     assert 0 <= one["coverage"] <= 1
     written = (tmp_path / "baseline_seed0" / "results.json").stat().st_mtime_ns
-    again = start("-m", "unsupervised_learning.reproduce.gan_notes", *arguments, f"--logs_dir={tmp_path}")
+    again = start("-m", "unsupervised_learning.reproduce", "gan-notes", *arguments, f"--logs_dir={tmp_path}")
     assert again.communicate(timeout=120)[1] == ""
     assert again.returncode == 0
     assert (tmp_path / "baseline_seed0" / "results.json").stat().st_mtime_ns == written  # not run again

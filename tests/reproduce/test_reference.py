@@ -6,14 +6,14 @@ import tensorflow as tf
 
 from tests.support import REPOSITORY, assert_refused, write_dumps, write_events, write_run
 from unsupervised_learning import layers
-from unsupervised_learning.compare import claims
+from unsupervised_learning.compare import post
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Runs
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-REFERENCE = "unsupervised_learning/reproduce/reference.py"
+REFERENCE = ("unsupervised_learning/reproduce/__main__.py", "reference")
 KEPT = REPOSITORY / "logs" / "reference"
 
 
@@ -24,13 +24,13 @@ def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
     (folder / "figures" / "samples.png").write_bytes(tf.io.encode_png(np.zeros((50, 60, 3), np.uint8)).numpy())
     scalars = {"Loss": dict.fromkeys(range(0, 20001, 100), 1.0)}
     write_events(folder, scalars, {"W_fc1": {step: [1.0, 2.0] for step in range(0, 20_001, 1000)}})
-    run = run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept")
+    run = run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept")
     assert run.status == 0, run.err
     [copy], [original] = (experiments.find_runs(tmp_path / name)["autoencoder"] for name in ("kept", "logs"))
     assert copy.results == original.results
     assert copy.config["settings"] == original.config["settings"]
     assert str(tmp_path) not in (copy.path / "config.json").read_text()  # whose machine it was is nobody's business
-    for claim in claims.CLAIMS:
+    for claim in post.CLAIMS:
         if claim.experiments == ("autoencoder",):
             assert claim.find(Runs({"autoencoder": [copy]})) == claim.find(Runs({"autoencoder": [original]}))
     assert len(event_files.scalars_logged(copy.path, "Loss")) == 201
@@ -42,7 +42,7 @@ def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
     np.testing.assert_array_equal(codes[0].astype(np.float32), packed[0].astype(np.float32))
 
     before = {path: path.read_bytes() for path in copy.path.rglob("*") if path.is_file()}
-    assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
     assert {path: path.read_bytes() for path in copy.path.rglob("*") if path.is_file()} == before
 
 
@@ -51,7 +51,7 @@ def test_of_other_seeds_less_is_kept(tmp_path, run_script):
     steps = range(0, 100_001, 500)
     scalars = {tag: dict.fromkeys(steps, 1.0) for tag in ("total_loss", "encoder/mu/sparsity")}
     write_events(folder, scalars, {tag: {step: [1.0] for step in steps} for tag in ("KL_Divergence", "encoder/b_fc1")})
-    assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
     copy = tmp_path / "kept" / "vae_fixed_seed1"
     counts = {tag: len(event_files.logged(copy, tag)) for tag in (*scalars, "KL_Divergence", "encoder/b_fc1")}
     assert counts == {"total_loss": 201, "encoder/mu/sparsity": 101, "KL_Divergence": 201, "encoder/b_fc1": 0}
@@ -67,7 +67,7 @@ def test_weights_are_kept_without_the_optimizer(tmp_path, run_script):
     kept = []
     path = tmp_path / "kept" / "vae_fixed_seed0" / "model.keras"
     for _ in range(2):
-        assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+        assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
         kept.append(path.read_bytes())
     assert kept[0] == kept[1]
     assert len(kept[0]) < 0.4 * (folder / "model.keras").stat().st_size  # Adam has two numbers for each weight
@@ -76,7 +76,7 @@ def test_weights_are_kept_without_the_optimizer(tmp_path, run_script):
     for weight, before in zip(loaded.trainable_variables, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(weight, before)
 
-    assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept", "--weights=none").status == 0
+    assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept", "--weights=none").status == 0
     assert not path.exists()
 
 
@@ -85,23 +85,23 @@ def test_a_gans_weights_are_kept_where_asked_for(tmp_path, run_script):
     DCGAN(z_dim=5, discriminator_width=0.1).save(folder / "model.keras")
     path = tmp_path / "kept" / "gan_seed0" / "model.keras"
     for flags, there in (([], False), (["--weights=all"], True)):
-        assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept", *flags).status == 0
+        assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept", *flags).status == 0
         assert path.exists() == there
 
 
 def test_what_is_no_reference_run(tmp_path, run_script):
-    assert_refused(run_script(REFERENCE), "finished runs")
-    assert_refused(run_script(REFERENCE, str(tmp_path)), "config.json")
+    assert_refused(run_script(*REFERENCE), "finished runs")
+    assert_refused(run_script(*REFERENCE, str(tmp_path)), "config.json")
     folder = write_run(tmp_path, "gan", settings={"learning_rate": 0.5})
-    assert_refused(run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept"), "learning_rate=0.5")
+    assert_refused(run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept"), "learning_rate=0.5")
     assert not (tmp_path / "kept").exists()
     folder = write_run(tmp_path, "autoencoder")
-    assert_refused(run_script(REFERENCE, str(folder), f"--out={tmp_path}"), "is there already and is no small copy")
+    assert_refused(run_script(*REFERENCE, str(folder), f"--out={tmp_path}"), "is there already and is no small copy")
     assert (folder / "results.json").exists()
-    assert_refused(run_script(REFERENCE, str(folder), str(folder), f"--out={tmp_path}/kept"), "different experiments or seeds")
-    assert run_script(REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    assert_refused(run_script(*REFERENCE, str(folder), str(folder), f"--out={tmp_path}/kept"), "different experiments or seeds")
+    assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
     copy = tmp_path / "kept" / "autoencoder_seed0"
-    assert_refused(run_script(REFERENCE, str(copy), f"--out={tmp_path}/kept"), "is itself a copy")
+    assert_refused(run_script(*REFERENCE, str(copy), f"--out={tmp_path}/kept"), "is itself a copy")
     assert (copy / "results.json").exists()
 
 

@@ -1,6 +1,6 @@
 """The original and ours, side by side: `python -m unsupervised_learning.compare [--logs_dir logs] [--original_logs DIR]`.
 
-Finds the finished runs below --logs_dir, judges every claim of `claims.CLAIMS` by them, and writes to --out one HTML page that
+Finds the finished runs below --logs_dir, judges every claim of `post.CLAIMS` by them, and writes to --out one HTML page that
 needs nothing else, its tables as Markdown, and the figures as PNG. The author's numbers are in the package; pictures, dumps and
 event files of 2016 come from --original_logs: clones of the author's repositories, or a folder with their files.
 """

@@ -4,6 +4,8 @@ import base64
 import html
 import io
 from collections.abc import Callable
+from importlib import resources
+from string import Template
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
@@ -12,38 +14,6 @@ from unsupervised_learning.errors import RunError
 
 HEIGHT = 420  # pixels of the panes of a picture
 SMALL = 128  # pixels: what is no larger is enlarged without blur
-STYLE = """
-:root { color-scheme: light; --line: #ddd; --muted: #666; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1180px; padding: 1rem; color: #1b1b1b; }
-h1 { font-size: 1.8rem; line-height: 1.2; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-h3 { margin: 2rem 0 .2rem; }
-p { max-width: 75ch; }
-.muted, figcaption { color: var(--muted); font-size: .9rem; }
-table { border-collapse: collapse; width: 100%; font-size: .88rem; }
-th, td { text-align: left; vertical-align: top; padding: .45rem .5rem; border-bottom: 1px solid var(--line); }
-td { overflow-wrap: break-word; }
-td code { overflow-wrap: anywhere; }
-th { background: #f6f6f6; }
-code { font-size: .78rem; }
-code span { white-space: nowrap; }
-td:nth-child(1) { font-weight: 600; }
-.reproduced { color: #1b6e35; font-weight: 600; }
-.differs { color: #a8321a; font-weight: 600; }
-.cannot { color: var(--muted); font-weight: 600; }
-.panes { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
-figure { margin: 0; flex: 1 1 300px; max-width: 560px; }
-figure img { width: 100%; height: auto; }
-figure.small { flex: 0 0 112px; }
-figure.small img { image-rendering: pixelated; }
-.none { border: 1px dashed var(--line); padding: 1rem; color: var(--muted); font-size: .9rem; }
-@media (max-width: 760px) {
-  thead { display: none; }
-  tr { display: block; border-bottom: 2px solid #bbb; padding: .5rem 0; }
-  td { display: block; border: 0; padding: .15rem 0; }
-  td::before { content: attr(data-head) ": "; color: var(--muted); font-weight: 400; }
-}
-"""
 
 
 class Pane(NamedTuple):
@@ -61,6 +31,16 @@ class Exhibit(NamedTuple):
     title: str
     text: str
     panes: list[Pane]
+
+
+def web_file(room: str, name: str) -> str:
+    """A file of the folder `web` in one of the package's rooms."""
+    return resources.files("unsupervised_learning").joinpath(room, "web", name).read_text()
+
+
+def filled(room: str, name: str, **parts: str) -> str:
+    """A template of a room's folder `web` with `parts`, all of them HTML, in the places of their $names."""
+    return Template(web_file(room, name)).substitute(parts)
 
 
 def checked(caption: str, picture: Callable[[], bytes | None], missing: str = "") -> Pane:
@@ -150,8 +130,4 @@ def html_exhibit(exhibit: Exhibit) -> str:
 
 def document(title: str, body: str, style: str = "") -> str:
     """A whole HTML page that needs nothing from elsewhere; `title` is text, `body` HTML, `style` more CSS."""
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}{style}</style></head>'
-        f"<body><h1>{html.escape(title)}</h1>{body}</body></html>\n"
-    )
+    return filled("compare", "page.html", title=html.escape(title), style=web_file("compare", "page.css") + style, body=body)

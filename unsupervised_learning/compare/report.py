@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from unsupervised_learning.compare import claims, page
+from unsupervised_learning.compare import claims, page, post
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.figures import curves, plots
+from unsupervised_learning.evaluation import latent_draws
+from unsupervised_learning.figures import curves, plots, scatters
 from unsupervised_learning.monitoring import event_files
+from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.monitoring.gan import GAN_LOSSES
 from unsupervised_learning.original.checkpoints import read_checkpoint
-from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.original.event_files import scalars
-from unsupervised_learning.reproduce.experiments import Run, Runs
+from unsupervised_learning.reproduce.experiments import Runs, as_published
+from unsupervised_learning.training.finished_run import FinishedRun
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 TITLE = "A preliminary on generative modeling: 2016 and today"
@@ -67,7 +69,7 @@ class Originals:
 
 def scatter_of(title: str) -> Callable[[Path], bytes]:
     """A latent dump → the scatter that we draw of ours."""
-    return lambda path: plots.figure_png(plots.latent_scatter(*read_dump(path), title))
+    return lambda path: plots.figure_png(scatters.latent_scatter(*read_dump(path), title))
 
 
 def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
@@ -84,9 +86,9 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
         model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
         checkpoint.restore(model)
         mu, log_var = (np.asarray(head) for head in model.encoder(mnist.to_unit_interval(dataset.test.images)))
-        latents = mu + np.exp(log_var / 2) * np.random.default_rng(0).standard_normal(mu.shape)
+        latents = latent_draws.of_posterior(mu, log_var, np.random.default_rng(0))
         title = "VAE, fixed form, 2016: sampled z of the test set"
-        return plots.figure_png(plots.latent_scatter(latents, dataset.test.labels, title))
+        return plots.figure_png(scatters.latent_scatter(latents, dataset.test.labels, title))
 
     return page.checked(caption, draw)
 
@@ -102,7 +104,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     autoencoder, first, fixed, gan, flowers = (
         runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan", "gan_flowers")
     )
-    first = claims.as_published(runs["vae_first"]) if runs["vae_first"] else None
+    first = as_published(runs["vae_first"]) if runs["vae_first"] else None
     for iteration, name, when in ((0, "0", "before training"), (20_000, "20k", "after 20,000 iterations")):
         title = f"Autoencoder {when}: codes of the test set"
         yield Exhibit(
@@ -215,26 +217,26 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     )
 
 
-def ours(run: Run | None, draw: Callable[[Run], bytes | None], caption: str = "ours") -> Pane:
+def ours(run: FinishedRun | None, draw: Callable[[FinishedRun], bytes | None], caption: str = "ours") -> Pane:
     """A picture of a run of ours, if there is the run, and its files."""
     if run is None:
         return Pane(caption, None, "no such run in --logs_dir")
     return page.checked(f"{caption}, seed {run.seed}", lambda: draw(run), f"no event files in {run.path}")
 
 
-def distributions(run: Run, form: str) -> bytes | None:
+def distributions(run: FinishedRun, form: str) -> bytes | None:
     """How mu and log_var change in training."""
     tags = {tag: event_files.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
     return plots.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
 
 
-def gan_losses(run: Run, images: str) -> bytes | None:
+def gan_losses(run: FinishedRun, images: str) -> bytes | None:
     """The courses of its losses."""
     courses = {name: event_files.scalars_logged(run.path, tag) for name, tag in GAN_LOSSES.items()}
     return plots.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
 
 
-def overlaid(originals: Originals, ours: dict[str, Run | None], tag: str) -> Pane:
+def overlaid(originals: Originals, ours: dict[str, FinishedRun | None], tag: str) -> Pane:
     """A loss of the autoencoder in 2016's event files that have it, and in ours."""
     courses = {}
     for name, path in originals.event_files().items():
@@ -257,7 +259,7 @@ RUNS_HEAD = ("experiment", "seed", "iterations", "trained in, s", "folder")
 def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
     """The claims table, without its head."""
     rows = []
-    for claim in claims.CLAIMS:
+    for claim in post.CLAIMS:
         finding = claim.find(runs)
         said = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
         measured = f"{claim.how}; reproduced if {claim.expected}"

@@ -4,7 +4,6 @@
 download by tfds.
 """
 
-import contextlib
 import dataclasses
 import functools
 import gzip
@@ -12,16 +11,12 @@ import hashlib
 import math
 import os
 import pathlib
-import re
-import sys
-import threading
-import urllib.request
 import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-from absl import logging
 
+from unsupervised_learning.data import prepared_sets
 from unsupervised_learning.errors import RunError, reason, warn
 
 if TYPE_CHECKING:
@@ -40,12 +35,7 @@ DOWNLOAD_FROM = {
     "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "kmnist": "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
 }
-PROBE_SECONDS = 6.0  # our choice: the longest wait before "no network"; tfds itself retries for minutes
 VALIDATION_SHARE = 12  # 2016 held out the first 5,000 of 60,000 training images: one in twelve
-
-
-class _NothingFoundError(RunError):
-    """Nothing is there and nothing can be downloaded: the one error that `auto` answers with another data set."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare to one bool
@@ -110,7 +100,7 @@ def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
         return _digits()
     try:
         return _find("mnist" if name == "auto" else name, folder)
-    except _NothingFoundError as error:
+    except prepared_sets.NothingFoundError as error:
         if name != "auto":
             raise
         warn(f"{error}")
@@ -159,8 +149,8 @@ def _find(name: str, folder: str | None) -> Dataset:
     if folder is not None and (dataset := _from_idx(name, folder)):
         return dataset
     files = f"{', '.join(IDX_FILES)} (plain or .gz) in {folder}" if folder else "idx files (no data_dir given)"
-    # The smallest file that all three sets have.
-    return _from_tfds(name, prepared_folder(name, folder, DOWNLOAD_FROM[name] + "train-labels-idx1-ubyte.gz", f"no {files}; "))
+    smallest = DOWNLOAD_FROM[name] + "train-labels-idx1-ubyte.gz"  # of the files that all three sets have
+    return _from_tfds(name, prepared_sets.prepared_folder(name, folder, smallest, f"no {files}; "))
 
 
 def _dataset(name: str, source: str, train: Split, test: Split) -> Dataset:
@@ -276,47 +266,10 @@ def _check_sizes(train: Split, test: Split, train_from: str, test_from: str) -> 
 # --- TensorFlow Datasets ---
 
 
-def prepared_folder(name: str, folder: str | None, probe_url: str, looked_for: str = "") -> str:
-    """Return the folder of a set's newest version that tfds has prepared, else downloads now.
-
-    Args:
-        name: the set's name in tfds.
-        folder: where to look, and to download to, before $TFDS_DATA_DIR and ~/tensorflow_datasets; or None.
-        probe_url: what is asked for before a download, to notice within PROBE_SECONDS that there is no network.
-        looked_for: what to say in the error about other places, ending in "; ".
-
-    Raises:
-        RunError: nothing found and no download.
-    """
-    default = os.path.expanduser("~/tensorflow_datasets")
-    roots = list(dict.fromkeys(root for root in (folder, os.environ.get("TFDS_DATA_DIR"), default) if root))
-    for root in roots:
-        if prepared := _newest_prepared(os.path.join(root, name)):
-            return prepared
-    prepared = " or ".join(os.path.join(root, name, "<version>") for root in roots)
-    if problem := _download_problem(name, roots[0], probe_url):
-        raise _NothingFoundError(f"cannot find {name}: {looked_for}no set prepared by tfds in {prepared}; {problem}")
-    if downloaded := _newest_prepared(os.path.join(roots[0], name)):
-        return downloaded
-    # tfds downloads nothing where a version folder stands already, complete or not.
-    raise RunError(f"{os.path.join(roots[0], name)}: a version without dataset_info.json; expected none or a whole one")
-
-
-def _newest_prepared(folder: str) -> str | None:
-    # Only <number>.<number>.<number>: an interrupted tfds leaves a folder "incomplete.<random>_3.0.1" beside it.
-    found = [path.parent for path in pathlib.Path(folder).glob("*/dataset_info.json")]
-    versions = [path for path in found if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]
-    return str(max(versions, key=lambda path: [int(part) for part in path.name.split(".")])) if versions else None
-
-
 def _from_tfds(name: str, folder: str) -> Dataset:
     """Read a prepared set, and put it back into the order of the original files."""
-    import tensorflow_datasets as tfds
-
     try:
-        with quiet_logging():
-            info = tfds.builder_from_directory(folder).info  # tfds.builder(name) may go to the network
-        (train_images, train_labels), (test_images, test_labels) = (_in_file_order(info, split) for split in ("train", "test"))
+        (train_images, train_labels), (test_images, test_labels) = prepared_sets.in_file_order(folder)
     except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
         advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
         raise RunError(f"cannot read {folder}: {reason(error)}; {advice}") from error
@@ -324,84 +277,6 @@ def _from_tfds(name: str, folder: str) -> Dataset:
     test = _split(test_images, test_labels, folder, folder)
     _check_sizes(train, test, folder, folder)
     return _dataset(name, f"tfds set in {folder}", train, test)
-
-
-def _in_file_order(info, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return one split, uint8 [n, 28, 28] and int64 [n], in the order of the original files.
-
-    tfds stores image i at the place of MD5(split's name, i) among all of these, unless a set was prepared unshuffled.
-    """
-    images, labels = _decode(info, split)
-    if info.disable_shuffling:
-        return images, labels
-    digests = [hashlib.md5(f"{split}{i}".encode(), usedforsecurity=False).digest() for i in range(len(labels))]
-    place = np.argsort(np.argsort(np.array(digests)))
-    return images[place], labels[place]
-
-
-def _decode(info, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return one split, uint8 [n, 28, 28] and int64 [n], in stored order.
-
-    Parses and decodes a batch per call: 2 s for 70,000 images where `tfds.load(batch_size=-1)` takes 13.
-    """
-    import tensorflow as tf
-
-    features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
-    image_spec = tf.TensorSpec([28, 28], tf.uint8)
-
-    def decode_one(png):
-        return tf.squeeze(tf.io.decode_png(png, channels=1), axis=-1)
-
-    def decode_batch(records):
-        examples = tf.io.parse_example(records, features)
-        return tf.map_fn(decode_one, examples["image"], fn_output_signature=image_spec), examples["label"]
-
-    options = tf.data.Options()
-    options.autotune.enabled = False  # an autotuned iterator was seen to block for seconds when it is destroyed
-    # An explicit buffer, of our choice, because TensorFlow logs a line about its default.
-    batches = tf.data.TFRecordDataset(info.splits[split].filepaths, buffer_size=1 << 20).batch(500)
-    batches = batches.map(decode_batch, num_parallel_calls=os.cpu_count() or 1).with_options(options)
-    decoded = list(batches.as_numpy_iterator())
-    found, expected = sum(len(labels) for _, labels in decoded), info.splits[split].num_examples
-    if found != expected:
-        raise RunError(f"{found} {split} images, {expected} according to dataset_info.json")
-    return np.concatenate([images for images, _ in decoded]), np.concatenate([labels for _, labels in decoded])
-
-
-def _download_problem(name: str, root: str, url: str) -> str | None:
-    """Let tfds download into `root`, with its own progress bar. Returns None, or why it did not work."""
-    if problem := _network_problem(url):
-        return f"no network: {url}: {problem}"
-    try:
-        import tensorflow_datasets as tfds
-
-        with quiet_logging():
-            tfds.builder(name, data_dir=root).download_and_prepare(file_format="tfrecord")
-    except Exception as error:  # network, disk, checksum: tfds has no common class for them
-        return f"download into {root} failed: {reason(error)}"
-    return None
-
-
-def _network_problem(url: str) -> str | None:
-    """Ask for `url` as the download would (environment proxies included). Returns None, or why there is no answer.
-
-    An HTTP error is no answer either: a 403 is mostly a proxy's.
-    """
-    problems: list[str | None] = []
-
-    def ask() -> None:
-        try:
-            # Not urlopen, which keeps the proxies of the process's first call.
-            with urllib.request.build_opener().open(url, timeout=PROBE_SECONDS):
-                problems.append(None)
-        except Exception as error:  # any failure at all means that tfds would fail too, only later
-            problems.append(reason(error))
-
-    # In a thread, because the timeout covers neither the name lookup nor a host with several silent addresses.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(PROBE_SECONDS)
-    return problems[0] if problems else f"no answer within {PROBE_SECONDS:g} seconds"
 
 
 # --- scikit-learn's digits ---
@@ -421,31 +296,3 @@ def _digits() -> Dataset:
     labels = np.asarray(labels, np.uint8)
     train, test = Split(images[:1500], labels[:1500]), Split(images[1500:], labels[1500:])
     return _dataset("digits", "scikit-learn load_digits", train, test)
-
-
-# --- messages ---
-
-
-@contextlib.contextmanager
-def quiet_logging():
-    """Keep tfds's notes ("Load dataset info from …") off the terminal: under absl.app they would show by default."""
-    before = logging.get_verbosity()
-    logging.set_verbosity(min(before, logging.WARNING))
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-
-
-@contextlib.contextmanager
-def quiet_stderr():
-    """Keep what native code prints there off the terminal: libjpeg has words of its own for a damaged picture."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)

@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from unsupervised_learning import errors
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data import mnist, prepared_sets
 from unsupervised_learning.data.mnist import Dataset, Split
 from unsupervised_learning.errors import RunError
 
@@ -57,7 +57,7 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
         image_dir: an existing folder whose .jpg, .jpeg and .png files are the pictures, whatever the name: at any depth,
             sorted by path, without hidden files and folders and without following links to folders. Else None.
         data_dir: an existing folder or None: where tfds has, or downloads, the set if there is no `image_dir`
-            (`mnist.prepared_folder`). Of celeb_a only the split "train" is used.
+            (`prepared_sets.prepared_folder`). Of celeb_a only the split "train" is used.
         cache_dir: where decoded pictures are kept; $XDG_CACHE_HOME/unsupervised_learning or
             ~/.cache/unsupervised_learning if None.
         side: height and width of the result in pixels.
@@ -139,7 +139,7 @@ def _open_files(folder: str, files: list[str]) -> tuple[int, Iterator[Encoded]]:
 def _prepared(name: str, data_dir: str | None) -> str:
     folder = None if data_dir is None else mnist.existing_folder(data_dir, "data_dir")
     try:
-        return mnist.prepared_folder(name, folder, PROBE_URLS[name])
+        return prepared_sets.prepared_folder(name, folder, PROBE_URLS[name])
     except RunError as error:
         raise RunError(f"{error}; {INSTEAD[name]}") from error
 
@@ -151,7 +151,7 @@ def _open_tfds(folder: str) -> tuple[int, Iterator[Encoded]]:
 
     config = tfds.ReadConfig(try_autocache=False)  # or tfds would keep a small set in memory
     config.options.autotune.enabled = False  # an autotuned iterator was seen to block for seconds when it is destroyed
-    with _intact(folder), mnist.quiet_logging():
+    with _intact(folder), prepared_sets.quiet_logging():
         builder = tfds.builder_from_directory(folder)
         decoders = {"image": tfds.decode.SkipDecoding()}
         dataset = builder.as_dataset(split="train", shuffle_files=False, decoders=decoders, read_config=config)
@@ -240,7 +240,7 @@ def _decode_into(
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with (
-            mnist.quiet_stderr(),
+            quiet_stderr(),
             open(unfinished, "xb") as file,
             ThreadPoolExecutor(os.cpu_count()) as pool,
             tqdm(desc="Decoding", total=count, unit=" pictures", file=sys.stdout, disable=not terminal) as bar,
@@ -274,3 +274,17 @@ def _decode_into(
         with contextlib.suppress(OSError, ValueError):
             unfinished.unlink()  # there only after a failure
     return record
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Keep what native code prints there off the terminal: libjpeg has words of its own for a damaged picture."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)

@@ -20,7 +20,7 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from unsupervised_learning.data.mnist import Dataset
-from unsupervised_learning.evaluation import digit_classifier, sample_quality
+from unsupervised_learning.evaluation import digit_classifier, latent_draws, sample_quality
 from unsupervised_learning.evaluation.digit_classifier import DigitClassifier, Progress
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.original.runs import GAN
@@ -196,7 +196,7 @@ def generate(model: DCGAN, count: int, seed: int, progress: Progress) -> tuple[n
     Raises:
         ValueError: if the images are not finite.
     """
-    latents = np.random.default_rng(seed).uniform(-1, 1, (count, model.z_dim)).astype(np.float32)
+    latents = latent_draws.of_gan(count, model.z_dim, np.random.default_rng(seed))
     made = np.empty((count, model.side, model.side, model.channels), np.uint8)
     probability = np.empty(count, np.float32)
     with model.statistics_left_alone():
@@ -374,7 +374,7 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
     found = []
     for number in range(GRADIENT_BATCHES):
         batch = images[random.permutation(len(images))[:size]]
-        latents = random.uniform(-1, 1, (size, model.z_dim)).astype(np.float32)
+        latents = latent_draws.of_gan(size, model.z_dim, random)
         found.append([float(norm) for norm in norms(tf.constant(batch), tf.constant(latents))])
         progress("gradients", number + 1, GRADIENT_BATCHES)
     numbers = {

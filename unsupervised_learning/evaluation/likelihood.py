@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from unsupervised_learning import layers
+from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.evaluation.test_set import batches, checked_images, posteriors
 from unsupervised_learning.losses import bernoulli_cross_entropy
 
@@ -224,7 +225,7 @@ def informations(mu: np.ndarray, log_var: np.ndarray, seed: int = 0) -> np.ndarr
         [n], nats, each at most log n.
     """
     mu, log_var = mu.astype(np.float32), log_var.astype(np.float32)
-    latent = mu + np.exp(log_var / 2) * np.random.default_rng(seed).standard_normal(mu.shape, dtype=np.float32)
+    latent = latent_draws.of_posterior(mu, log_var, np.random.default_rng(seed), np.float32)
 
     def log_density(latent, mu, log_var):  # without the term in 2π, which cancels
         return -0.5 * tf.reduce_sum(tf.square(latent - mu) * tf.exp(-log_var) + log_var, axis=-1)

@@ -13,28 +13,21 @@ prepare()  # before TensorFlow is imported
 
 import io
 import os
-import shlex
 import shutil
 import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Any
 
-import keras
-import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
 from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import page
-from unsupervised_learning.data import binarization, mnist, pictures
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.explore import gan_parts, interactive, latent_parts, rendering, vae_parts
-from unsupervised_learning.explore.subject import Finding, Json, Part, Sizes, Subject
-from unsupervised_learning.reproduce.experiments import SCRIPTS
-from unsupervised_learning.training import checkpoints, command_line
-from unsupervised_learning.training.run_directory import rebuilt, recorded
+from unsupervised_learning.explore.subject import Found, Part, Sizes, Subject
+from unsupervised_learning.training import command_line, finished_run
 
 FLAGS = flags.FLAGS
 # In the page's order.
@@ -43,88 +36,6 @@ NAMES = list(dict.fromkeys(part.name for part in PARTS))
 
 
 # What to look at
-
-
-def read_run(path: Path) -> tuple[Json, Json]:
-    """A finished run's config.json and results.json.
-
-    Raises:
-        RunError: if it is not such a run.
-    """
-    if not path.is_dir():
-        raise RunError(f"LOGS_DIR must be the folder of a run. Received: {path}")
-    if not (path / "config.json").exists():
-        raise RunError(f"LOGS_DIR must be the folder of a run. Received: {path}, where there is no config.json")
-    config = recorded(path)
-    if config["model"] not in SCRIPTS:
-        raise RunError(f"{path} holds a run of {config['model']}; expected one of {', '.join(SCRIPTS)}")
-    try:
-        results = atomic_files.read_json(path / "results.json")
-        return config, {**results, "iterations": int(results["iterations"])}
-    except FileNotFoundError:
-        raise RunError(f"{path} is not finished: no results.json. To go on with it: {command_of(config)}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}/results.json is not a run's ({type(error).__name__}: {error})") from None
-
-
-def command_of(config: Json) -> str:
-    """The command that made a run."""
-    return str(config.get("command", "its command is not recorded"))
-
-
-def load_model(path: Path, config: Json) -> Any:
-    """The run's model with its weights: from model.keras, or else from the newest checkpoint.
-
-    Raises:
-        RunError: if there are none, or they cannot be read.
-    """
-    build, saved = SCRIPTS[config["model"]].model, path / "model.keras"
-    if saved.exists():
-        try:
-            model = keras.models.load_model(saved, compile=False, safe_mode=True)
-        except Exception as error:  # a damaged file surfaces as anything from BadZipFile to TypeError
-            raise RunError(f"cannot read {saved}: {type(error).__name__}: {error}".splitlines()[0]) from None
-        if not isinstance(model, build):
-            raise RunError(f"{saved} is a {type(model).__name__}, where config.json says {config['model']}")
-        return model
-    model = rebuilt(build, config["settings"])
-    if checkpoints.restore_newest(tf.train.Checkpoint(model=model), path) is None:
-        raise RunError(
-            f"{path} has no weights, neither model.keras nor a checkpoint; this makes a run with them: {command_of(config)}"
-        )
-    return model
-
-
-def load_data(path: Path, config: Json) -> mnist.Dataset:
-    """What the run was trained on: from the flags, or else from where its command says.
-
-    Raises:
-        RunError: if it cannot be had.
-        RunError: if it is other data.
-    """
-    described = config["data"]
-    folders = {name: FLAGS[name].value or recorded_folder(config, name) for name in ("data_dir", "image_dir", "cache_dir")}
-    if described["name"] in mnist.DATASETS:
-        dataset = binarization.binarized(mnist.load(described["name"], folders["data_dir"]), described["binarize"])
-    else:
-        dataset = pictures.load(described["name"], folders["image_dir"], folders["data_dir"], folders["cache_dir"])
-    if dataset.checksum != described["checksum"]:
-        raise RunError(
-            f"{path} was trained on other data: {described['name']} from {described['source']} there, {dataset.name} from "
-            f"{dataset.source} here, with another checksum. Give the --data_dir or --image_dir of then"
-        )
-    return dataset
-
-
-def recorded_folder(config: Json, flag: str) -> str | None:
-    """The folder that the run's command gave for a flag, if it is there."""
-    words = shlex.split(str(config.get("command", "")))
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        name, equals, value = word.partition("=")
-        value = value if equals else following
-        if name.lstrip("-") == flag and Path(value).is_dir():
-            return value
-    return None
 
 
 def chosen_parts(model: str) -> list[Part]:
@@ -151,7 +62,7 @@ def chosen_parts(model: str) -> list[Part]:
 # Looking
 
 
-class Progress:
+class ProgressLine:
     """One line: the part that is being done and how far it is. Where output is not a terminal, a line for each part."""
 
     def __init__(self, total: int):
@@ -191,10 +102,10 @@ class Progress:
         self.bar.close()
 
 
-def look(subject: Subject, parts: list[Part]) -> tuple[dict[str, tuple[Part, Finding]], dict[str, str]]:
+def look(subject: Subject, parts: list[Part]) -> tuple[dict[str, tuple[Part, Found]], dict[str, str]]:
     """Do the parts: what each found, and why others do not fit this run."""
     found, left_out = {}, {}
-    with Progress(len(parts)) as progress:
+    with ProgressLine(len(parts)) as progress:
         subject.tell = progress.tell
         for part in parts:
             progress.begin(part.name)
@@ -206,7 +117,7 @@ def look(subject: Subject, parts: list[Part]) -> tuple[dict[str, tuple[Part, Fin
     return found, left_out
 
 
-def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Finding]], left_out: dict[str, str]) -> None:
+def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Found]], left_out: dict[str, str]) -> None:
     """Write everything to a new folder, and put it in the place of an earlier look's."""
     new = target.with_name(f"new-{target.name}-{uuid.uuid4().hex}")
     files = {
@@ -222,9 +133,9 @@ def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Finding]]
         (new / "index.html").write_text(rendering.document(subject, found, files, left_out))
         for part, finding in found.values():
             if finding.widget:
-                alone = page.document(f"{part.title}: {subject.path.resolve().name}", finding.widget, interactive.STYLE)
+                alone = page.document(f"{part.title}: {subject.run.path.resolve().name}", finding.widget, interactive.style())
                 (new / "latent_scatter.html").write_text(alone)
-        rendering.write_events(new, subject.results["iterations"], found, files)
+        rendering.write_events(new, subject.run.results["iterations"], found, files)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(new, target)
     finally:
@@ -236,15 +147,19 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         raise RunError(f"takes one LOGS_DIR, the folder of a finished run. Received: {' '.join(arguments) or 'nothing'}")
     path = Path(arguments[0]).expanduser()
-    config, results = read_run(path)
-    parts = chosen_parts(config["model"])
+    if not (path / "config.json").exists():
+        raise RunError(f"LOGS_DIR must be the folder of a run. Received: {path}, where there is no config.json")
+    try:
+        run = finished_run.read(path)
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from None
+    parts = chosen_parts(run.model_name)
     target = Path(FLAGS.out).expanduser() if FLAGS.out else path / "explore"
     if target.exists() and not (target / "evaluation.json").exists():
         raise RunError(f"{target} is there already and is no earlier look; choose another --out")
     sizes = Sizes(tuple(draws()), FLAGS.images, FLAGS.dots, FLAGS.samples)
-    model = load_model(path, config)
-    dataset = load_data(path, config)
-    subject = Subject(path, config, results, model, dataset, FLAGS.seed, sizes, FLAGS.cache_dir)
+    folders = {name: FLAGS[name].value for name in ("data_dir", "image_dir", "cache_dir")}
+    subject = Subject(run, run.model(), run.dataset(**folders), FLAGS.seed, sizes, FLAGS.cache_dir)
     try:
         found, left_out = look(subject, parts)
     except ValueError as error:  # evaluation's word for weights that are no good
@@ -276,7 +191,7 @@ def define_flags() -> None:
     flags.DEFINE_list("only", None, f"Parts to do, of {', '.join(NAMES)}; all that fit if not given.")
     flags.DEFINE_list("skip", None, "Parts to leave out.")
     flags.DEFINE_integer("seed", 0, "Seed of all chance.", 0, 2**31 - 1)
-    flags.DEFINE_string("data_dir", None, "Folder of the run's data set, where its command does not say.")
+    flags.DEFINE_string("data_dir", None, "Folder of the run's data set, where its config.json does not say.")
     flags.DEFINE_string("image_dir", None, "The same of a folder of pictures.")
     flags.DEFINE_string("cache_dir", None, "Where decoded pictures and the classifier of digits are kept.")
     flags.DEFINE_string("out", None, "Folder to write; LOGS_DIR/explore if not given.")

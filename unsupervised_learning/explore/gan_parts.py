@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.explore import latent_parts, latent_plots, measure_plots
-from unsupervised_learning.explore.subject import GAN, Finding, Json, Part, Picture, Row, Subject
+from unsupervised_learning.explore.subject import GAN, Found, Json, Part, Picture, Row, Subject
 from unsupervised_learning.figures import plots
 from unsupervised_learning.monitoring import gan
 from unsupervised_learning.monitoring.event_files import pictures_logged
@@ -17,37 +18,37 @@ USUAL = 2_000  # z drawn to see how far from the origin they lie
 STARTS, ENDS, TYPICAL = range(10, 13)  # what chance is for
 
 
-def samples(subject: Subject) -> Finding:
+def samples(subject: Subject) -> Found:
     """Images of random z, and how they came about."""
     made = decoded_samples(subject.model)
     pictures = [Picture("samples", "64 images of random z, none chosen.", plots.image_grid(made, "Images from z ~ U(−1, 1)"))]
-    grids = pictures_logged(subject.path, gan.FIXED_GRID)
+    grids = pictures_logged(subject.run.path, gan.FIXED_GRID)
     if len(grids) > 1:
         figure = gan.through_training(grids, subject.model.side)
         pictures.append(Picture("through_training", "The same z at several moments of training.", figure))
-    return Finding({}, pictures)
+    return Found({}, pictures)
 
 
-def walk(subject: Subject) -> Finding:
+def walk(subject: Subject) -> Found:
     """Along the dimensions that 2016 walked along."""
-    latents = subject.random(STARTS).uniform(-1, 1, (6, subject.model.z_dim)).astype(np.float32)
+    latents = latent_draws.of_gan(6, subject.model.z_dim, subject.random(STARTS))
     chosen = [dimension for dimension in (25, 50, 75) if dimension < subject.model.z_dim] or [0]
     figures = {dimension: gan.walk(subject.model, latents, dimension) for dimension in chosen}
     pictures = [
         Picture(f"walk_{dimension}", f"Dimension {dimension} of z, the others as they are.", figure)
         for dimension, figure in figures.items()
     ]
-    return Finding({"dimensions": chosen}, pictures)
+    return Found({"dimensions": chosen}, pictures)
 
 
-def interpolation(subject: Subject) -> Finding:
+def interpolation(subject: Subject) -> Found:
     """Lines and arcs between random z."""
     shape = (latent_parts.PAIRS, subject.model.z_dim)
     start, end = (subject.random(purpose).uniform(-1, 1, shape) for purpose in (STARTS, ENDS))
     return latent_parts.between(subject, start, end, subject.random(TYPICAL).uniform(-1, 1, (USUAL, shape[1])))
 
 
-def health(subject: Subject) -> Finding:
+def health(subject: Subject) -> Found:
     """What the discriminator thinks, and the course of training."""
     numbers, arrays = subject.gan_report
     named = {"training images": "train", "test images": "test", "generated": "samples"}
@@ -82,10 +83,10 @@ def health(subject: Subject) -> Finding:
         )
     kept = ("discriminator", "first_layer_gradient_norms", "discriminator_loss_near_zero")
     said = "; ".join(f"{name}: {mean:.2f}" for name, mean in means.items())
-    return Finding({key: numbers[key] for key in kept}, pictures, f"D's mean probabilities are: {said}.", tuple(rows))
+    return Found({key: numbers[key] for key in kept}, pictures, f"D's mean probabilities are: {said}.", tuple(rows))
 
 
-def classes(subject: Subject) -> Finding:
+def classes(subject: Subject) -> Found:
     """Which digits a classifier finds in the images."""
     numbers, arrays = subject.gan_report
     labels = numbers["labels"]
@@ -118,10 +119,10 @@ def classes(subject: Subject) -> Finding:
         f"{kinds} of 10 digits occur in more than 1% of the images. The classifier is right on {accuracy:.2%} of test images."
     )
     picture = Picture("classes", "The dashed line: all ten equally frequent.", figure)
-    return Finding({"labels": labels, "classifier": numbers["classifier"]}, [picture], said, rows)
+    return Found({"labels": labels, "classifier": numbers["classifier"]}, [picture], said, rows)
 
 
-def quality(subject: Subject) -> Finding:
+def quality(subject: Subject) -> Found:
     """Distances between generated and real images."""
     numbers, _ = subject.gan_report
     rows = [row for name, space in numbers["spaces"].items() for row in space_rows(name, space)]
@@ -136,7 +137,7 @@ def quality(subject: Subject) -> Finding:
     )
     kept = ("samples", "spaces", "diversity", "left_out")
     said = f"{numbers['samples']:,} generated images against as many training images; “real” is as many other training images."
-    return Finding({key: numbers[key] for key in kept}, [], said, tuple(rows))
+    return Found({key: numbers[key] for key in kept}, [], said, tuple(rows))
 
 
 def space_rows(name: str, space: Json) -> list[Row]:
@@ -170,7 +171,7 @@ def space_rows(name: str, space: Json) -> list[Row]:
     ]
 
 
-def neighbours(subject: Subject) -> Finding:
+def neighbours(subject: Subject) -> Found:
     """The training images that are nearest to generated ones."""
     numbers, arrays = subject.gan_report
     found = numbers["nearest_training_image"]
@@ -200,7 +201,7 @@ def neighbours(subject: Subject) -> Finding:
         ]
     copies = found["pixels"]["copies"]
     said = f"In pixels, {copies:.1%} of the generated images are nearer to a training image than 99% of real images are."
-    return Finding(found, pictures, said, tuple(rows))
+    return Found(found, pictures, said, tuple(rows))
 
 
 PARTS = (

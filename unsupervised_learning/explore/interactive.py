@@ -15,285 +15,16 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from unsupervised_learning.figures import plots
+from unsupervised_learning.compare import page
+from unsupervised_learning.figures import plots, scatters
 
 GREYS = 16  # of the images: four bits a pixel make a quarter of the bytes
 DIGITS = 3  # after the point, of the codes
 
-STYLE = """
-.scatter { border: 1px solid #ddd; border-radius: 8px; padding: .6rem; margin: 1rem 0; position: relative; }
-.scatter canvas { display: block; width: 100%; touch-action: none; cursor: grab; border-radius: 4px; }
-.scatter canvas:active { cursor: grabbing; }
-.scatter canvas:focus-visible, .scatter button:focus-visible { outline: 3px solid #2f62f0; outline-offset: 1px; }
-.scatter .bar { display: flex; flex-wrap: wrap; gap: .35rem; margin: .3rem 0; align-items: center; }
-.scatter button { font: inherit; font-size: .9rem; min-height: 2.2rem; min-width: 2.2rem; padding: .1rem .55rem;
-  cursor: pointer; border: 1px solid #bbb; border-radius: 6px; background: #fff; color: #1b1b1b; }
-.scatter button[aria-pressed=false] { opacity: .4; text-decoration: line-through; }
-.scatter .dot { display: inline-block; width: .8rem; height: .8rem; border-radius: 50%; margin-right: .35rem;
-  border: 1px solid #0008; vertical-align: -.08rem; }
-.scatter .tip { position: absolute; pointer-events: none; background: #fffffff2; border: 1px solid #999; border-radius: 6px;
-  padding: .35rem; font-size: .8rem; line-height: 1.3; box-shadow: 0 2px 8px #0003; width: 124px; }
-.scatter .tip canvas { width: 112px; height: 112px; image-rendering: pixelated; background: #000; margin: 0 auto .2rem; }
-.scatter .said { min-height: 1.4em; margin: .2rem 0 0; font-size: .9rem; color: #444; max-width: none; }
-.scatter .keys { margin: .2rem 0 0; font-size: .82rem; color: #666; max-width: none; }
-"""
 
-SCRIPT = """
-(function (root) {
-  "use strict";
-  const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
-  const n = data.labels.length, deep = data.codes[0].length === 3, side = data.side;
-  const canvas = root.querySelector("canvas.plot"), pen = canvas.getContext("2d");
-  const tip = root.querySelector(".tip"), thumb = tip.querySelector("canvas"), tipText = tip.querySelector("div");
-  const said = root.querySelector(".said");
-  const sprite = new Image();
-  sprite.src = data.sprite;
-  sprite.onload = function () { if (chosen >= 0) show(chosen); };
-
-  // The codes in a box from -1 to 1, one unit equally long in all dimensions.
-  const low = data.codes[0].slice(), high = data.codes[0].slice();
-  for (const code of data.codes) code.forEach(function (v, d) {
-    low[d] = Math.min(low[d], v); high[d] = Math.max(high[d], v);
-  });
-  const half = Math.max(...low.map(function (v, d) { return high[d] - v; })) / 2 || 1;
-  const middle = low.map(function (v, d) { return (v + high[d]) / 2; });
-  const points = data.codes.map(function (code) { return code.map(function (v, d) { return (v - middle[d]) / half; }); });
-
-  const start = { yaw: -0.7, pitch: 0.38, zoom: 1, x: 0, y: 0 };
-  let view = Object.assign({}, start), chosen = -1, turning = false, due = false;
-  const shown = data.names.map(function () { return true; });
-  const place = new Float32Array(3 * n);
-  let order = points.map(function (_, i) { return i; });
-  let width = 600, height = 440, ratio = 1, discs = [];
-
-  function resize() {
-    const before = width * ratio;
-    width = canvas.clientWidth || 600;
-    height = Math.round(Math.min(Math.max(width * 0.68, 320), 620));
-    ratio = window.devicePixelRatio || 1;
-    if (discs.length && width * ratio === before) return;  // the words below have another height, no more
-    canvas.style.height = height + "px";
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    const r = radius() * ratio, size = Math.ceil(2 * r + 4);
-    discs = data.colors.map(function (color) {
-      const disc = document.createElement("canvas"), p = disc.getContext("2d");
-      disc.width = disc.height = size;
-      p.arc(size / 2, size / 2, r, 0, 7);
-      p.fillStyle = color; p.fill();
-      p.lineWidth = 0.7 * ratio; p.strokeStyle = "rgba(0,0,0,.5)"; p.stroke();
-      return disc;
-    });
-    draw();
-  }
-  function radius() { return width < 500 ? 3 : 3.6; }
-  function scale() { return Math.min(width, height) * (deep ? 0.31 : 0.46) * view.zoom; }
-  function project(p) {  // place on the canvas, and how near it is
-    const s = scale();
-    if (!deep) return [width / 2 + s * (p[0] + view.x), height / 2 - s * (p[1] + view.y), 0];
-    const c = Math.cos(view.yaw), d = Math.sin(view.yaw), e = Math.cos(view.pitch), f = Math.sin(view.pitch);
-    const x = p[0] * c - p[1] * d, y = p[0] * d + p[1] * c;
-    return [width / 2 + s * x, height / 2 - s * (p[2] * e + y * f), p[2] * f - y * e];
-  }
-  function line(a, b, color) {
-    pen.strokeStyle = color; pen.beginPath(); pen.moveTo(a[0], a[1]); pen.lineTo(b[0], b[1]); pen.stroke();
-  }
-  function text(words, x, y, align) { pen.textAlign = align || "center"; pen.fillText(words, x, y); }
-
-  function box(front) {
-    const corners = [];
-    for (const x of [-1, 1]) for (const y of [-1, 1]) for (const z of [-1, 1]) corners.push([x, y, z]);
-    const ends = corners.map(project);
-    const back = ends.reduce(function (best, end, i) { return end[2] < ends[best][2] ? i : best; }, 0);
-    const best = [null, null, null];
-    for (let a = 0; a < 8; a++) for (let axis = 0; axis < 3; axis++) {
-      const b = a ^ [4, 2, 1][axis];
-      if (b < a) continue;
-      if ((a === back || b === back) !== front) line(ends[a], ends[b], front ? "#ddd" : "#bbb");
-      const x = (ends[a][0] + ends[b][0]) / 2, y = (ends[a][1] + ends[b][1]) / 2;
-      const good = axis < 2 ? y : -x;  // names stand at the lowest edges, and at the leftmost
-      if (!best[axis] || good > best[axis][2]) best[axis] = [x, y, good];
-    }
-    if (front) best.forEach(function (at, axis) {
-      text(data.axes[axis], at[0] + (axis === 2 ? -8 : 0), at[1] + (axis === 2 ? 0 : 18), axis === 2 ? "right" : "center");
-    });
-  }
-  function halo(words, x, y, align) {  // readable over dots
-    pen.save(); pen.strokeStyle = "rgba(255,255,255,.9)"; pen.lineWidth = 4; pen.textAlign = align || "center";
-    pen.strokeText(words, x, y); pen.restore(); text(words, x, y, align);
-  }
-  function grid(front) {
-    const s = scale(), rough = 90 / s * half, power = Math.pow(10, Math.floor(Math.log10(rough)));
-    const step = power * [1, 2, 5, 10].find(function (m) { return m * power >= rough; });
-    pen.fillStyle = "#444";
-    for (const axis of [0, 1]) {
-      const size = axis ? height : width, sign = axis ? -1 : 1, shift = axis ? view.y : view.x;
-      const at = function (v) { return size / 2 + sign * s * ((v - middle[axis]) / half + shift); };
-      const reach = size / 2 / s * half;
-      const center = middle[axis] - shift * half;
-      for (let v = Math.ceil((center - reach) / step) * step; v <= center + reach; v += step) {
-        const words = String(+v.toPrecision(6)).replace("-", "−");
-        if (!front) line(axis ? [0, at(v)] : [at(v), 0], axis ? [width, at(v)] : [at(v), height], "#e6e6e6");
-        else if (axis) halo(words, 4, at(v) - 4, "left");
-        else halo(words, at(v), height - 6);
-      }
-    }
-    if (!front) return;
-    pen.fillStyle = "#1b1b1b";
-    halo(data.axes[0], width - 8, height - 22, "right");
-    halo(data.axes[1], 8, 16, "left");
-  }
-  function draw() {
-    if (!due) { due = true; requestAnimationFrame(paint); }
-  }
-  function paint() {
-    due = false;
-    if (turning) { view.yaw += 0.008; draw(); }
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    pen.font = "13px system-ui, sans-serif"; pen.fillStyle = "#1b1b1b"; pen.lineWidth = 1;
-    if (deep) box(false); else grid(false);
-    let near = -9, far = 9;
-    for (let i = 0; i < n; i++) {
-      const p = project(points[i]);
-      place.set(p, 3 * i);
-      near = Math.max(near, p[2]); far = Math.min(far, p[2]);
-    }
-    if (deep) order.sort(function (a, b) { return place[3 * a + 2] - place[3 * b + 2]; });
-    const r = radius() + 2 / ratio, size = discs[0].width / ratio;
-    for (const i of order) {
-      if (!shown[data.labels[i]]) continue;
-      pen.globalAlpha = deep ? 0.45 + 0.55 * (place[3 * i + 2] - far) / (near - far || 1) : 0.9;  // the farther the paler
-      pen.drawImage(discs[data.labels[i]], place[3 * i] - size / 2, place[3 * i + 1] - size / 2, size, size);
-    }
-    pen.globalAlpha = 1;
-    if (deep) box(true); else grid(true);
-    if (chosen >= 0) {
-      pen.lineWidth = 2; pen.strokeStyle = "#000";
-      pen.beginPath(); pen.arc(place[3 * chosen], place[3 * chosen + 1], r + 3, 0, 7); pen.stroke();
-      move();
-    }
-  }
-
-  function nearest(x, y, reach) {
-    let best = -1, least = reach * reach;
-    for (const i of order) {  // of dots in one place the nearest to the eye, which comes last
-      if (!shown[data.labels[i]]) continue;
-      const dx = place[3 * i] - x, dy = place[3 * i + 1] - y, d = dx * dx + dy * dy;
-      if (d <= least) { least = d; best = i; }
-    }
-    return best;
-  }
-  function show(i) {
-    chosen = i;
-    tip.hidden = i < 0;
-    if (i >= 0) {
-      const p = thumb.getContext("2d"), columns = data.columns;
-      p.imageSmoothingEnabled = false;
-      p.clearRect(0, 0, side, side);
-      const x = (i % columns) * side, y = Math.floor(i / columns) * side;
-      if (sprite.complete) p.drawImage(sprite, x, y, side, side, 0, 0, side, side);
-      const numbers = data.codes[i].map(function (v, d) { return data.axes[d] + " " + v.toFixed(2); });
-      tipText.textContent = data.names[data.labels[i]];
-      said.textContent = data.names[data.labels[i]] + ": " + numbers.join(", ");
-    } else { said.textContent = ""; }
-    draw();
-  }
-  function move() {  // the tip beside the dot, inside the frame
-    const x = canvas.offsetLeft + place[3 * chosen], y = canvas.offsetTop + place[3 * chosen + 1];
-    const w = tip.offsetWidth, h = tip.offsetHeight;
-    const left = x + 14 + w > root.clientWidth ? x - 14 - w : x + 14;
-    tip.style.left = Math.max(2, Math.min(left, root.clientWidth - w - 2)) + "px";
-    tip.style.top = Math.max(2, Math.min(y - h / 2, root.clientHeight - h - 2)) + "px";
-  }
-  function step(by) {  // to the next image of those that are shown
-    for (let k = 1, i = chosen; k <= n; k++) {
-      i = (i + by + n) % n;
-      if (shown[data.labels[i]]) { show(i); return; }
-    }
-  }
-  function turn(dx, dy) {
-    if (deep) {
-      view.yaw += dx * 0.01;
-      view.pitch = Math.max(-1.57, Math.min(1.57, view.pitch + dy * 0.01));
-    } else { view.x += dx / scale(); view.y -= dy / scale(); }
-    draw();
-  }
-  function zoom(by) { view.zoom = Math.max(0.5, Math.min(40, view.zoom * by)); draw(); }
-  function reset() { view = Object.assign({}, start); show(-1); }
-
-  const fingers = new Map();
-  let moved = 0;
-  canvas.addEventListener("pointerdown", function (event) {
-    canvas.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
-    moved = 0;
-  });
-  canvas.addEventListener("pointermove", function (event) {
-    const before = fingers.get(event.pointerId), now = [event.offsetX, event.offsetY];
-    if (!before) { if (event.pointerType === "mouse") hover(now, 12); return; }
-    if (fingers.size === 1) turn(now[0] - before[0], now[1] - before[1]);
-    if (fingers.size === 2) {
-      const other = [...fingers.entries()].find(function (entry) { return entry[0] !== event.pointerId; })[1];
-      const distance = function (a) { return Math.hypot(a[0] - other[0], a[1] - other[1]) || 1; };
-      zoom(distance(now) / distance(before));
-    }
-    moved += Math.hypot(now[0] - before[0], now[1] - before[1]);
-    fingers.set(event.pointerId, now);
-  });
-  function hover(at, reach) {
-    const i = nearest(at[0], at[1], reach);
-    if (i !== chosen) show(i);
-  }
-  function lift(event) {
-    if (fingers.delete(event.pointerId) && event.type === "pointerup" && moved < 6) hover([event.offsetX, event.offsetY], 22);
-  }
-  canvas.addEventListener("pointerup", lift);
-  canvas.addEventListener("pointercancel", lift);
-  canvas.addEventListener("pointerleave", function (event) { if (event.pointerType === "mouse" && !fingers.size) show(-1); });
-  canvas.addEventListener("wheel", function (event) {  // else the page scrolls
-    if (document.activeElement !== canvas && !event.ctrlKey) return;
-    event.preventDefault();
-    zoom(Math.exp(-event.deltaY * 0.0015));
-  }, { passive: false });
-  const keys = {
-    ArrowLeft: function () { turn(-12, 0); }, ArrowRight: function () { turn(12, 0); },
-    ArrowUp: function () { turn(0, -12); }, ArrowDown: function () { turn(0, 12); },
-    "+": function () { zoom(1.2); }, "=": function () { zoom(1.2); }, "-": function () { zoom(1 / 1.2); },
-    "0": reset, n: function () { step(1); }, p: function () { step(-1); }, Escape: function () { show(-1); }
-  };
-  canvas.addEventListener("keydown", function (event) {
-    const act = keys[event.key] || keys[event.key.toLowerCase()];
-    if (act && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); act(); }
-  });
-  root.querySelectorAll("button[data-label]").forEach(function (button) {
-    button.addEventListener("click", function () {
-      const label = +button.dataset.label;
-      shown[label] = !shown[label];
-      button.setAttribute("aria-pressed", shown[label]);
-      if (chosen >= 0 && !shown[data.labels[chosen]]) show(-1);
-      draw();
-    });
-  });
-  const acts = {
-    in: function () { zoom(1.3); }, out: function () { zoom(1 / 1.3); }, reset: reset, next: function () { step(1); },
-    turn: function (button) { turning = !turning; button.textContent = turning ? "stop" : "turn"; draw(); },
-    all: function () {
-      const on = !shown.every(Boolean);
-      root.querySelectorAll("button[data-label]").forEach(function (button) {
-        shown[+button.dataset.label] = on; button.setAttribute("aria-pressed", on);
-      });
-      show(-1);
-    }
-  };
-  root.querySelectorAll("button[data-act]").forEach(function (button) {
-    button.addEventListener("click", function () { acts[button.dataset.act](button); });
-  });
-  thumb.width = thumb.height = side;
-  new ResizeObserver(resize).observe(root);
-  resize();
-})(document.getElementById("latent-scatter"));
-"""
+def style() -> str:
+    """The CSS that a page with a scatter needs."""
+    return page.web_file("explore", "scatter.css")
 
 
 def scatter(
@@ -303,7 +34,7 @@ def scatter(
     axis_names: Sequence[str],
     label_names: Sequence[str] | None = None,
 ) -> str:
-    """The scatter as a piece of HTML, for a page that has `STYLE`; one to a page.
+    """The scatter as a piece of HTML, for a page with `style()`; one to a page.
 
     Args:
         codes: [n, 2] or [n, 3] finite floats.
@@ -331,7 +62,7 @@ def scatter(
         "codes": [[round(float(value), DIGITS) for value in code] for code in codes],
         "labels": labels.tolist(),
         "names": names,
-        "colors": plots.DIGIT_COLORS,
+        "colors": scatters.DIGIT_COLORS,
         "axes": list(axis_names),
         "side": plots.SIDE,
         "columns": math.ceil(math.sqrt(len(images))),
@@ -340,7 +71,7 @@ def scatter(
     as_json = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")  # nothing closes the script
     legend = "".join(
         f'<button type="button" data-label="{label}" aria-pressed="true">'
-        f'<span class="dot" style="background:{plots.DIGIT_COLORS[label]}"></span>{html.escape(names[label])}</button>'
+        f'<span class="dot" style="background:{scatters.DIGIT_COLORS[label]}"></span>{html.escape(names[label])}</button>'
         for label in np.unique(labels)
     )
     solid = codes.shape[1] == 3
@@ -357,18 +88,15 @@ def scatter(
         f'<button type="button" data-act="{act}" aria-label="{spoken.get(act, name)}">{name}</button>'
         for act, name in acts.items()
     )
-    dragging = "turn" if solid else "move"
-    return (
-        '<div class="scatter" id="latent-scatter">'
-        f'<div class="bar" role="group" aria-label="labels shown">{legend}</div>'
-        f'<canvas class="plot" tabindex="0" role="img" aria-label="Scatter of {len(codes):,} codes, coloured by label; '
-        f'arrow keys {dragging} it, plus and minus zoom, N and P step through the images"></canvas>'
-        '<div class="tip" hidden><canvas></canvas><div></div></div>'
-        f'<div class="bar">{bar}</div><p class="said" aria-live="polite"></p>'
-        f'<p class="keys">Point at a dot, or tap it, to see its image. Drag to {dragging}; click and scroll, or pinch, to '
-        f"zoom. Keys: arrows {dragging}, + − zoom, 0 resets, N and P go through the images.</p>"
-        "<noscript><p>The scatter needs JavaScript; the figures show the same codes.</p></noscript>"
-        f'<script type="application/json">{as_json}</script></div><script>{SCRIPT}</script>'
+    return page.filled(
+        "explore",
+        "scatter.html",
+        legend=legend,
+        count=f"{len(codes):,}",
+        dragging="turn" if solid else "move",
+        bar=bar,
+        data=as_json,
+        script=page.web_file("explore", "scatter.js"),
     )
 
 

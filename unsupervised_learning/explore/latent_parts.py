@@ -6,12 +6,14 @@ What is said is for a person who does not know such models.
 from statistics import NormalDist
 
 import numpy as np
+import tensorflow as tf
 
 from unsupervised_learning.data import mnist
-from unsupervised_learning.evaluation import representation
-from unsupervised_learning.explore import interactive, latent_paths, latent_plots, measure_plots, rotation
-from unsupervised_learning.explore.subject import AE, VAE, Finding, Part, Picture, Row, Subject, axis_names, label_names
-from unsupervised_learning.figures import plots
+from unsupervised_learning.evaluation import latent_paths, representation
+from unsupervised_learning.explore import interactive, latent_plots, measure_plots, rotation
+from unsupervised_learning.explore.subject import AE, VAE, Found, Part, Picture, Row, Subject, axis_names, label_names
+from unsupervised_learning.figures import plots, scatters
+from unsupervised_learning.losses import bernoulli_cross_entropy
 from unsupervised_learning.monitoring.samples import decoded_samples
 
 STEPS = 11  # of a walk
@@ -22,12 +24,12 @@ DOTS_OF_GIF = 800
 STARTS, ENDS, SPREAD = range(3)  # what chance is for
 
 
-def reconstructions(subject: Subject) -> Finding:
+def reconstructions(subject: Subject) -> Found:
     """Ten test images from the best to the worst, and the errors of all."""
     made = subject.decode(subject.codes)
     if subject.kind == VAE:
-        safe = np.clip(made.astype(np.float64), 1e-7, 1 - 1e-7)
-        errors = -np.sum(subject.images * np.log(safe) + (1 - subject.images) * np.log1p(-safe), axis=1)
+        logits = subject.model.decoder(np.asarray(subject.codes, np.float32))
+        errors = np.asarray(bernoulli_cross_entropy(tf.constant(subject.images), logits), np.float64)
         unit, name = "nats per image", "minus log-probability, nats"
     else:
         errors = np.square(made - subject.images, dtype=np.float64) @ np.full(made.shape[1], 1 / made.shape[1])
@@ -40,7 +42,7 @@ def reconstructions(subject: Subject) -> Finding:
     names = [label_names(subject)[label] for label in np.unique(subject.labels)]
     by_label = measure_plots.bars(np.array(means), [name.split()[-1] for name in names], "Error by label", f"{name}")
     best, worst = names[int(np.argmin(means))], names[int(np.argmax(means))]
-    return Finding(
+    return Found(
         {
             "mean": float(errors.mean()),
             "median": float(np.median(errors)),
@@ -55,15 +57,15 @@ def reconstructions(subject: Subject) -> Finding:
     )
 
 
-def scatter(subject: Subject) -> Finding:
+def scatter(subject: Subject) -> Found:
     """The codes as a picture, a GIF and something to turn."""
     codes, names = subject.codes, axis_names(subject.model.z_dim)
     title = f"{'Means of z' if subject.kind == VAE else 'Codes'} of {len(codes):,} test images"
     pictures = []
     if codes.shape[1] < 3:
-        pictures.append(Picture("latent_scatter", "All test images.", plots.latent_scatter(codes, subject.labels, title)))
+        pictures.append(Picture("latent_scatter", "All test images.", scatters.latent_scatter(codes, subject.labels, title)))
     elif codes.shape[1] > 3:
-        codes, names = plots.first_principal_components(np.asarray(codes, np.float64))
+        codes, names = scatters.first_principal_components(np.asarray(codes, np.float64))
         names = [f"PC {number}" for number in range(1, len(names) + 1)]
     if codes.shape[1] == 1:  # a strip for each label
         spread = subject.random(SPREAD).uniform(-0.36, 0.36, len(codes))
@@ -77,10 +79,10 @@ def scatter(subject: Subject) -> Finding:
         codes[some], subject.labels[some], subject.dataset.test.images[some], names, label_names(subject)
     )
     numbers = {"mean": subject.codes.mean(axis=0, dtype=np.float64).tolist(), "sd": subject.codes.std(axis=0).tolist()}
-    return Finding(numbers, pictures, widget=widget)
+    return Found(numbers, pictures, widget=widget)
 
 
-def traversal(subject: Subject) -> Finding:
+def traversal(subject: Subject) -> Found:
     """Each dimension from end to end, the others staying where an image's code has them."""
     dimensions = np.sort(subject.dimensions[:MOST_DIMENSIONS])
     count = 3 if len(dimensions) <= 4 else 1
@@ -104,7 +106,7 @@ def traversal(subject: Subject) -> Finding:
     # How much a step along each dimension changes the picture.
     change = np.abs(np.diff(np.clip(pictures, 0, 1), axis=1)).sum(axis=(1, 2)).reshape(count, -1).mean(axis=0)
     numbers = {f"z{dimension + 1}": float(total) for dimension, total in zip(dimensions, change, strict=True)}
-    return Finding(
+    return Found(
         {"images": chosen.tolist(), "pixel_change": numbers},
         [Picture("traversal", "Outlined: the value that the image itself has.", figure)],
         f"Most is changed by z{dimensions[change.argmax()] + 1}, least by z{dimensions[change.argmin()] + 1}."
@@ -113,7 +115,7 @@ def traversal(subject: Subject) -> Finding:
     )
 
 
-def manifold(subject: Subject) -> Finding:
+def manifold(subject: Subject) -> Found:
     """The plane of the two most important dimensions."""
     first, second = sorted(subject.dimensions[:2])
     if subject.kind == VAE:  # evenly spaced in the prior's probability (Kingma & Welling 2013, figure 4)
@@ -129,16 +131,16 @@ def manifold(subject: Subject) -> Finding:
     title = f"Images decoded over the plane of {names[0]} and {names[1]}"
     figure = plots.manifold(images, across, title, names, upward)
     caption = f"Each image is what the decoder makes of that place, {names[0]} growing to the right, {names[1]} upward{others}."
-    return Finding({"dimensions": [int(first) + 1, int(second) + 1]}, [Picture("manifold", caption, figure)])
+    return Found({"dimensions": [int(first) + 1, int(second) + 1]}, [Picture("manifold", caption, figure)])
 
 
-def interpolation(subject: Subject) -> Finding:
+def interpolation(subject: Subject) -> Found:
     """Lines and arcs between the codes of pairs of test images."""
     start, end = np.split(_of_different_labels(subject, 2 * PAIRS, ENDS), 2)
     return between(subject, subject.codes[start], subject.codes[end], subject.codes)
 
 
-def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndarray) -> Finding:
+def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndarray) -> Found:
     """Lines and arcs from codes [pairs, z_dim] to codes [pairs, z_dim]; `usual` [n, z_dim] are codes as they come."""
     shares = np.linspace(0, 1, STEPS)
     paths = {"straight": latent_paths.linear(start, end, shares), "arc": latent_paths.spherical(start, end, shares)}
@@ -150,7 +152,7 @@ def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndar
     usual_norms = np.linalg.norm(np.asarray(usual, np.float64), axis=1)
     distances = measure_plots.path_norms(norms, usual_norms, "How far from the origin the ways run", shares)
     middle = {name: float(norm[:, STEPS // 2].mean()) for name, norm in norms.items()}
-    return Finding(
+    return Found(
         {"norm_half_way": middle, "usual_norm": float(np.median(usual_norms))},
         [
             Picture("interpolation", "Pairs of rows: the straight line, and the arc about the origin.", figure),
@@ -161,12 +163,12 @@ def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndar
     )
 
 
-def samples(subject: Subject) -> Finding:
+def samples(subject: Subject) -> Found:
     """Images decoded from latents that no image was encoded to."""
     made = decoded_samples(subject.model)
     prior = "the prior, N(0, 1)" if subject.kind == VAE else "the whole range of codes, evenly"
     figure = plots.image_grid(made, f"Images decoded from {prior}")
-    return Finding({}, [Picture("samples", f"{len(made)} codes drawn from {prior}.", figure)])
+    return Found({}, [Picture("samples", f"{len(made)} codes drawn from {prior}.", figure)])
 
 
 READINGS = {
@@ -187,7 +189,7 @@ READINGS = {
 }
 
 
-def codes(subject: Subject) -> Finding:
+def codes(subject: Subject) -> Found:
     """How well the codes keep apart what is different, beside PCA's."""
     training = subject.dataset.train.images
     pca_codes = None
@@ -204,7 +206,7 @@ def codes(subject: Subject) -> Finding:
     said = f"The nearest codes have the image's label in {numbers['codes']['knn_accuracy']:.1%} of cases"
     if pca:
         said += f", where as many principal components reach {pca['knn_accuracy']:.1%}"
-    return Finding(numbers, [], f"{said}; chance is 10%.", rows)
+    return Found(numbers, [], f"{said}; chance is 10%.", rows)
 
 
 def _of_different_labels(subject: Subject, count: int, purpose: int) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, RED, GREEN = "#2f62f0", "#ff7f0e", "#e3202c", "#00796b"  # of `plots.DIGIT_COLORS`
-# Of several curves: `plots.DIGIT_COLORS` in an order in which neighbours differ.
+BLUE, ORANGE, RED, GREEN = "#2f62f0", "#ff7f0e", "#e3202c", "#00796b"  # of `scatters.DIGIT_COLORS`
+# Of several curves: `scatters.DIGIT_COLORS` in an order in which neighbours differ.
 SEVERAL = ("#2f62f0", "#ff7f0e", "#00796b", "#e3202c", "#4fc3f7", "#74101f", "#2fbf4f", "#1c1a6e", "#f7c600", "#777777")
 MOST_PANELS = 12  # histograms in a figure
 

@@ -17,30 +17,13 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from unsupervised_learning.compare import page
 from unsupervised_learning.explore import interactive
-from unsupervised_learning.explore.subject import AE, GAN, VAE, Finding, Json, Part, Picture, Subject
+from unsupervised_learning.explore.subject import AE, GAN, VAE, Found, Json, Part, Picture, Subject
 from unsupervised_learning.figures.plots import figure_png
 from unsupervised_learning.monitoring import event_files
 
 HEAD = ("measure", "this run", "to compare", "what it says")
 MOST_IN_A_LIST = 20  # numbers of a list that TensorBoard gets one by one
-STYLE = """
-body { max-width: 980px; }
-nav ul { columns: 2; padding-left: 1.2rem; }
-section { scroll-margin-top: 1rem; }
-.panes { flex-direction: column; }
-.panes figure { max-width: 100%; flex: 0 1 auto; }
-.panes figure img { width: auto; max-width: 100%; }
-dl.how { display: grid; grid-template-columns: 9.5rem 1fr; gap: .35rem 1rem; max-width: 85ch; margin: .8rem 0; }
-dl.how dt { color: var(--muted); }
-dl.how dd { margin: 0; overflow-wrap: anywhere; }
-p.run { background: #f3f6ff; border-left: 4px solid #2f62f0; padding: .5rem .8rem; max-width: none; }
-table { margin: 1rem 0; }
-@media (max-width: 560px) {
-  nav ul { columns: 1; }
-  dl.how { grid-template-columns: 1fr; gap: 0; }
-  dl.how dd { margin-bottom: .6rem; }
-}
-"""
+TITLES = {AE: "Autoencoder", VAE: "VAE", GAN: "GAN"}
 MODELS = {  # what each is, in a few sentences
     AE: "An autoencoder squeezes each image into a few numbers, its code, and makes the image of these again. It is trained "
     "only to get back what went in; what it learns is which few numbers say most about an image.",
@@ -62,9 +45,7 @@ def file_name(picture: Picture) -> str:
     return f"{picture.name}.{'png' if isinstance(picture.content, Figure) else 'gif'}"
 
 
-def document(
-    subject: Subject, found: dict[str, tuple[Part, Finding]], files: dict[str, bytes], left_out: dict[str, str]
-) -> str:
+def document(subject: Subject, found: dict[str, tuple[Part, Found]], files: dict[str, bytes], left_out: dict[str, str]) -> str:
     """The page.
 
     Args:
@@ -73,9 +54,7 @@ def document(
         files: the pictures by the names of their files.
         left_out: parts that do not fit this run, and why.
     """
-    title = (
-        f"{'VAE' if subject.kind == VAE else 'GAN' if subject.kind == GAN else 'Autoencoder'}: {subject.path.resolve().name}"
-    )
+    title = f"{TITLES[subject.kind]}: {subject.run.path.resolve().name}"
     contents = "".join(f'<li><a href="#{name}">{html.escape(part.title)}</a></li>' for name, (part, _) in found.items())
     sections = "".join(section(part, finding, files) for part, finding in found.values())
     missing = "".join(f"<li>{html.escape(name)}: {html.escape(why)}</li>" for name, why in left_out.items())
@@ -88,19 +67,19 @@ def document(
         f"<p class=muted>All chance is drawn from seed {subject.seed}: the same look gives the same numbers, which are in "
         "<code>evaluation.json</code>. Nats are units of information, 1.44 bits each.</p>",
     ]
-    return page.document(title, "".join(body), STYLE + interactive.STYLE)
+    return page.document(title, "".join(body), page.web_file("explore", "page.css") + interactive.style())
 
 
 def run_facts(subject: Subject) -> dict[str, str]:
     """What the run is."""
-    described = subject.config["data"]
+    described = subject.run.config["data"]
     sizes = subject.dataset.describe()["sizes"]
-    settings = ", ".join(f"{name} {value}" for name, value in subject.config["settings"].items())
+    settings = ", ".join(f"{name} {value}" for name, value in subject.run.config["settings"].items())
     return {
         "Data": f"{described['name']}: {sizes['train']:,} training and {sizes['test']:,} test images",
-        "Training": f"{subject.results['iterations']:,} iterations",
+        "Training": f"{subject.run.results['iterations']:,} iterations",
         "Settings": settings,
-        "Made by": str(subject.config.get("command", "not recorded")),
+        "Made by": str(subject.run.config.get("command", "not recorded")),
     }
 
 
@@ -109,7 +88,7 @@ def explained(texts: dict[str, str]) -> str:
     return f'<dl class="how">{"".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in texts.items())}</dl>'
 
 
-def section(part: Part, finding: Finding, files: dict[str, bytes]) -> str:
+def section(part: Part, finding: Found, files: dict[str, bytes]) -> str:
     """A part of the page: its explanation, what was found, figures and measures."""
     how = {"What is shown": part.shown, "How to read it": part.reading, "Good and bad": part.judging}
     said = f'<p class="run"><strong>This run.</strong> {html.escape(finding.said)}</p>' if finding.said else ""
@@ -136,7 +115,7 @@ def pane(picture: Picture, content: bytes) -> str:
 # TensorBoard
 
 
-def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Finding]], files: dict[str, bytes]) -> None:
+def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Found]], files: dict[str, bytes]) -> None:
     """Write numbers and figures as a run of their own for TensorBoard, at the iteration of the weights."""
     summary = Summary()
     for name, (_, finding) in found.items():
@@ -165,15 +144,15 @@ def scalars(numbers: Any, tag: str) -> dict[str, float]:
     return {one: value for key, of_key in numbers.items() for one, value in scalars(of_key, f"{tag}/{key}").items()}
 
 
-def evaluation(subject: Subject, found: dict[str, tuple[Part, Finding]], left_out: dict[str, str]) -> Json:
+def evaluation(subject: Subject, found: dict[str, tuple[Part, Found]], left_out: dict[str, str]) -> Json:
     """What evaluation.json holds."""
-    described = subject.config["data"]
+    described = subject.run.config["data"]
     return {
         "run": {
             "model": subject.kind,
-            "iterations": subject.results["iterations"],
+            "iterations": subject.run.results["iterations"],
             "data": {"name": described["name"], "checksum": described["checksum"]},
-            "settings": subject.config["settings"],
+            "settings": subject.run.config["settings"],
         },
         "seed": subject.seed,
         "parts": {name: finding.numbers for name, (_, finding) in found.items()},

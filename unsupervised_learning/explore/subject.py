@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import generated_images, likelihood, test_set
 from unsupervised_learning.monitoring.gan import courses_logged
 from unsupervised_learning.monitoring.latent import codes
+from unsupervised_learning.training.finished_run import FinishedRun
 
 Json = dict[str, Any]
 Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     reading: str
 
 
-class Finding(NamedTuple):
+class Found(NamedTuple):
     """What a part found.
 
     Attributes:
@@ -74,7 +74,7 @@ class Part(NamedTuple):
     reading: str
     judging: str
     models: tuple[str, ...]
-    find: Callable[["Subject"], Finding]
+    find: Callable[["Subject"], Found]
     reason: Callable[["Subject"], str] = lambda subject: ""
 
 
@@ -99,8 +99,7 @@ class Subject:
     """A finished run with its model and its data; what several parts need is computed once.
 
     Attributes:
-        path: the run's folder.
-        config, results: its config.json and results.json.
+        run: its folder, config.json and results.json.
         model: with trained weights.
         dataset: what it was trained on.
         seed: of every chance.
@@ -109,9 +108,7 @@ class Subject:
         tell: shows progress.
     """
 
-    path: Path
-    config: Json
-    results: Json
+    run: FinishedRun
     model: Any
     dataset: mnist.Dataset
     seed: int
@@ -167,7 +164,7 @@ class Subject:
         return generated_images.report(
             self.model,
             self.dataset,
-            courses_logged(self.path),
+            courses_logged(self.run.path),
             samples=self.sizes.samples,
             seed=self.seed,
             cache_dir=self.cache_dir,

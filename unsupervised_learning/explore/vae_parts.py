@@ -3,23 +3,22 @@
 What is said is for a person who does not know such models.
 """
 
-from pathlib import Path
+import contextlib
 
 import numpy as np
 
-from unsupervised_learning import atomic_files
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.evaluation import likelihood
+from unsupervised_learning.evaluation import latent_draws, likelihood
 from unsupervised_learning.explore import measure_plots
-from unsupervised_learning.explore.subject import VAE, Finding, Json, Part, Picture, Row, Subject, axis_names
+from unsupervised_learning.explore.subject import VAE, Found, Json, Part, Picture, Row, Subject, axis_names
 from unsupervised_learning.monitoring.event_files import scalars_logged
 from unsupervised_learning.monitoring.vae import KL_OF_DIMENSION, MOST_DIMENSIONS
-from unsupervised_learning.training.run_directory import recorded
+from unsupervised_learning.training import finished_run
 
 NOISE = 3  # what chance is for; `latent_parts` has those before
 
 
-def dimensions(subject: Subject) -> Finding:
+def dimensions(subject: Subject) -> Found:
     """What each dimension carries, at the end and through training."""
     kl, active = subject.importance, likelihood.active_units(subject.codes)
     names = axis_names(len(kl))
@@ -27,11 +26,11 @@ def dimensions(subject: Subject) -> Finding:
     figure = measure_plots.bars(kl, names, title, "KL to the prior, nats per image")
     pictures = [Picture("kl_per_dimension", "Of the trained model, on the test images.", figure)]
     logged = {
-        name: scalars_logged(subject.path, f"{KL_OF_DIMENSION}/{number}")
+        name: scalars_logged(subject.run.path, f"{KL_OF_DIMENSION}/{number}")
         for number, name in enumerate(names[:MOST_DIMENSIONS], start=1)
     }
     logged = {name: course for name, course in logged.items() if course}
-    if not logged and (total := scalars_logged(subject.path, "ours/validation/kl")):
+    if not logged and (total := scalars_logged(subject.run.path, "ours/validation/kl")):
         logged = {"all together": total}  # a run from before each dimension's was logged
     if logged:
         course = measure_plots.courses(logged, "Through training", "KL, nats per image")
@@ -43,14 +42,14 @@ def dimensions(subject: Subject) -> Finding:
     )
     bits = kl.sum() / np.log(2)
     said = f"{count} of {len(kl)} dimensions are in use; together they carry {kl.sum():.2f} nats ({bits:.1f} bits)."
-    return Finding({"kl": float(kl.sum()), "kl_per_dimension": kl.tolist(), "active_units": active}, pictures, said, rows)
+    return Found({"kl": float(kl.sum()), "kl_per_dimension": kl.tolist(), "active_units": active}, pictures, said, rows)
 
 
-def prior(subject: Subject) -> Finding:
+def prior(subject: Subject) -> Found:
     """All posteriors together, beside the prior."""
     mu, log_var = subject.posterior
     numbers = likelihood.aggregate_posterior(mu, log_var, subject.seed)
-    latents = mu + np.exp(log_var / 2) * subject.random(NOISE).standard_normal(mu.shape)
+    latents = latent_draws.of_posterior(mu, log_var, subject.random(NOISE))
     shown = np.sort(subject.dimensions[: measure_plots.MOST_PANELS])
     names = [f"z{number + 1}" for number in shown]
     figure = measure_plots.beside_normal(latents[:, shown], "One z for each test image, and the prior", names)
@@ -72,10 +71,10 @@ def prior(subject: Subject) -> Finding:
         f"Of the {numbers['kl']:.2f} nats of KL, {numbers['mutual_information']:.2f} are information about the image and "
         f"{numbers['marginal_kl']:.2f} are misfit to the prior."
     )
-    return Finding(numbers, [Picture("aggregate_posterior", "A panel for each dimension.", figure)], said, rows)
+    return Found(numbers, [Picture("aggregate_posterior", "A panel for each dimension.", figure)], said, rows)
 
 
-def bounds(subject: Subject) -> Finding:
+def bounds(subject: Subject) -> Found:
     """The bounds on the test images' likelihood."""
     k = subject.sizes.draws
     images, labels = subject.images[: subject.sizes.images], subject.labels[: subject.sizes.images]
@@ -105,19 +104,20 @@ def bounds(subject: Subject) -> Finding:
             "the same images, and not with published ones of black-and-white MNIST."
         )
     picture = Picture("iwae_bound", f"Of {len(images):,} test images.", figure)
-    return Finding(numbers, [picture], said, tuple(rows))
+    return Found(numbers, [picture], said, tuple(rows))
 
 
 def siblings(subject: Subject) -> list[Json]:
     """The run and those beside it that differ from it in nothing but kl_weight and seed, as `likelihood.rate_distortion`."""
-    here = subject.path.resolve()
-    runs: dict[str, tuple[Json, Json]] = {here.name: (subject.config, subject.results)}
+    here = subject.run.path.resolve()
+    runs: dict[str, tuple[Json, Json]] = {}
     for path in here.parent.glob("*/results.json"):
-        if path.parent != here:
-            try:
-                runs[path.parent.name] = recorded(path.parent), results_of(path)
-            except RunError:
-                continue
+        with contextlib.suppress(RunError):
+            run = finished_run.read(path.parent)
+            runs[path.parent.name] = (
+                run.config,
+                {**run.results, **{name: run.number(name) for name in ("kl", "reconstruction")}},
+            )
     return likelihood.rate_distortion(runs, like=here.name)
 
 
@@ -126,15 +126,15 @@ def no_siblings(subject: Subject) -> str:
     if len({point["kl_weight"] for point in siblings(subject)}) > 1:
         return ""
     return (
-        f"there is no run beside {subject.path.name} that differs from it in --kl_weight alone; make some, as with "
+        f"there is no run beside {subject.run.path.name} that differs from it in --kl_weight alone; make some, as with "
         "python train_vae.py --kl_weight=0.1 --logs_dir=… and --kl_weight=10"
     )
 
 
-def rate_distortion(subject: Subject) -> Finding:
+def rate_distortion(subject: Subject) -> Found:
     """The run among those with other weights of the KL."""
     points = siblings(subject)
-    here = subject.path.resolve().name
+    here = subject.run.path.resolve().name
     named, seen = [], set()
     for point in points:
         name = "" if point["kl_weight"] in seen else f"kl_weight {point['kl_weight']:g}"
@@ -147,20 +147,7 @@ def rate_distortion(subject: Subject) -> Finding:
     lengths = sorted({point["iterations"] for point in points if point["iterations"]})
     if len(lengths) > 1:
         said += f" They were trained for {' to '.join(f'{length:,}' for length in (lengths[0], lengths[-1]))} iterations."
-    return Finding({"points": points}, [Picture("rate_distortion", "Orange: this run.", figure)], said)
-
-
-def results_of(path: Path) -> Json:
-    """A VAE's results.json.
-
-    Raises:
-        RunError: if it is not one.
-    """
-    try:
-        results = atomic_files.read_json(path)
-        return {**results, "kl": float(results["kl"]), "reconstruction": float(results["reconstruction"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is not a VAE's ({type(error).__name__}: {error})") from None
+    return Found({"points": points}, [Picture("rate_distortion", "Orange: this run.", figure)], said)
 
 
 PARTS = (

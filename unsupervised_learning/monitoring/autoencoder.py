@@ -9,7 +9,7 @@ from unsupervised_learning.atomic_files import Json
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import test_set
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import scatters
 from unsupervised_learning.monitoring.latent import LatentMonitor, as_pictures, codes, manifold, write_table
 from unsupervised_learning.monitoring.monitor import Record
 from unsupervised_learning.monitoring.writer_thread import Background
@@ -48,12 +48,12 @@ class AutoEncoderMonitor(LatentMonitor):
         """Everything a finished autoencoder's run leaves; returns the results."""
         model, images = self.model, mnist.to_unit_interval(dataset.test.images)
         report, found = test_set.autoencoder_report(model, images, dataset.test.labels)
-        figures = {"latent_scatter": plots.latent_scatter(found, dataset.test.labels, "Autoencoder: codes of the test set")}
+        figures = {"latent_scatter": scatters.latent_scatter(found, dataset.test.labels, "Autoencoder: codes of the test set")}
         start = logs_dir / "checkpoint0.txt"
         if start.exists():
             at_start = np.loadtxt(start, ndmin=2)
             title = "Autoencoder: codes of the test set before training"
-            figures["latent_scatter_0"] = plots.latent_scatter(at_start[:, :-1], at_start[:, -1].astype(int), title)
+            figures["latent_scatter_0"] = scatters.latent_scatter(at_start[:, :-1], at_start[:, -1].astype(int), title)
         if model.z_dim == 2:
             values = np.linspace(-0.95, 0.95, 20)  # tanh's codes lie in (-1, 1)
             figures["manifold"] = manifold(model.decoder, values, "Autoencoder: images decoded over the code")

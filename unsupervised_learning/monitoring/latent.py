@@ -14,7 +14,7 @@ from unsupervised_learning.atomic_files import Json, write_atomically
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import test_set
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import plots, scatters
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, save_model, write_figures
 from unsupervised_learning.monitoring.samples import GRID, decoded_samples, tile
 from unsupervised_learning.original.runs import RESULTS_OF_2016
@@ -52,7 +52,7 @@ class LatentMonitor(Monitor):
         latents = codes(model, images) if iteration % self.scatter_every == 0 else None
         if latents is not None and np.isfinite(latents).all():  # else the losses are not either, and end the run
             title = f"iteration {iteration:,}"
-            pictures["ours/latent_scatter"] = partial(plots.latent_scatter, latents, dataset.validation.labels, title)
+            pictures["ours/latent_scatter"] = partial(scatters.latent_scatter, latents, dataset.validation.labels, title)
         return Extras({f"ours/validation/{name}": float(value) for name, value in losses.items()}, pictures)
 
     def write_common(self, logs_dir: Path, dataset: mnist.Dataset, latents: np.ndarray, figures: dict[str, Figure]) -> None:

@@ -10,7 +10,7 @@ from unsupervised_learning import layers
 from unsupervised_learning.atomic_files import Json
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import likelihood, test_set
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures import scatters
 from unsupervised_learning.monitoring.latent import LatentMonitor, as_pictures, manifold, write_table
 from unsupervised_learning.monitoring.monitor import Extras, Record
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -97,8 +97,8 @@ class VAEMonitor(LatentMonitor):
         # 2016's file: sampled z and the label as a float, in Python 2's 12 digits.
         write_table(logs_dir / "z_vae_output.csv", (latents, labels), ",".join(["%.12g"] * model.z_dim + ["%.1f\n"]))
         figures = {
-            "latent_scatter": plots.latent_scatter(latents, labels, "VAE: sampled z of the test set"),
-            "latent_scatter_mu": plots.latent_scatter(mu, labels, "VAE: mean of z, test set"),
+            "latent_scatter": scatters.latent_scatter(latents, labels, "VAE: sampled z of the test set"),
+            "latent_scatter_mu": scatters.latent_scatter(mu, labels, "VAE: mean of z, test set"),
         }
         if model.z_dim == 2:
             # Evenly spaced in the prior's probability (Kingma & Welling 2013, figure 4).

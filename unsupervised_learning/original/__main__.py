@@ -23,6 +23,7 @@ from unsupervised_learning.start import prepare
 prepare()  # before TensorFlow is imported
 
 from collections.abc import Callable
+from pathlib import Path
 
 from absl import flags
 
@@ -34,29 +35,48 @@ from unsupervised_learning.original.event_files import import_logs
 from unsupervised_learning.original.follow import follow
 from unsupervised_learning.original.graph_report import graph
 from unsupervised_learning.original.replay import export, replay
-from unsupervised_learning.original.run_3 import run_3
+from unsupervised_learning.reproduce.run_3 import run_3
 from unsupervised_learning.training import command_line
+from unsupervised_learning.training.command_line import path_of
 
 FLAGS = flags.FLAGS
 
-COMMANDS: dict[str, tuple[Callable[..., int], tuple[str, ...]]] = {
-    "replay": (replay, ("CHECKPOINT",)),
-    "export": (export, ("LOGS_DIR", "FILE")),
-    "import-logs": (import_logs, ("DIR",)),
-    "graph": (graph, ("FILE",)),
-    "follow": (follow, ("FILE",)),
-    "train": (train, ("FILE",)),
-    "arms": (arms, ("FILE",)),
-    "run3": (run_3, ("DIR",)),
+# The words of each command, and what does it.
+COMMANDS: dict[str, tuple[tuple[str, ...], Callable[..., int]]] = {
+    "replay": (
+        ("CHECKPOINT",),
+        lambda path: replay(path, FLAGS.dump, FLAGS.data_dir, FLAGS.activation, FLAGS.relu_heads, kept()),
+    ),
+    "export": (("LOGS_DIR", "FILE"), export),
+    "import-logs": (("DIR",), lambda folder: import_logs(folder, path_of(FLAGS.logs_dir))),
+    "graph": (("FILE",), lambda file: graph(file, FLAGS.json)),
+    "follow": (
+        ("FILE",),
+        lambda file: follow(file, FLAGS.checkpoint, FLAGS.steps, FLAGS.seed, FLAGS.data_dir, path_of(FLAGS.out)),
+    ),
+    "train": (
+        ("FILE",),
+        lambda file: train(file, FLAGS.seed, FLAGS.max_iterations, FLAGS.data_dir, path_of(FLAGS.logs_dir)),
+    ),
+    "arms": (
+        ("FILE",),
+        lambda file: arms(file, FLAGS.arm, FLAGS.seed, FLAGS.max_iterations, FLAGS.data_dir, path_of(FLAGS.logs_dir)),
+    ),
+    "run3": (("DIR",), lambda folder: run_3(folder, path_of(FLAGS.logs_dir))),
 }
+
+
+def kept() -> Path | None:
+    """The folder of --keep."""
+    return path_of(FLAGS.keep) if FLAGS.keep else None
 
 
 def main(words: list[str]) -> int:
     """Do what the command line says; returns the exit status."""
-    usage = " | ".join(f"{name} {' '.join(takes)}" for name, (_, takes) in COMMANDS.items())
-    if not words or words[0] not in COMMANDS or len(words) - 1 != len(COMMANDS[words[0]][1]):
+    usage = " | ".join(f"{name} {' '.join(takes)}" for name, (takes, _) in COMMANDS.items())
+    if not words or words[0] not in COMMANDS or len(words) - 1 != len(COMMANDS[words[0]][0]):
         raise RunError(f"takes one of: {usage}. Received: {' '.join(words) or 'nothing'}")
-    return COMMANDS[words[0]][0](*words[1:])
+    return COMMANDS[words[0]][1](*words[1:])
 
 
 def define_flags() -> None:

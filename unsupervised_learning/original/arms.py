@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from absl import flags
 from scipy import stats
 
 from unsupervised_learning import atomic_files, errors, layers
@@ -31,10 +30,8 @@ from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.running import RunningGraph
-from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-FLAGS = flags.FLAGS
 CALL = 500  # iterations of our model in one compiled call
 LAST = 5  # multiples of 1,000 at the end over which the loss is averaged
 LEVEL = 0.95  # of the intervals
@@ -75,44 +72,47 @@ ARMS = {
 }
 
 
-def arms(file: str) -> int:
-    """Train one run of an arm, or print the table of all that there are; returns the exit status."""
+def arms(file: str, arm: str | None, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
+    """Train one run of an arm, or with no arm print the table of all that there are; returns the exit status.
+
+    `given` iterations are the published run's number if None.
+    """
     graph = read_graph(file)
     recipe, _ = nearest(describe(graph))
-    folder = path_of(FLAGS.logs_dir) / "arms" / recipe
-    if FLAGS.arm is None:
+    folder = logs_dir / "arms" / recipe
+    if arm is None:
         print(table(read(folder)))
         return 0
-    target = folder / f"{FLAGS.arm}_seed{FLAGS.seed}.json"
+    target = folder / f"{arm}_seed{seed}.json"
     if target.exists():
         print(f"Finished already: {target}")
         return 0
     on_one_thread()
     description = describe(graph)
-    dataset = mnist.load("mnist", FLAGS.data_dir)
-    model = model_of(description, FLAGS.seed)
-    theirs = RunningGraph(graph, description, FLAGS.seed)
+    dataset = mnist.load("mnist", data_dir)
+    model = model_of(description, seed)
+    theirs = RunningGraph(graph, description, seed)
     theirs.put_into(model)
-    iterations = FLAGS.max_iterations or published(description)[recipe]["max_iterations"]
+    iterations = given or published(description)[recipe]["max_iterations"]
     batch_size = description.batch or BATCH
     began = time.monotonic()
     course: dict[str, float] = {}
-    if FLAGS.arm == GRAPH:
-        steps = of_graph(theirs, dataset, batch_size)
+    if arm == GRAPH:
+        steps = of_graph(theirs, dataset, batch_size, seed)
     else:
-        steps = of_ours(model, ARMS[FLAGS.arm], dataset, batch_size, iterations)
+        steps = of_ours(model, ARMS[arm], dataset, batch_size, iterations, seed)
     images = mnist.to_unit_interval(dataset.test.images)
     numbers: Json = {}
     for done in steps:
         if is_measured(done, iterations):
-            if FLAGS.arm == GRAPH:
+            if arm == GRAPH:
                 theirs.put_into(model)
             numbers = measured(model, images)
             course[str(done)] = numbers["test_l2" if isinstance(model, AutoEncoder) else "negative_elbo"]
         if done == iterations:
             break
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"arm": FLAGS.arm, "seed": FLAGS.seed, "recipe": recipe, "iterations": iterations, "data": dataset.name}
+    record = {"arm": arm, "seed": seed, "recipe": recipe, "iterations": iterations, "data": dataset.name}
     record |= {"seconds": round(time.monotonic() - began, 1), "course": course, "at_the_end": numbers}
     atomic_files.write_json(target, record)
     print(f"{target}: {loss_of(record):.3f} (mean of the last {LAST} checkpoints)")
@@ -132,21 +132,21 @@ def measured(model: Model, images: np.ndarray) -> Json:
     return test_set.bound(model, images)[0]
 
 
-def of_graph(theirs: RunningGraph, dataset: mnist.Dataset, batch_size: int) -> Iterator[int]:
+def of_graph(theirs: RunningGraph, dataset: mnist.Dataset, batch_size: int, seed: int) -> Iterator[int]:
     """Train the author's graph; yields the updates done, after each."""
     images = mnist.to_unit_interval(dataset.train.images)
-    for done, batch in enumerate(next_batches(len(images), batch_size, FLAGS.seed), start=1):
+    for done, batch in enumerate(next_batches(len(images), batch_size, seed), start=1):
         theirs.update(images[batch])
         yield done
 
 
-def of_ours(model: Model, arm: Arm, dataset: mnist.Dataset, batch_size: int, iterations: int) -> Iterator[int]:
+def of_ours(model: Model, arm: Arm, dataset: mnist.Dataset, batch_size: int, iterations: int, seed: int) -> Iterator[int]:
     """Train our model to the end; yields the updates done, after each `CALL` of them and after the last."""
     images = tf.constant(mnist.to_unit_interval(dataset.train.images))
     count = len(dataset.train.images)
-    order = BatchOrder(count, batch_size, FLAGS.seed)
-    batches = next_batches(count, batch_size, FLAGS.seed)
-    random = np.random.RandomState(10_000 + FLAGS.seed)  # not the stream of `next_batches`
+    order = BatchOrder(count, batch_size, seed)
+    batches = next_batches(count, batch_size, seed)
+    random = np.random.RandomState(10_000 + seed)  # not the stream of `next_batches`
 
     @tf.function(jit_compile=arm.xla, autograph=False)
     def train(indices, noises):

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
 from unsupervised_learning.data import mnist
@@ -16,31 +15,28 @@ from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.replay import measured, table, write_as_run
 from unsupervised_learning.original.running import RunningGraph
-from unsupervised_learning.training.command_line import path_of
-
-FLAGS = flags.FLAGS
 
 
-def train(file: str) -> int:
+def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
     """Train a graph of the author's from its own initialisers to the end; returns the exit status.
 
     Writes a folder as of a finished run: results.json, config.json, model.keras. Batches go in 2016's order, the shuffles drawn
-    from the seed; the noise is the graph's own.
+    from the seed; the noise is the graph's own. `given` iterations are the published run's number if None.
     """
     on_one_thread()
     graph = read_graph(file)
     description = describe(graph)
     recipe, _ = nearest(description)
-    iterations = FLAGS.max_iterations or published(description)[recipe]["max_iterations"]
-    folder = path_of(FLAGS.logs_dir) / "original_2016" / f"{recipe}_graph_seed{FLAGS.seed}"
-    dataset = mnist.load("mnist", FLAGS.data_dir)
+    iterations = given or published(description)[recipe]["max_iterations"]
+    folder = logs_dir / "original_2016" / f"{recipe}_graph_seed{seed}"
+    dataset = mnist.load("mnist", data_dir)
     model = model_of(description)
     if (folder / "results.json").exists():
         print(f"Finished already: {folder}")
         return 0
-    theirs = RunningGraph(graph, description, FLAGS.seed)
+    theirs = RunningGraph(graph, description, seed)
     images = mnist.to_unit_interval(dataset.train.images)
-    batches = next_batches(len(images), description.batch or BATCH, FLAGS.seed)
+    batches = next_batches(len(images), description.batch or BATCH, seed)
     print(f"{file}: nearest to --recipe={recipe}; {iterations:,} iterations of the author's own graph in {folder}")
     began = time.monotonic()
     for _ in tqdm(range(iterations), unit=" iterations", mininterval=2):
@@ -49,7 +45,7 @@ def train(file: str) -> int:
     theirs.put_into(model)
     model.optimizer.iterations.assign(iterations)
     numbers, published_numbers = measured(model, dataset, at_the_end=recipe in ("run5", "first", "fixed"))
-    settings = {"original_graph": str(Path(file).name), "recipe": recipe, "seed": FLAGS.seed}
+    settings = {"original_graph": str(Path(file).name), "recipe": recipe, "seed": seed}
     settings |= {"batch_size": description.batch or BATCH, "learning_rate": description.learning_rate}
     results = {"comparable_with_2016": dataset.comparable, "training_seconds": round(seconds, 1), **numbers}
     write_as_run(folder, model, dataset, settings, iterations, results)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from absl import flags
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -18,10 +17,8 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import name_today
 from unsupervised_learning.training.command_line import path_of
 
-FLAGS = flags.FLAGS
 
-
-def import_logs(given: str) -> int:
+def import_logs(given: str, logs_dir: Path) -> int:
     """Put the event files below a folder beside our runs; returns the exit status."""
     folder = path_of(given)
     files = [path for path in sorted(folder.rglob("*tfevents*")) if path.is_file()]
@@ -29,7 +26,7 @@ def import_logs(given: str) -> int:
         raise RunError(f"DIR must be a folder with event files, below it or in it. Received: {folder}, without any")
     imported = 0
     for file in files:
-        target = path_of(FLAGS.logs_dir) / "original_2016" / file.relative_to(folder)
+        target = logs_dir / "original_2016" / file.relative_to(folder)
         if target.resolve() == file.resolve():
             raise RunError(f"{file} lies where it would be written to; choose another --logs_dir")
         try:
@@ -39,7 +36,7 @@ def import_logs(given: str) -> int:
             print(f"left out: {error}", file=sys.stderr)
     if not imported:
         raise RunError(f"none of the event files below {folder} could be read")
-    print(f"To see them beside yours: tensorboard --logdir {FLAGS.logs_dir}")
+    print(f"To see them beside yours: tensorboard --logdir {logs_dir}")
     return 0
 
 

@@ -10,11 +10,11 @@ nothing is judged.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from absl import flags
 from matplotlib.figure import Figure
 
 from unsupervised_learning import atomic_files, layers
@@ -28,10 +28,8 @@ from unsupervised_learning.original.description import Description, describe
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.running import RunningGraph
-from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-FLAGS = flags.FLAGS
 BUILDS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
 BATCH = 256  # of the runs whose graph does not tell
 PARTS: tuple[str, ...] = (
@@ -65,7 +63,7 @@ class Step(NamedTuple):
     unequal: float
 
 
-def follow(file: str) -> int:
+def follow(file: str, checkpoint_file: str | None, updates: int, seed: int, data_dir: str | None, folder: Path) -> int:
     """Follow a graph of the author's with our model, print and draw how far they part; returns the exit status.
 
     0 if they agree within the tolerance, 1 if not.
@@ -73,13 +71,12 @@ def follow(file: str) -> int:
     on_one_thread()
     graph = read_graph(file)
     description = describe(graph)
-    checkpoint = read_checkpoint(FLAGS.checkpoint) if FLAGS.checkpoint else None
-    folder = path_of(FLAGS.out)
+    checkpoint = read_checkpoint(checkpoint_file) if checkpoint_file else None
     if folder.exists() and not folder.is_dir():
         raise RunError(f"--out must be a folder, or where one can be made. Received: {folder}")
-    dataset = mnist.load("mnist", FLAGS.data_dir)
+    dataset = mnist.load("mnist", data_dir)
     model = model_of(description)
-    theirs = RunningGraph(graph, description, FLAGS.seed, as_it_stands=True)
+    theirs = RunningGraph(graph, description, seed, as_it_stands=True)
     theirs.put_into(model)
     if checkpoint:
         checkpoint.restore(model)
@@ -87,10 +84,10 @@ def follow(file: str) -> int:
     recipe, _ = nearest(description)
     form = "autoencoder" if description.model == "AutoEncoder" else "VAE"
     start = f"{form}, from {'a checkpoint' if checkpoint else 'its initialisers'}"
-    print(f"{file}: nearest to --recipe={recipe}; {start}; {dataset.source}; seed {FLAGS.seed}")
+    print(f"{file}: nearest to --recipe={recipe}; {start}; {dataset.source}; seed {seed}")
 
     with graphs_as_they_stand():
-        steps = list(followed(theirs, model, dataset, FLAGS.steps, FLAGS.seed))
+        steps = list(followed(theirs, model, dataset, updates, seed))
     first_beyond = next((step for step in steps if beyond(step, start)), None)
     print(table(steps, start))
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +95,7 @@ def follow(file: str) -> int:
     atomic_files.write_atomically(picture, figure_png(drawn(steps, f"2016's graph and our model: {recipe}")))
     print(f"Both courses are drawn in {picture}")
     judged = TOLERANCES[start][-1][0]
-    if FLAGS.steps > judged:
+    if updates > judged:
         print(f"Only the first {judged:,} updates are judged: after that, rounding has made them two draws of one experiment.")
     if first_beyond:
         print(f"They differ: beyond the tolerance after {first_beyond.updates:,} updates, by {said(first_beyond)}")

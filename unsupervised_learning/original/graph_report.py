@@ -6,15 +6,12 @@ import math
 import textwrap
 from typing import Any
 
-from absl import flags
-
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.description import Description, describe
 from unsupervised_learning.original.graph_files import Graph, read_graph, short
 from unsupervised_learning.original.graph_network import AUTOENCODER
 from unsupervised_learning.training.command_line import LARGEST
 
-FLAGS = flags.FLAGS
 WIDTH, LABEL = 80, 11  # columns of a terminal, and of what stands before a line
 TAGS = 10  # shown of each kind
 DEFAULTS: dict[str, runs.Settings] = {  # of the scripts, where a recipe sets nothing
@@ -43,13 +40,13 @@ class Difference:
     note: str = ""
 
 
-def graph(path: str) -> int:
+def graph(path: str, as_json: bool) -> int:
     """Print what the graph in a file trains; returns the exit status."""
     found = read_graph(path)
     description = describe(found)
     recipe, differences = nearest(description)
     command = command_for(description, recipe, differences)
-    if FLAGS.json:
+    if as_json:
         answer = {
             "file": str(found.path),
             "description": dataclasses.asdict(description),

@@ -1,25 +1,24 @@
 """2016's checkpoints in our models: measured, gone on from; and ours written as 2016's code would have saved them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import flags
 
 from unsupervised_learning import atomic_files, errors, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation, test_set
+from unsupervised_learning.monitoring.dumps import check_dump, read_dump
 from unsupervised_learning.monitoring.monitor import save_model
 from unsupervised_learning.original.checkpoints import Checkpoint, Model, name_of_2016, read_checkpoint, write_checkpoint
-from unsupervised_learning.original.dumps import check_dump, read_dump
 from unsupervised_learning.original.runs import RESULTS_OF_2016
 from unsupervised_learning.training import checkpoints, command_line, run_directory
 from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-FLAGS = flags.FLAGS
 TERMS = 320  # of a product that 2016's build added up at a time: of the sizes tried, 80 to 784, this comes nearest to its dump
 DRAWS = 20  # of z for each image, our choice: the bound's standard error is then below 0.01 nats
 
@@ -42,20 +41,30 @@ def go_on_from(path: str, model: Model, max_iterations: int) -> None:
             raise RunError(f"{path} is of the other form; type --relu_heads={str(not model.relu_heads).lower()}")
 
 
-def replay(path: str) -> int:
-    """Put a checkpoint into our model, measure it on the test set, and hold it against its dump; returns the exit status."""
-    folder = path_of(FLAGS.keep) if FLAGS.keep else None
+def replay(
+    path: str, dump_file: str | None, data_dir: str | None, activation: str | None, relu_heads: bool | None, folder: Path | None
+) -> int:
+    """Put a checkpoint into our model, measure it on the test set, and hold it against its dump; returns the exit status.
+
+    Args:
+        path: of the checkpoint.
+        dump_file: the latent dump of the same checkpoint, if there is one.
+        data_dir: folder of MNIST.
+        activation: of the hidden layers; the model's default if not given.
+        relu_heads: whether a VAE is of the first form; if not given, the better bound decides.
+        folder: where to keep the model, as of a finished run.
+    """
     if folder and folder.exists():
         raise RunError(f"--keep must be a folder that is not there yet. Received: {folder}")
     checkpoint = read_checkpoint(path)
-    dump = read_dump(FLAGS.dump) if FLAGS.dump else None
-    dataset = mnist.load("mnist", FLAGS.data_dir)
-    if dump:
-        check_dump(FLAGS.dump, *dump, checkpoint.z_dim, dataset)
-    settings = {"activation": FLAGS.activation} if FLAGS.activation else {}
+    dump = read_dump(dump_file) if dump_file else None
+    dataset = mnist.load("mnist", data_dir)
+    if dump and dump_file:
+        check_dump(dump_file, *dump, checkpoint.z_dim, dataset)
+    settings: dict[str, Any] = {"activation": activation} if activation else {}
     if checkpoint.model is VariationalAutoEncoder:
-        bounds = negative_elbos(checkpoint, FLAGS.activation or "relu", dataset)
-        settings["relu_heads"] = bounds[True] < bounds[False] if FLAGS.relu_heads is None else FLAGS.relu_heads
+        bounds = negative_elbos(checkpoint, activation or "relu", dataset)
+        settings["relu_heads"] = bounds[True] < bounds[False] if relu_heads is None else relu_heads
     model = checkpoint.model(z_dim=checkpoint.z_dim, **settings)
     checkpoint.restore(model)
 

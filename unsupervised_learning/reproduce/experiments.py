@@ -3,20 +3,20 @@
 import dataclasses
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
 from unsupervised_learning import errors
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.original import runs
-from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.original.runs import Settings
-from unsupervised_learning.training import run_directory
+from unsupervised_learning.training import finished_run, run_directory
+from unsupervised_learning.training.finished_run import FinishedRun
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 
@@ -36,31 +36,9 @@ SCRIPTS = {
 }
 FLOWERS = {"side": 64, "channels": 3}  # settings that come from the data
 PICTURES_OF_FLOWERS = 3_670
+DUMPED = (0, 1_000, 10_000, 20_000)  # iterations of which run 3, the post's figure, left latent dumps
+HEADS_OF_2016 = (3, 0)  # of mu and of log_var that are alive in the first VAE's checkpoint, replayed
 CONTESTANTS = ("ours", "ours, no callbacks")  # of the benchmark
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Run:
-    """A finished run of ours: its folder, config.json and results.json."""
-
-    path: Path
-    config: dict[str, Any]
-    results: dict[str, Any]
-
-    @property
-    def seed(self) -> int:
-        """Of the weights, batches and noise."""
-        return self.config["settings"]["seed"]
-
-    def file(self, name: str) -> Path:
-        """A file of the run; the compressed one if that is what there is."""
-        packed = self.path / f"{name}.gz"
-        return packed if packed.exists() else self.path / name
-
-    def dump(self, iteration: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """An autoencoder's codes and labels of the test set before that iteration; None if the file is not there."""
-        path = self.file(f"checkpoint{iteration}.txt")
-        return read_dump(path) if path.exists() else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +110,7 @@ EXPERIMENTS = {
 }
 
 
-class Runs(dict[str, list[Run]]):
+class Runs(dict[str, list[FinishedRun]]):
     """What there is to judge the claims by: the finished runs of each experiment, in order of the seeds.
 
     Attributes:
@@ -143,10 +121,10 @@ class Runs(dict[str, list[Run]]):
 
     def __init__(
         self,
-        found: dict[str, list[Run]],
+        found: dict[str, list[FinishedRun]],
         left_out: dict[str, str] | None = None,
         speed: dict | None = None,
-        graphs: dict[str, list[Run]] | None = None,
+        graphs: dict[str, list[FinishedRun]] | None = None,
     ):
         super().__init__(found)
         self.left_out, self.speed, self.graphs = left_out or {}, speed, graphs or {}
@@ -154,8 +132,8 @@ class Runs(dict[str, list[Run]]):
 
 def find_runs(logs_dir: Path) -> Runs:
     """The runs below a folder that the claims ask for."""
-    found: dict[str, dict[int, Run]] = defaultdict(dict)
-    graphs: dict[str, dict[int, Run]] = defaultdict(dict)
+    found: dict[str, dict[int, FinishedRun]] = defaultdict(dict)
+    graphs: dict[str, dict[int, FinishedRun]] = defaultdict(dict)
     left_out = {}
     for path in below(logs_dir, "config.json"):
         folder, name = path.parent, str(path.parent.relative_to(logs_dir))
@@ -211,22 +189,16 @@ def read_speed(path: Path) -> dict[str, Any]:
     return times
 
 
-def read_run(folder: Path) -> Run:
-    """Read what a run says of itself.
+def read_run(folder: Path) -> FinishedRun:
+    """Read a run that a claim may ask for.
 
     Raises:
         RunError: if it is not finished, or not on MNIST or the flowers, or its files are damaged.
     """
-    config = run_directory.recorded(folder)
-    path = folder / "results.json"
-    if not path.exists():
-        raise RunError("not finished: no results.json")
-    try:
-        results = dict(json.loads(path.read_text()))
-        results = {**results, "iterations": int(results["iterations"]), "training_seconds": float(results["training_seconds"])}
-        comparable = bool(results["comparable_with_2016"])
-    except run_directory.UNREADABLE as error:
-        raise RunError(f"results.json is not a run's ({errors.reason(error)})") from None
+    run = finished_run.read(folder)
+    config = run.config
+    run.results["training_seconds"] = run.number("training_seconds")
+    comparable = bool(run.number("comparable_with_2016"))
     seed = config["settings"].get("seed")
     if type(seed) is not int or not 0 <= seed < 2**31:
         raise RunError(f"config.json has no whole number for a seed: {str(seed)[:20]}")
@@ -237,10 +209,10 @@ def read_run(folder: Path) -> Run:
         binarize = config["data"]["binarize"]
         how = "" if binarize == "none" else f" binarised by {binarize}"
         raise RunError(f"on {config['data']['name']}{how}, which is not MNIST, or not all of it")
-    return Run(folder, config, results)
+    return run
 
 
-def experiment_of(run: Run) -> str:
+def experiment_of(run: FinishedRun) -> str:
     """The name of the experiment that a run belongs to.
 
     Raises:
@@ -261,3 +233,13 @@ def experiment_of(run: Run) -> str:
                 raise RunError(f"{name}: {run.results['iterations']:,} iterations, where the claims ask for {wanted}")
             return name
     raise RunError(f"no claim asks for these settings: {min(differences.values(), key=len)}")
+
+
+def heads_alive(run: FinishedRun) -> tuple[int, int]:
+    """How many dimensions of mu, and of log_var, are not zero for every test image."""
+    return int(run.results["mu_alive"]), int(run.results["log_var_alive"])
+
+
+def as_published(first: Sequence[FinishedRun]) -> FinishedRun:
+    """The first run of the first VAE in which as many heads live as in the published one; the first of all if none is so."""
+    return next((run for run in first if heads_alive(run) == HEADS_OF_2016), first[0])

@@ -1,17 +1,12 @@
 """What logs/reference keeps of our reference runs: enough for TensorBoard and `compare`, small enough for git.
 
-    python -m unsupervised_learning.reproduce.reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
+    python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
 
 Settings, results, losses, the autoencoder's dumps and what the report draws are kept of every run. The first of each published
 model also keeps its figures and, but for the flowers, histograms and images of six moments. Dumps are compressed, with the
 digits that float32 has. Weights, by which `explore` looks at a run, are kept without the optimizer's state: 0.3 MiB of an
 autoencoder or a VAE, 8.7 MiB of a GAN at 28×28.
 """
-
-if __name__ == "__main__":
-    from unsupervised_learning.start import prepare
-
-    prepare()  # before TensorFlow is imported
 
 import gzip
 import io
@@ -24,40 +19,37 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import flags
 from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from unsupervised_learning import atomic_files
-from unsupervised_learning.compare import claims
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring import event_files
+from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.monitoring.vae import TRUE_KL
-from unsupervised_learning.original.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
-from unsupervised_learning.reproduce.experiments import Run
-from unsupervised_learning.training import command_line
 from unsupervised_learning.training.command_line import path_of
+from unsupervised_learning.training.finished_run import MODELS, FinishedRun, saved_model
 
-FLAGS = flags.FLAGS
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # by `compare`, over all of training, of the run that it shows
 JUDGED = {"KL_Divergence", TRUE_KL}  # histograms that a claim looks at, in all runs
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
 PICTURED = (*WHOLE, "gan_flowers")  # figures of the flowers only: a grid of them in the event file is 0.6 MiB
 TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
-DUMPED = 5  # seeds of the autoencoder whose latent dumps are kept
+SEEDS_DUMPED = 5  # seeds of the autoencoder whose latent dumps are kept
 EVENTS = "events.out.tfevents.0.reference.v2"
-WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(experiments.SCRIPTS)}
+WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(MODELS)}
 
 
-def keep(run: Run, target: Path, shown: bool) -> None:
+def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
     """Write the small copy of a run to a folder that is not there, or holds an earlier copy.
 
     Args:
         run: finished.
         target: the folder.
         shown: whether it is the one of its experiment whose figures the report shows.
+        weights: key of `WEIGHTS`.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -65,15 +57,16 @@ def keep(run: Run, target: Path, shown: bool) -> None:
     whole = shown and experiment in WHOLE
     # The folders of the machine that it ran on say nothing to others.
     source = "idx files in DIR" if run.config["data"]["name"] == "mnist" else "pictures"
+    config = {name: value for name, value in run.config.items() if name != "folders"}
     described = {**run.config["data"], "source": source}
     command = experiments.EXPERIMENTS[experiment].command(experiment, run.seed)
-    atomic_files.write_json(target / "config.json", {**run.config, "data": described, "command": command})
+    atomic_files.write_json(target / "config.json", {**config, "data": described, "command": command})
     atomic_files.write_json(target / "results.json", run.results)
     keep_events(run, target / EVENTS, whole, DRAWN | JUDGED if shown else JUDGED)
-    if shown and run.config["model"] in WEIGHTS[FLAGS.weights]:
+    if shown and run.config["model"] in WEIGHTS[weights]:
         keep_weights(run.path / "model.keras", target / "model.keras")
-    if experiment == "autoencoder" and run.seed < DUMPED:
-        for iteration in claims.KNN_BY_ITERATION:
+    if experiment == "autoencoder" and run.seed < SEEDS_DUMPED:
+        for iteration in experiments.DUMPED:
             keep_dump(run.path / f"checkpoint{iteration}.txt", target)
     if not shown or experiment not in PICTURED:
         return
@@ -83,7 +76,7 @@ def keep(run: Run, target: Path, shown: bool) -> None:
         atomic_files.write_atomically(target / "figures" / path.name, fewer_colors(path))
 
 
-def keep_events(run: Run, path: Path, whole: bool, histograms: set[str]) -> None:
+def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str]) -> None:
     """Copy what is kept of the event files into one; `histograms` at all their iterations, others if `whole`, a few times."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
@@ -96,7 +89,7 @@ def keep_events(run: Run, path: Path, whole: bool, histograms: set[str]) -> None
                     writer.write(kept.SerializeToString())
 
 
-def is_kept(run: Run, value: Summary.Value, step: int, whole: bool, histograms: set[str]) -> bool:
+def is_kept(run: FinishedRun, value: Summary.Value, step: int, whole: bool, histograms: set[str]) -> bool:
     """Whether a value is copied."""
     plugin, iterations = value.metadata.plugin_data.plugin_name, run.results["iterations"] - 1
     if plugin == "scalars":
@@ -111,7 +104,7 @@ def keep_weights(path: Path, target: Path) -> None:
     if not path.exists():
         return
     keras.utils.clear_session(free_memory=False)  # layers without a name are numbered, and the numbers are in the file
-    model = keras.models.load_model(path, compile=False, safe_mode=True)
+    model = saved_model(path, keras.Model)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model.keras"
         model.save(saved)
@@ -143,16 +136,16 @@ def fewer_colors(path: Path) -> bytes:
     return png.getvalue()
 
 
-def is_shown(run: Run, runs: list[Run]) -> bool:
+def is_shown(run: FinishedRun, runs: list[FinishedRun]) -> bool:
     """Whether a run's figures are those that the report shows: seed 0's; of the first VAE, those of the run it is judged by."""
     if experiments.experiment_of(run) != "vae_first":
         return run.seed == 0
     first = [one for one in runs if experiments.experiment_of(one) == "vae_first"]
-    return run is claims.as_published(sorted(first, key=lambda one: one.seed))
+    return run is experiments.as_published(sorted(first, key=lambda one: one.seed))
 
 
-def main(folders: list[str]) -> int:
-    """Keep the given runs; returns the exit status."""
+def reference(folders: list[str], out: Path, weights: str) -> int:
+    """Make small copies of the given runs; returns the exit status."""
     if not folders:
         raise RunError("takes the folders of finished runs. Received: nothing")
     runs, names = [], []
@@ -164,23 +157,14 @@ def main(folders: list[str]) -> int:
             raise RunError(f"{folder}: {error}") from None
     if len(set(names)) < len(names):
         raise RunError(f"takes runs of different experiments or seeds. Received: {', '.join(names)}")
-    targets = [path_of(FLAGS.out) / name for name in names]
+    targets = [out / name for name in names]
     for target in targets:
         if target.exists() and (not (target / EVENTS).exists() or list(target.glob("model.ckpt-*"))):
             raise RunError(f"{target} is there already and is no small copy; choose another --out")
     for run, target in zip(runs, targets, strict=True):
         if target.resolve() == run.path.resolve():
             raise RunError(f"{run.path} is itself a copy")
-        keep(run, target, shown=is_shown(run, runs))
+        keep(run, target, is_shown(run, runs), weights)
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
         print(f"{target}: {size / 2**20:.2f} MiB")
     return 0
-
-
-if __name__ == "__main__":
-    flags.DEFINE_string("out", "logs/reference", "Folder for the small copies.")
-    flags.DEFINE_enum(
-        "weights", "dense", list(WEIGHTS), "Whose weights to keep: dense, autoencoders' and VAEs'; all, GANs' too."
-    )
-    command_line.require_path("out")
-    command_line.launch(main, positional=True)

@@ -22,7 +22,7 @@ from unsupervised_learning.monitoring.monitor import Monitor
 from unsupervised_learning.monitoring.recorder import Recorder
 from unsupervised_learning.training import distribution
 from unsupervised_learning.training.checkpoints import Checkpoints, NotFiniteError
-from unsupervised_learning.training.nonfinite import located, losses_not_finite
+from unsupervised_learning.training.nonfinite import located, losses_not_finite, on_record
 from unsupervised_learning.training.progress import Progress
 from unsupervised_learning.training.settings import Settings
 
@@ -80,7 +80,7 @@ def train(
         except NotFiniteError:
             progress.close()
             repeat = None if replicated else lambda first, end: iter(batches(first, end, most=1))
-            raise located(iterations.compiled, checkpoints, repeat, monitor.name) from None
+            raise on_record(logs_dir, located(iterations.compiled, checkpoints, repeat, monitor.name)) from None
     recorder.close()
     return asked
 

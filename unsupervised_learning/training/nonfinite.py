@@ -5,14 +5,17 @@ itself to the last bit, the iteration can be found afterwards, and a run that go
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unsupervised_learning.atomic_files import write_json
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training.checkpoints import Checkpoints, weights_not_finite
 
 Losses = Mapping[str, Any]  # names → scalars
+RECORD = "diverged.json"  # in the folder of a run that has blown up
 NAMED = 6  # losses and variables, at most
 
 
@@ -67,3 +70,9 @@ def named(names: list[str]) -> str:
     """Some names, and how many more there are, with their verb."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more} {'is' if len(names) == 1 else 'are'}"
+
+
+def on_record(logs_dir: Path, error: RunError) -> RunError:
+    """Write in the run's folder that it has blown up, for those that judge runs; returns the error."""
+    write_json(logs_dir / RECORD, {"said": str(error)})
+    return error

@@ -1,6 +1,7 @@
 """2016's latent dumps: the codes or sampled z of the test set, with labels."""
 
 import gzip
+import os
 import zlib
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import numpy as np
 
 from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.training.command_line import path_of
 
 
 def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -17,7 +17,7 @@ def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         RunError: if it is neither.
     """
-    path = path_of(path)
+    path = Path(os.path.expanduser(path))
     try:
         text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
         table = np.loadtxt(text.splitlines(), delimiter="," if "," in text[:1000] else None, ndmin=2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unsupervised_learning.explore import latent_paths
+from unsupervised_learning.evaluation import latent_paths
 
 SHARES = np.linspace(0, 1, 5)
 

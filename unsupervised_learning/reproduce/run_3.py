@@ -6,22 +6,21 @@ numbers is ruled out.
 """
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from absl import flags
 from scipy import stats
 
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation
-from unsupervised_learning.original.dumps import read_dump
+from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
-from unsupervised_learning.reproduce.experiments import EXPERIMENTS, Run
+from unsupervised_learning.reproduce.experiments import DUMPED, EXPERIMENTS
 from unsupervised_learning.training.command_line import path_of
+from unsupervised_learning.training.finished_run import FinishedRun
 
-FLAGS = flags.FLAGS
 CANDIDATES = ("autoencoder_run2", "autoencoder", "autoencoder_run4")  # weights 1e-2, 1e-4 and 1e-5
-ITERATIONS = (0, 1_000, 10_000, 20_000)
 MEASURES = ("kNN", "silhouette", "spread")
 LEVEL = 0.95  # of the prediction intervals, before they are widened because there are several
 
@@ -42,21 +41,21 @@ class Inside(NamedTuple):
     inside: bool
 
 
-def run_3(folder: str) -> int:
+def run_3(folder: str, logs_dir: Path) -> int:
     """Print run 3's measures beside those of our runs with each weight; returns the exit status."""
-    dumps = {iteration: path_of(folder) / f"checkpoint{iteration}.txt" for iteration in ITERATIONS}
+    dumps = {iteration: path_of(folder) / f"checkpoint{iteration}.txt" for iteration in DUMPED}
     if missing := [path.name for path in dumps.values() if not path.is_file()]:
         raise RunError(f"DIR must hold run 3's dumps. Received: {folder}, without {', '.join(missing)}")
     published = {iteration: measures(*read_dump(path)) for iteration, path in dumps.items()}
-    found = experiments.find_runs(path_of(FLAGS.logs_dir))
-    lines = [f"{'':<28}" + "".join(f"{f'at {iteration:,}':>18}" for iteration in ITERATIONS)]
+    found = experiments.find_runs(logs_dir)
+    lines = [f"{'':<28}" + "".join(f"{f'at {iteration:,}':>18}" for iteration in DUMPED)]
     for measure in MEASURES:
-        lines.append(f"{measure}, run 3".ljust(28) + "".join(f"{published[i][measure]:>18.3f}" for i in ITERATIONS))
+        lines.append(f"{measure}, run 3".ljust(28) + "".join(f"{published[i][measure]:>18.3f}" for i in DUMPED))
         for name in CANDIDATES:
-            lines.append(row(measure, name, {i: of_runs(found[name], i) for i in ITERATIONS}, published))
+            lines.append(row(measure, name, {i: of_runs(found[name], i) for i in DUMPED}, published))
     print("\n".join(lines))
     print(f"Mean ± standard deviation over the seeds. *: outside the {LEVEL:.0%} prediction interval for one more run,")
-    print(f"widened for the {len(MEASURES) * len(ITERATIONS)} numbers that are looked at (Bonferroni).")
+    print(f"widened for the {len(MEASURES) * len(DUMPED)} numbers that are looked at (Bonferroni).")
     return 0
 
 
@@ -70,7 +69,7 @@ def measures(codes: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def of_runs(found: list[Run], iteration: int) -> list[dict[str, float]]:
+def of_runs(found: list[FinishedRun], iteration: int) -> list[dict[str, float]]:
     """The measures of each run's dump before an iteration; runs without that dump are left out."""
     return [measures(*dump) for run in found if (dump := run.dump(iteration)) is not None]
 
@@ -78,14 +77,14 @@ def of_runs(found: list[Run], iteration: int) -> list[dict[str, float]]:
 def row(measure: str, name: str, ours: dict[int, list[dict[str, float]]], published: dict[int, dict[str, float]]) -> str:
     """A line of the table: one measure of the runs with one weight."""
     weight = {"regularization": 1e-4, **experiments.SCRIPTS["AutoEncoder"].recipes[EXPERIMENTS[name].recipe]}["regularization"]
-    label = f"  weight {weight:g} (n = {len(ours[ITERATIONS[-1]])})"
+    label = f"  weight {weight:g} (n = {len(ours[DUMPED[-1]])})"
     cells = []
     for iteration, of in ours.items():
         values = [one[measure] for one in of]
         if len(values) < 3:
             cells.append(f"{', '.join(f'{value:.3f}' for value in values) or '–':>18}")
             continue
-        found = predicted(values, published[iteration][measure], len(MEASURES) * len(ITERATIONS))
+        found = predicted(values, published[iteration][measure], len(MEASURES) * len(DUMPED))
         cells.append(f"{f'{found.mean:.3f} ± {found.deviation:.3f}' + ('' if found.inside else ' *'):>18}")
     return label.ljust(28) + "".join(cells)
 

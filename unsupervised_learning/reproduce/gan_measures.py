@@ -1,0 +1,88 @@
+"""How a GAN of the notes is measured: its samples beside training images, and the course of its discriminator's loss."""
+
+import math
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.neighbors import KNeighborsClassifier
+
+from unsupervised_learning.data import mnist
+from unsupervised_learning.evaluation import latent_draws
+from unsupervised_learning.evaluation.sample_quality import frechet
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.monitoring.gan import NearZeroWarning
+
+SAMPLES, SAMPLE_BATCH = 2_000, 100  # our choice, as are the neighbours, components, LAST and EARLY
+COMPONENTS, NEIGHBOURS = 64, 5
+LAST = 100  # iterations that "at the end" means
+EARLY = 1 / 4  # of the iterations
+EQUILIBRIUM = 2 * math.log(2)
+
+
+def coverage(labels: np.ndarray) -> float:
+    """Entropy of the labels' shares, of its greatest, ln 10: 1 if the ten digits are equally frequent, 0 if there is one."""
+    shares = np.bincount(labels, minlength=10) / len(labels)
+    return float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0))) / math.log(10))
+
+
+class Yardstick:
+    """What generated images are held against, made from the training images (pixels in [0, 1]).
+
+    Attributes:
+        pca: their first 64 principal components.
+        reference: codes [2,000, 64] of as many of them; fewer where half of them are fewer.
+        floor: the Fréchet distance of as many others from these.
+        accuracy: on the test set, of a nearest-neighbour classifier in the space of the codes.
+    """
+
+    def __init__(self, dataset: mnist.Dataset):
+        images = mnist.to_unit_interval(dataset.train.images)
+        self.pca = PCA(min(COMPONENTS, len(images)), svd_solver="covariance_eigh").fit(images)
+        codes = self.pca.transform(images)
+        order = np.random.default_rng(0).permutation(len(codes))
+        count = min(SAMPLES, len(codes) // 2)
+        self.reference = codes[order[:count]]
+        self.floor = frechet(codes[order[count : 2 * count]], self.reference)
+        self.classifier = KNeighborsClassifier(min(NEIGHBOURS, len(codes))).fit(codes, dataset.train.labels)
+        test_codes = self.pca.transform(mnist.to_unit_interval(dataset.test.images))
+        self.accuracy = float(self.classifier.score(test_codes, dataset.test.labels))
+
+    def measure(self, samples: np.ndarray, batch_samples: np.ndarray) -> dict[str, float]:
+        """Of samples [n, 784] made with the moving statistics, and of the same made with the batch's."""
+        codes = self.pca.transform(samples)
+        return {
+            "frechet": frechet(codes, self.reference),
+            "frechet_batch_statistics": frechet(self.pca.transform(batch_samples), self.reference),
+            "coverage": coverage(self.classifier.predict(codes)),
+        }
+
+
+def sample(model: DCGAN, batch_statistics: bool = False) -> np.ndarray:
+    """Images [2,000, 784] in [0, 1] from z that is always the same, by the moving statistics or by those of batches of 100."""
+    latents = latent_draws.of_gan(SAMPLES, model.z_dim, np.random.default_rng(0))
+    with model.statistics_left_alone():
+        batches = [
+            model.as_pictures(model.generator(latents[i : i + SAMPLE_BATCH], training=batch_statistics))
+            for i in range(0, SAMPLES, SAMPLE_BATCH)
+        ]
+    return np.concatenate(batches).reshape(SAMPLES, -1)
+
+
+def course_measures(course: np.ndarray, iterations: int) -> dict[str, Any]:
+    """What the course [n, 2] of the discriminator's loss in so many iterations comes to; nothing if there is none.
+
+    `near_zero_from` is the first iteration from which on it was near zero for 100 iterations, if there is one.
+    """
+    course = course[np.isfinite(course[:, 1])]
+    if not len(course):
+        return {}
+    step, loss = course.T
+    near, patience = loss < NearZeroWarning.THRESHOLD, NearZeroWarning.PATIENCE
+    stays = [i for i in step if i + patience <= step[-1] and near[(step >= i) & (step <= i + patience)].all()]
+    return {
+        "discriminator_loss": float(loss[step > step[-1] - LAST].mean()),
+        "early_discriminator_loss": float(loss[step <= iterations * EARLY].mean()),
+        "near_zero_share": float(near.mean()),
+        **({"near_zero_from": int(stays[0])} if stays else {}),
+    }
