@@ -11,6 +11,7 @@ from absl import flags
 
 from unsupervised_learning import layers
 from unsupervised_learning.data import binarization, mnist
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import go_on_from
@@ -32,7 +33,7 @@ def main() -> int:
         go_on_from(settings.restore_original, model, settings.max_iterations)
     monitor = VAEMonitor(model, runs.KL_CONSTANT[settings.recipe])
 
-    def load() -> mnist.Dataset:
+    def load() -> Dataset:
         return binarization.binarized(mnist.load(settings.dataset, FLAGS.data_dir), settings.binarize)
 
     return run(settings, model, monitor, load, strategy)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from unsupervised_learning.data import binarization, mnist
+from unsupervised_learning.data.dataset import Dataset, Split, to_unit_interval
 from unsupervised_learning.errors import RunError
 
 REAL_IDX = os.environ.get("MNIST_IDX_DIR")
@@ -15,8 +16,8 @@ REAL_IDX = os.environ.get("MNIST_IDX_DIR")
 def grey(shape=(28, 28), counts=(300, 50, 60)):
     """A data set of random bytes."""
     random = np.random.default_rng(0)
-    splits = [mnist.Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, 10, n, np.uint8)) for n in counts]
-    return mnist.Dataset("mnist", "here", mnist.checksum(*splits), *splits, note="", comparable=True)
+    splits = [Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, 10, n, np.uint8)) for n in counts]
+    return Dataset("mnist", "here", mnist.checksum(*splits), *splits, note="", comparable=True)
 
 
 def test_none_is_the_data_set_itself():
@@ -32,7 +33,7 @@ def test_every_split_is_black_or_white_and_the_rest_as_it_was(how):
         images = getattr(after, split).images
         assert images.dtype == np.uint8
         assert set(np.unique(images)) == {0, 255}
-        assert set(np.unique(mnist.to_unit_interval(images))) == {0.0, 1.0}  # exactly
+        assert set(np.unique(to_unit_interval(images))) == {0.0, 1.0}  # exactly
         np.testing.assert_array_equal(getattr(after, split).labels, getattr(before, split).labels)
     assert not after.comparable
     assert (after.name, after.binarize, after.describe()["binarize"]) == ("mnist", how, how)
@@ -49,16 +50,16 @@ def test_an_earlier_note_stays():
 
 
 def test_threshold():
-    ramp = mnist.Split(np.arange(256, dtype=np.uint8).reshape(1, 16, 16), np.zeros(1, np.uint8))
-    dataset = mnist.Dataset("mnist", "here", "", ramp, ramp, ramp, "", comparable=False)
+    ramp = Split(np.arange(256, dtype=np.uint8).reshape(1, 16, 16), np.zeros(1, np.uint8))
+    dataset = Dataset("mnist", "here", "", ramp, ramp, ramp, "", comparable=False)
     white = binarization.binarized(dataset, "threshold").test.images.ravel() == 255
     np.testing.assert_array_equal(white, np.arange(256) / 255 > 0.5)
 
 
 def test_sample_has_the_pixels_as_probabilities():
     levels = np.array([0, 1, 64, 128, 254, 255], np.uint8)
-    split = mnist.Split(np.broadcast_to(levels, (40_000, 1, 6)).copy(), np.zeros(40_000, np.uint8))
-    dataset = mnist.Dataset("mnist", "here", "", split, split, split, "", comparable=False)
+    split = Split(np.broadcast_to(levels, (40_000, 1, 6)).copy(), np.zeros(40_000, np.uint8))
+    dataset = Dataset("mnist", "here", "", split, split, split, "", comparable=False)
     after = binarization.binarized(dataset, "sample")
     p = levels / 255
     for images in (after.train.images, after.validation.images, after.test.images):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from unsupervised_learning.data import mnist, prepared_sets
-from unsupervised_learning.data.mnist import to_unit_interval
+from unsupervised_learning.data.dataset import Split, to_unit_interval
 from unsupervised_learning.errors import RunError
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = mnist.IDX_FILES
@@ -659,7 +659,7 @@ def test_to_unit_interval_shapes(shape, flat):
 
 def test_a_splits_vectors_are_its_scaled_images_and_are_kept():
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
-    split = mnist.Split(images, np.zeros(5, np.uint8))
+    split = Split(images, np.zeros(5, np.uint8))
     np.testing.assert_array_equal(split.vectors, to_unit_interval(images))
     assert split.vectors is split.vectors
 

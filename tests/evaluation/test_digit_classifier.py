@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from unsupervised_learning.data import mnist
-from unsupervised_learning.data.mnist import Split
+from unsupervised_learning.data.dataset import Dataset, Split, to_unit_interval
 from unsupervised_learning.evaluation import digit_classifier
 
 WIDTH = digit_classifier.ARCHITECTURE["features"]
 
 
 @pytest.fixture(scope="module")
-def bars(idx_dir) -> mnist.Dataset:
+def bars(idx_dir) -> Dataset:
     return mnist.load("mnist", str(idx_dir))
 
 
@@ -82,7 +82,7 @@ def test_a_handful_of_images_will_do(bars, quick):
 def test_forms_of_images(bars, trained):
     images = bars.test.images
     expected = trained.features(images)
-    for same in (images[..., None], mnist.to_unit_interval(images), mnist.to_unit_interval(images).reshape(-1, 28, 28)):
+    for same in (images[..., None], to_unit_interval(images), to_unit_interval(images).reshape(-1, 28, 28)):
         assert np.array_equal(trained.features(same), expected)
     assert trained.features(images[:0]).shape == (0, WIDTH)
     assert trained.probabilities(images[:0]).shape == (0, 10)

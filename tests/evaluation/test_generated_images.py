@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from unsupervised_learning.data import mnist
-from unsupervised_learning.data.mnist import Dataset, Split
+from unsupervised_learning.data.dataset import Dataset, Split
 from unsupervised_learning.evaluation import digit_classifier, generated_images, sample_quality
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.gan import GANMonitor, courses_logged

@@ -14,6 +14,7 @@ from scipy.stats import multivariate_normal
 
 from tests.support import constant_vae, dense, linear_vae, some_images
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import to_unit_interval
 from unsupervised_learning.evaluation import likelihood, test_set
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -316,7 +317,7 @@ def test_the_authors_checkpoints(checkpoint, relu_heads, bound):
     assert REAL is not None
     model = VariationalAutoEncoder(relu_heads=relu_heads)
     read_checkpoint(Path(REAL) / checkpoint / "model.ckpt-100000").restore(model)
-    images = mnist.to_unit_interval(mnist.load("mnist", REAL_IDX).test.images)
+    images = to_unit_interval(mnist.load("mnist", REAL_IDX).test.images)
     found = {row["k"]: row["negative_bound"] for row in likelihood.iwae_bounds(model, images, k=(1, 50))}
     assert found[50] == pytest.approx(bound, abs=0.3)
     assert found[1] > found[50] + 1

@@ -13,6 +13,7 @@ import pytest
 from tests.support import Tags, assert_refused, read_events, small
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import binarization, mnist, pictures
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import digit_classifier, generated_images
 from unsupervised_learning.explore import rendering
@@ -29,7 +30,7 @@ OF_VAE = [*OF_AE, "dimensions", "prior", "likelihood", "rate_distortion"]
 OF_GAN = ["samples", "walk", "interpolation", "health", "classes", "quality", "neighbours"]
 
 
-def made(folder: Path, model: keras.Model, idx_dir: Path, dataset: mnist.Dataset | None = None) -> Path:
+def made(folder: Path, model: keras.Model, idx_dir: Path, dataset: Dataset | None = None) -> Path:
     """What a finished run of this model leaves, as far as `explore` reads it, without training."""
     folder.mkdir(parents=True)
     config = {

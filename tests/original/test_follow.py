@@ -15,6 +15,7 @@ import tensorflow as tf
 from tests.original.graphs import build_ae, build_vae, graph_def, meta
 from tests.support import REPOSITORY, assert_refused
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import to_unit_interval
 from unsupervised_learning.original import follow
 from unsupervised_learning.original.author_runs import next_batches
 from unsupervised_learning.original.description import describe
@@ -57,7 +58,7 @@ def test_our_models_follow_a_graph_from_its_initialisers(file, idx_dir, tmp_path
 def test_from_a_checkpoint_all_weights_stay_equal(file, idx_dir, tmp_path, run_script):
     graph = read_graph(file)
     running = RunningGraph(graph, describe(graph), seed=1, as_it_stands=True)
-    images = mnist.to_unit_interval(mnist.load("mnist", str(idx_dir)).train.images[:256])
+    images = to_unit_interval(mnist.load("mnist", str(idx_dir)).train.images[:256])
     for _ in range(3):
         running.update(images)
     names = [*running.description.variables.values(), *(s for pair in running.description.slots.values() for s in pair)]

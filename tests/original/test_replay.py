@@ -16,6 +16,7 @@ from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.data.dataset import as_vectors
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring.dumps import check_dump, read_dump
 from unsupervised_learning.original.checkpoints import name_of_2016, read_checkpoint, slots, updates_of, write_checkpoint
@@ -379,7 +380,7 @@ def test_going_on_from_the_authors_checkpoint_without_a_jump():
                 model.train_step((batch,))
             return loss
 
-        courses[zeroed] = np.array([float(step(mnist.as_vectors(tf.constant(images[batch])))) for batch in order])
+        courses[zeroed] = np.array([float(step(as_vectors(tf.constant(images[batch])))) for batch in order])
     before = courses[False][0]
     assert courses[False].max() < 1.1 * before
     assert courses[True].max() > 1.5 * before

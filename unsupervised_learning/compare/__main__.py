@@ -14,7 +14,7 @@ from absl import flags
 from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import page
 from unsupervised_learning.compare.report import TITLE, Originals, body, claim_rows, exhibits, markdown, verdicts
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import existing_folder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.training import command_line
@@ -31,7 +31,7 @@ def main() -> int:
     if out.exists() and not out.is_dir():
         raise RunError(f"--out must be a folder, or where one can be made. Received: {out}")
     if FLAGS.data_dir:
-        mnist.existing_folder(FLAGS.data_dir, "data_dir")
+        existing_folder(FLAGS.data_dir, "data_dir")
     originals = Originals(path_of(FLAGS.original_logs) if FLAGS.original_logs else None)
     runs = experiments.find_runs(logs_dir)
     rows = claim_rows(runs)

@@ -11,6 +11,7 @@ import numpy as np
 from unsupervised_learning.compare import claims, page, post
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import to_unit_interval
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.figures import curves, plots, scatters
@@ -85,7 +86,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
         checkpoint = read_checkpoint(path)
         model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
         checkpoint.restore(model)
-        mu, log_var = (np.asarray(head) for head in model.encoder(mnist.to_unit_interval(dataset.test.images)))
+        mu, log_var = (np.asarray(head) for head in model.encoder(to_unit_interval(dataset.test.images)))
         latents = latent_draws.of_posterior(mu, log_var, np.random.default_rng(0))
         title = "VAE, fixed form, 2016: sampled z of the test set"
         return plots.figure_png(scatters.latent_scatter(latents, dataset.test.labels, title))

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset, Split
 from unsupervised_learning.errors import RunError
 
 BINARIZATIONS = ("none", "threshold", "sample")
@@ -17,7 +18,7 @@ THRESHOLD = 0.5 * 255  # between two bytes
 SEEDS = {"train": 1, "validation": 2, "test": 3}
 
 
-def binarized(dataset: mnist.Dataset, how: str) -> mnist.Dataset:
+def binarized(dataset: Dataset, how: str) -> Dataset:
     """Make all three splits static black and white: bytes 0 or 255, the same in every epoch and every run.
 
     Args:
@@ -44,7 +45,7 @@ def binarized(dataset: mnist.Dataset, how: str) -> mnist.Dataset:
     for name, seed in SEEDS.items():
         split = getattr(dataset, name)
         white = split.images > THRESHOLD if how == "threshold" else _drawn(split.images, seed)
-        splits[name] = mnist.Split(np.where(white, np.uint8(255), np.uint8(0)), split.labels)
+        splits[name] = Split(np.where(white, np.uint8(255), np.uint8(0)), split.labels)
     note = f"binarised by {how}: not comparable with the 2016 post, which trains on grey pixels"
     return dataclasses.replace(
         dataset,

@@ -22,8 +22,8 @@ import numpy as np
 from tqdm import tqdm
 
 from unsupervised_learning import errors
-from unsupervised_learning.data import mnist, prepared_sets
-from unsupervised_learning.data.mnist import Dataset, Split
+from unsupervised_learning.data import prepared_sets
+from unsupervised_learning.data.dataset import Dataset, Split, cache_folder, existing_folder
 from unsupervised_learning.errors import RunError
 
 PICTURE_SETS = ("tf_flowers", "celeb_a")
@@ -73,7 +73,7 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
     if name not in (*PICTURE_SETS, "pictures"):
         raise RunError(f"unknown pictures {name!r}; expected one of {', '.join(PICTURE_SETS)}, pictures")
     if image_dir is not None:
-        folder = mnist.existing_folder(image_dir, "image_dir")
+        folder = existing_folder(image_dir, "image_dir")
         listing, origin, source = _listing(folder, ENDINGS), None, f"pictures in {folder}"
         if not listing:
             raise RunError(f"no picture in image_dir {image_dir!r}; expected files ending in {', '.join(ENDINGS)}, not hidden")
@@ -87,7 +87,7 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
 
     crop = FACE if name == "celeb_a" else None
     key = hashlib.sha256(json.dumps([FORMAT, side, crop, origin, listing]).encode()).hexdigest()
-    cache = mnist.cache_folder(cache_dir)
+    cache = cache_folder(cache_dir)
     record = _cached(cache, key, side) or _decode_into(cache, key, *opened(), side, crop, source)
     if skipped := record["skipped"]:
         named = ", ".join(file if file.isprintable() else repr(file) for file in skipped[:5])
@@ -137,7 +137,7 @@ def _open_files(folder: str, files: list[str]) -> tuple[int, Iterator[Encoded]]:
 
 
 def _prepared(name: str, data_dir: str | None) -> str:
-    folder = None if data_dir is None else mnist.existing_folder(data_dir, "data_dir")
+    folder = None if data_dir is None else existing_folder(data_dir, "data_dir")
     try:
         return prepared_sets.prepared_folder(name, folder, PROBE_URLS[name])
     except RunError as error:

@@ -21,9 +21,8 @@ import tensorflow as tf
 
 from unsupervised_learning import errors
 from unsupervised_learning.atomic_files import written_anew
-from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
-from unsupervised_learning.data.mnist import Dataset
+from unsupervised_learning.data.dataset import Dataset, cache_folder
 
 # All our choice: 98.9 % of MNIST's test images. 28×28 → 14×14 → 7×7 → features → logits. A batch is shifted by up to a pixel
 # in each direction and half of the features are dropped, without which scikit-learn's few digits are learnt by heart.
@@ -84,11 +83,11 @@ def of(dataset: Dataset, cache_dir: str | None = None, seed: int = 0, progress: 
 
     Args:
         dataset: of 28×28 images, with at least one for training.
-        cache_dir: the folder, as `mnist.cache_folder` takes it.
+        cache_dir: the folder, as `cache_folder` takes it.
         seed: of the weights' start and the batches.
         progress: called after every update.
     """
-    folder = mnist.cache_folder(cache_dir)
+    folder = cache_folder(cache_dir)
     name = f"classifier-{fingerprint(dataset, seed)}.npz"
     if kept := read(folder / name, seed):
         return kept

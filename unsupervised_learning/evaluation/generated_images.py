@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
-from unsupervised_learning.data.mnist import Dataset
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.evaluation import digit_classifier, latent_draws, sample_quality
 from unsupervised_learning.evaluation.digit_classifier import DigitClassifier, Progress
 from unsupervised_learning.gan import DCGAN
@@ -87,7 +87,7 @@ def report(
         samples: how many images to make; by default 10,000 at 28×28 and 2,000 at 64×64. Never more than half of the training
             images.
         seed: of z, of which real images are taken, and of the classifier.
-        cache_dir: where the classifier is kept, see `mnist.cache_folder`.
+        cache_dir: where the classifier is kept, see `cache_folder`.
         progress: called with what is being done, how much of it is done and how much there is.
 
     Returns:

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import tensorflow as tf
 
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import to_unit_interval
 from unsupervised_learning.evaluation import latent_paths, representation
 from unsupervised_learning.explore import interactive, latent_plots, measure_plots, rotation
 from unsupervised_learning.explore.subject import AE, VAE, Found, Part, Picture, Row, Subject, axis_names, label_names
@@ -194,7 +194,7 @@ def codes(subject: Subject) -> Found:
     training = subject.dataset.train.images
     pca_codes = None
     if subject.model.z_dim <= min(len(training), subject.images.shape[1]):
-        pca = representation.fitted_pca(mnist.to_unit_interval(training), subject.model.z_dim)
+        pca = representation.fitted_pca(to_unit_interval(training), subject.model.z_dim)
         pca_codes = pca.transform(subject.images)
     numbers = representation.report(subject.codes, subject.labels, subject.images, pca_codes)
     pca = numbers["pca"] or {}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.evaluation import generated_images, likelihood, test_set
 from unsupervised_learning.monitoring.gan import courses_logged
 from unsupervised_learning.monitoring.latent import codes
@@ -110,7 +110,7 @@ class Subject:
 
     run: FinishedRun
     model: Any
-    dataset: mnist.Dataset
+    dataset: Dataset
     seed: int
     sizes: Sizes
     cache_dir: str | None = None
@@ -129,7 +129,7 @@ class Subject:
     @cached_property
     def images(self) -> np.ndarray:
         """The test images, float32 [n, 784] in [0, 1]."""
-        return mnist.to_unit_interval(self.dataset.test.images)
+        return to_unit_interval(self.dataset.test.images)
 
     @cached_property
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from unsupervised_learning.atomic_files import Json
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.evaluation import test_set
 from unsupervised_learning.figures import scatters
 from unsupervised_learning.monitoring.latent import LatentMonitor, as_pictures, codes, manifold, write_table
@@ -38,15 +38,15 @@ class AutoEncoderMonitor(LatentMonitor):
             images={"Input": as_pictures(images[:1]), "Output": as_pictures(model(images[:1]))},
         )
 
-    def dump(self, logs_dir: Path, dataset: mnist.Dataset, iteration: int, background: Background) -> None:
+    def dump(self, logs_dir: Path, dataset: Dataset, iteration: int, background: Background) -> None:
         """2016's `checkpoint<step>.txt`: the test images' codes and labels, before that iteration's update."""
         found = codes(self.model, dataset.test.vectors)
         line = " ".join(["%.18e"] * (self.model.z_dim + 1)) + "\n"  # numpy.savetxt's own
         background.do(write_table, logs_dir / f"checkpoint{iteration}.txt", (found, dataset.test.labels), line)
 
-    def write_outputs(self, logs_dir: Path, dataset: mnist.Dataset) -> Json:
+    def write_outputs(self, logs_dir: Path, dataset: Dataset) -> Json:
         """Everything a finished autoencoder's run leaves; returns the results."""
-        model, images = self.model, mnist.to_unit_interval(dataset.test.images)
+        model, images = self.model, to_unit_interval(dataset.test.images)
         report, found = test_set.autoencoder_report(model, images, dataset.test.labels)
         figures = {"latent_scatter": scatters.latent_scatter(found, dataset.test.labels, "Autoencoder: codes of the test set")}
         start = logs_dir / "checkpoint0.txt"
@@ -60,6 +60,6 @@ class AutoEncoderMonitor(LatentMonitor):
         self.write_common(logs_dir, dataset, found, figures)
         pca = self.baseline(dataset)
         if pca and model.activation == "linear":
-            train_images = mnist.to_unit_interval(dataset.train.images)
+            train_images = to_unit_interval(dataset.train.images)
             report["pca_subspace_cosine"] = test_set.pca_subspace_cosine(model.decoder, train_images, model.z_dim)
         return {**report, **pca, **self.beside_2016("autoencoder", dataset)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
 
 
@@ -30,7 +30,7 @@ def read_dump(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1], labels.astype(np.uint8)
 
 
-def check_dump(path: str, latents: np.ndarray, labels: np.ndarray, z_dim: int, dataset: mnist.Dataset) -> None:
+def check_dump(path: str, latents: np.ndarray, labels: np.ndarray, z_dim: int, dataset: Dataset) -> None:
     """See that a dump is of this test set, in its order.
 
     Raises:

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from unsupervised_learning.atomic_files import Json, write_atomically
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.evaluation.generated_images import FIRST_LAYERS, NEAR_ZERO
 from unsupervised_learning.figures import curves, plots
 from unsupervised_learning.gan import DCGAN
@@ -83,7 +83,7 @@ class GANMonitor(Monitor):
             },
         )
 
-    def extras(self, dataset: mnist.Dataset | None, iteration: int) -> Extras:
+    def extras(self, dataset: Dataset | None, iteration: int) -> Extras:
         """Images from z that never changes, made with the moving statistics."""
         return Extras({}, {FIXED_GRID: tile(decoded_samples(self.model))})
 
@@ -91,7 +91,7 @@ class GANMonitor(Monitor):
         """Warn once when the discriminator's loss stays near zero."""
         self.near_zero.watch(iteration, losses["discriminator_loss"])
 
-    def write_outputs(self, logs_dir: Path, dataset: mnist.Dataset | None, seed: int | None = None) -> Json:
+    def write_outputs(self, logs_dir: Path, dataset: Dataset | None, seed: int | None = None) -> Json:
         """Write what a finished GAN's run leaves; returns the results. Needs no data, but for some figures the event files.
 
         Args:

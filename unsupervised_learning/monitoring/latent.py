@@ -12,7 +12,7 @@ from tensorboard.plugins import projector
 
 from unsupervised_learning.atomic_files import Json, write_atomically
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset, Split, as_vectors, to_unit_interval
 from unsupervised_learning.evaluation import test_set
 from unsupervised_learning.figures import plots, scatters
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, save_model, write_figures
@@ -36,9 +36,9 @@ class LatentMonitor(Monitor):
 
     def scale(self, images: tf.Tensor) -> tf.Tensor:
         """Bytes [batch, 28, 28] → [batch, 784] in [0, 1]."""
-        return mnist.as_vectors(images)
+        return as_vectors(images)
 
-    def extras(self, dataset: mnist.Dataset, iteration: int) -> Extras:
+    def extras(self, dataset: Dataset, iteration: int) -> Extras:
         """Validation losses; reconstructions and samples; every `scatter_every` iterations the latents."""
         model, images = self.model, dataset.validation.vectors
         model.reset_metrics()
@@ -55,9 +55,9 @@ class LatentMonitor(Monitor):
             pictures["ours/latent_scatter"] = partial(scatters.latent_scatter, latents, dataset.validation.labels, title)
         return Extras({f"ours/validation/{name}": float(value) for name, value in losses.items()}, pictures)
 
-    def write_common(self, logs_dir: Path, dataset: mnist.Dataset, latents: np.ndarray, figures: dict[str, Figure]) -> None:
+    def write_common(self, logs_dir: Path, dataset: Dataset, latents: np.ndarray, figures: dict[str, Figure]) -> None:
         """Write the model, the projector's files, and the figures that both models have beside the given ones."""
-        shown = mnist.to_unit_interval(dataset.test.images[:40])
+        shown = to_unit_interval(dataset.test.images[:40])
         title = "Test images and their reconstructions"
         figures["reconstructions"] = plots.reconstructions(shown, np.asarray(self.model(shown)), title)
         figures["samples"] = plots.image_grid(decoded_samples(self.model), f"Images decoded from {self.prior}")
@@ -65,15 +65,15 @@ class LatentMonitor(Monitor):
         write_projector(logs_dir, latents, dataset.test)
         save_model(logs_dir, self.model)
 
-    def baseline(self, dataset: mnist.Dataset) -> Json:
+    def baseline(self, dataset: Dataset) -> Json:
         """PCA with as many components, fitted on the training images; nothing where it cannot have so many."""
         components = self.model.z_dim
         if components > min(len(dataset.train.images), PIXELS):
             return {}
-        train, test = mnist.to_unit_interval(dataset.train.images), mnist.to_unit_interval(dataset.test.images)
+        train, test = to_unit_interval(dataset.train.images), to_unit_interval(dataset.test.images)
         return {"pca": test_set.pca_baseline(train, test, dataset.test.labels, components)}
 
-    def beside_2016(self, form: str, dataset: mnist.Dataset) -> Json:
+    def beside_2016(self, form: str, dataset: Dataset) -> Json:
         """The original's numbers, where the data, the arithmetic and the size of the code make them comparable."""
         comparable = dataset.comparable and self.model.compute_dtype == "float32" and self.model.z_dim == 3
         return {"original_2016": RESULTS_OF_2016[form]} if comparable else {}
@@ -109,7 +109,7 @@ def write_table(path: Path, columns: tuple[np.ndarray, np.ndarray], line: str) -
     write_atomically(path, (line * len(table)) % tuple(table.ravel().tolist()))
 
 
-def write_projector(logs_dir: Path, latents: np.ndarray, split: mnist.Split) -> None:
+def write_projector(logs_dir: Path, latents: np.ndarray, split: Split) -> None:
     """The test set's latents for TensorBoard's projector, with labels and the images themselves as a sprite."""
     folder = logs_dir / "projector"
     folder.mkdir(exist_ok=True)

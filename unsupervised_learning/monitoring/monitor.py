@@ -11,7 +11,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from unsupervised_learning.atomic_files import Json, write_atomically, written_anew
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.figures import plots
 from unsupervised_learning.monitoring.writer_thread import Background
 
@@ -78,17 +78,17 @@ class Monitor(ABC):
         """The record for the iteration's images, scaled. Runs inside a `tf.function`."""
 
     @abstractmethod
-    def extras(self, dataset: mnist.Dataset, iteration: int) -> Extras:
+    def extras(self, dataset: Dataset, iteration: int) -> Extras:
         """The extras of an iteration."""
 
-    def dump(self, logs_dir: Path, dataset: mnist.Dataset, iteration: int, background: Background) -> None:  # noqa: B027
+    def dump(self, logs_dir: Path, dataset: Dataset, iteration: int, background: Background) -> None:  # noqa: B027
         """Write what belongs to the checkpoint of an iteration, if anything does."""
 
     def watch(self, iteration: int, losses: dict[str, float]) -> None:  # noqa: B027
         """Look at the losses after so many iterations, and warn the user if they look bad."""
 
     @abstractmethod
-    def write_outputs(self, logs_dir: Path, dataset: mnist.Dataset) -> Json:
+    def write_outputs(self, logs_dir: Path, dataset: Dataset) -> Json:
         """Write what a finished run leaves: figures, the model, measures; returns the measures, for results.json."""
 
     @abstractmethod

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.figures import plots
 from unsupervised_learning.monitoring.event_files import EventFile, encoded, histogram_pb, image_pb
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record
@@ -26,7 +26,7 @@ class Recorder:
         background: what writes.
     """
 
-    def __init__(self, logs_dir: Path, monitor: Monitor, dataset: mnist.Dataset, order: BatchOrder, background: Background):
+    def __init__(self, logs_dir: Path, monitor: Monitor, dataset: Dataset, order: BatchOrder, background: Background):
         self.monitor, self.dataset, self.order, self.background = monitor, dataset, order, background
         self.record = tf.function(self.recorded)
         self.events = EventFile(logs_dir)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from unsupervised_learning import layers
 from unsupervised_learning.atomic_files import Json
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.evaluation import likelihood, test_set
 from unsupervised_learning.figures import scatters
 from unsupervised_learning.monitoring.latent import LatentMonitor, as_pictures, manifold, write_table
@@ -77,7 +77,7 @@ class VAEMonitor(LatentMonitor):
             images={"Input": as_pictures(images[:2]), "Output": as_pictures(output)},
         )
 
-    def extras(self, dataset: mnist.Dataset, iteration: int) -> Extras:
+    def extras(self, dataset: Dataset, iteration: int) -> Extras:
         """As the autoencoder's, and the KL of each latent dimension on the validation images, nats."""
         extras = super().extras(dataset, iteration)
         if self.model.z_dim > MOST_DIMENSIONS:
@@ -87,10 +87,10 @@ class VAEMonitor(LatentMonitor):
         kls = {f"{KL_OF_DIMENSION}/{number}": float(kl) for number, kl in enumerate(of_dimensions, start=1)}
         return extras._replace(scalars={**extras.scalars, **kls})
 
-    def write_outputs(self, logs_dir: Path, dataset: mnist.Dataset) -> Json:
+    def write_outputs(self, logs_dir: Path, dataset: Dataset) -> Json:
         """Everything a finished VAE's run leaves; returns the results."""
         model = self.model
-        images, labels = mnist.to_unit_interval(dataset.test.images), dataset.test.labels
+        images, labels = to_unit_interval(dataset.test.images), dataset.test.labels
         report, mu, log_var = test_set.vae_report(model, images, labels)
         noise = np.random.default_rng(model.seed).standard_normal(mu.shape)
         latents = mu + np.exp(log_var / 2) * noise

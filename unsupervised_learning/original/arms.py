@@ -21,6 +21,7 @@ from unsupervised_learning.atomic_files import Json
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import test_set
 from unsupervised_learning.original.author_runs import next_batches, published
@@ -101,7 +102,7 @@ def arms(file: str, arm: str | None, seed: int, given: int | None, data_dir: str
         steps = of_graph(theirs, dataset, batch_size, seed)
     else:
         steps = of_ours(model, ARMS[arm], dataset, batch_size, iterations, seed)
-    images = mnist.to_unit_interval(dataset.test.images)
+    images = to_unit_interval(dataset.test.images)
     numbers: Json = {}
     for done in steps:
         if is_measured(done, iterations):
@@ -132,17 +133,17 @@ def measured(model: Model, images: np.ndarray) -> Json:
     return test_set.bound(model, images)[0]
 
 
-def of_graph(theirs: RunningGraph, dataset: mnist.Dataset, batch_size: int, seed: int) -> Iterator[int]:
+def of_graph(theirs: RunningGraph, dataset: Dataset, batch_size: int, seed: int) -> Iterator[int]:
     """Train the author's graph; yields the updates done, after each."""
-    images = mnist.to_unit_interval(dataset.train.images)
+    images = to_unit_interval(dataset.train.images)
     for done, batch in enumerate(next_batches(len(images), batch_size, seed), start=1):
         theirs.update(images[batch])
         yield done
 
 
-def of_ours(model: Model, arm: Arm, dataset: mnist.Dataset, batch_size: int, iterations: int, seed: int) -> Iterator[int]:
+def of_ours(model: Model, arm: Arm, dataset: Dataset, batch_size: int, iterations: int, seed: int) -> Iterator[int]:
     """Train our model to the end; yields the updates done, after each `CALL` of them and after the last."""
-    images = tf.constant(mnist.to_unit_interval(dataset.train.images))
+    images = tf.constant(to_unit_interval(dataset.train.images))
     count = len(dataset.train.images)
     order = BatchOrder(count, batch_size, seed)
     batches = next_batches(count, batch_size, seed)

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import to_unit_interval
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.description import Description, describe
 from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
@@ -35,7 +36,7 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
         print(f"Finished already: {folder}")
         return 0
     theirs = RunningGraph(graph, description, seed)
-    images = mnist.to_unit_interval(dataset.train.images)
+    images = to_unit_interval(dataset.train.images)
     batches = next_batches(len(images), description.batch or BATCH, seed)
     print(f"{file}: nearest to --recipe={recipe}; {iterations:,} iterations of the author's own graph in {folder}")
     began = time.monotonic()

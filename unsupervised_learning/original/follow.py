@@ -21,6 +21,7 @@ from unsupervised_learning import atomic_files, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.figures.plots import figure_png
 from unsupervised_learning.original.checkpoints import Model, read_checkpoint
@@ -127,7 +128,7 @@ def model_of(description: Description, seed: int = 0) -> Model:
     return model
 
 
-def followed(theirs: RunningGraph, model: Model, dataset: mnist.Dataset, steps: int, seed: int) -> Iterator[Step]:
+def followed(theirs: RunningGraph, model: Model, dataset: Dataset, steps: int, seed: int) -> Iterator[Step]:
     """Each of both courses' losses and differences: before the first update, and after each of `steps` updates."""
     description = theirs.description
     order = BatchOrder(len(dataset.train.images), description.batch or BATCH, seed, dataset.file_order_first)
@@ -137,7 +138,7 @@ def followed(theirs: RunningGraph, model: Model, dataset: mnist.Dataset, steps: 
     update = tf.function(model.update if is_vae else lambda images: model.train_step((images,)))
     start = int(model.iterations)
     for number in range(steps + 1):
-        images = mnist.to_unit_interval(dataset.train.images[order.indices(start + number, 1)[0]])
+        images = to_unit_interval(dataset.train.images[order.indices(start + number, 1)[0]])
         noise = (random.standard_normal((len(images), description.z_dim)).astype(np.float32),) if is_vae else ()
         then = theirs.losses(images, *noise)
         now = {name: float(np.mean(value, dtype=np.float64)) for name, value in objective(images, *noise).items()}

@@ -9,6 +9,7 @@ import tensorflow as tf
 from unsupervised_learning import atomic_files, errors, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation, test_set
 from unsupervised_learning.monitoring.dumps import check_dump, read_dump
@@ -88,7 +89,7 @@ def replay(
 def write_as_run(
     folder: Path,
     model: Model,
-    dataset: mnist.Dataset,
+    dataset: Dataset,
     settings: atomic_files.Json,
     iterations: int,
     results: atomic_files.Json,
@@ -117,13 +118,13 @@ def write_as_run(
     atomic_files.write_json(folder / "results.json", {"iterations": iterations, "data": dataset.name, **results})
 
 
-def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: mnist.Dataset) -> dict[bool, float]:
+def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: Dataset) -> dict[bool, float]:
     """A VAE's bound on a thousand test images with a relu on mu and log_var (True) and without (False), nats per image.
 
     Names and shapes are the same in both forms; this tells them apart. A network trained with that relu has learnt nothing of
     what its heads say below zero, and one trained without needs it.
     """
-    images = mnist.to_unit_interval(dataset.test.images[:1000])
+    images = to_unit_interval(dataset.test.images[:1000])
     bounds = {}
     for relu_heads in (True, False):
         model = VariationalAutoEncoder(checkpoint.z_dim, activation, relu_heads)
@@ -134,9 +135,9 @@ def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: mnist.Datas
     return bounds
 
 
-def measured(model: Model, dataset: mnist.Dataset, at_the_end: bool) -> tuple[atomic_files.Json, atomic_files.Json]:
+def measured(model: Model, dataset: Dataset, at_the_end: bool) -> tuple[atomic_files.Json, atomic_files.Json]:
     """What the model reaches on the test set, and what was measured of 2016's run at its end, if this is that."""
-    images, labels = mnist.to_unit_interval(dataset.test.images), dataset.test.labels
+    images, labels = to_unit_interval(dataset.test.images), dataset.test.labels
     if isinstance(model, AutoEncoder):
         numbers, _ = test_set.autoencoder_report(model, images, labels)
         form = "autoencoder"
@@ -158,12 +159,12 @@ def table(numbers: atomic_files.Json, published: atomic_files.Json) -> str:
     return "\n".join(lines)
 
 
-def beside_dump(model: Model, dataset: mnist.Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
+def beside_dump(model: Model, dataset: Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
     """How far the model's latents of the test set are from a dump's, in a line or two.
 
     The autoencoder's have to be the same. The VAE's dump holds draws: (z − mu) / exp(log_var / 2) has to be standard normal.
     """
-    images = mnist.to_unit_interval(dataset.test.images)
+    images = to_unit_interval(dataset.test.images)
     rows, accuracy = f"{len(labels):,} rows", f"knn_accuracy of its latents {representation.knn_accuracy(latents, labels):.3f}"
     if isinstance(model, AutoEncoder):
         then, now = (np.abs(codes - latents).max() for codes in (codes_summed_as_2016(model, images), model.encoder(images)))

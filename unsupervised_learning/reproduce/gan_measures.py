@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.evaluation.sample_quality import frechet
 from unsupervised_learning.gan import DCGAN
@@ -36,8 +36,8 @@ class Yardstick:
         accuracy: on the test set, of a nearest-neighbour classifier in the space of the codes.
     """
 
-    def __init__(self, dataset: mnist.Dataset):
-        images = mnist.to_unit_interval(dataset.train.images)
+    def __init__(self, dataset: Dataset):
+        images = to_unit_interval(dataset.train.images)
         self.pca = PCA(min(COMPONENTS, len(images)), svd_solver="covariance_eigh").fit(images)
         codes = self.pca.transform(images)
         order = np.random.default_rng(0).permutation(len(codes))
@@ -45,7 +45,7 @@ class Yardstick:
         self.reference = codes[order[:count]]
         self.floor = frechet(codes[order[count : 2 * count]], self.reference)
         self.classifier = KNeighborsClassifier(min(NEIGHBOURS, len(codes))).fit(codes, dataset.train.labels)
-        test_codes = self.pca.transform(mnist.to_unit_interval(dataset.test.images))
+        test_codes = self.pca.transform(to_unit_interval(dataset.test.images))
         self.accuracy = float(self.classifier.score(test_codes, dataset.test.labels))
 
     def measure(self, samples: np.ndarray, batch_samples: np.ndarray) -> dict[str, float]:

@@ -19,6 +19,7 @@ import numpy as np
 from unsupervised_learning import atomic_files
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import KILLED, RunError
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
@@ -159,7 +160,7 @@ def run_notes(plan: Plan, dataset_name: str, data_dir: str | None, logs_dir: Pat
     return 0
 
 
-def write(logs_dir: Path, plan: Plan, results: list[Result], dataset: mnist.Dataset, yardstick: Yardstick) -> None:
+def write(logs_dir: Path, plan: Plan, results: list[Result], dataset: Dataset, yardstick: Yardstick) -> None:
     """Write report.md, figure.png and results.json."""
     facts = {
         "data": f"{dataset.name} ({dataset.source})",

@@ -11,6 +11,7 @@ import tensorflow as tf
 from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import binarization, mnist, pictures
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.dumps import read_dump
@@ -76,7 +77,7 @@ class FinishedRun:
             )
         return model
 
-    def dataset(self, **given: str | None) -> mnist.Dataset:
+    def dataset(self, **given: str | None) -> Dataset:
         """The data that the run was trained on, from `data_dir`, `image_dir` and `cache_dir`: as given, or as recorded.
 
         Raises:

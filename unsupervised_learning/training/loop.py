@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.monitoring.monitor import Monitor
 from unsupervised_learning.monitoring.recorder import Recorder
 from unsupervised_learning.training import distribution
@@ -31,7 +31,7 @@ def train(
     settings: Settings,
     model: Any,
     monitor: Monitor,
-    dataset: mnist.Dataset,
+    dataset: Dataset,
     order: BatchOrder,
     checkpoints: Checkpoints,
     replicated: distribution.Replicated | None = None,
@@ -89,7 +89,7 @@ def follow(
     settings: Settings,
     model: Any,
     monitor: Monitor,
-    dataset: mnist.Dataset,
+    dataset: Dataset,
     order: BatchOrder,
     replicated: distribution.Replicated,
 ) -> None:
@@ -110,7 +110,7 @@ def prepared(
     settings: Settings,
     model: Any,
     monitor: Monitor,
-    dataset: mnist.Dataset,
+    dataset: Dataset,
     order: BatchOrder,
     replicated: distribution.Replicated | None,
 ) -> tuple["CompiledIterations", Callable[..., tf.data.Dataset], "Schedule"]:

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from unsupervised_learning import atomic_files
-from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder, InterleavedBatches
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import KILLED, RunError
 from unsupervised_learning.monitoring.event_files import discard_from
 from unsupervised_learning.monitoring.monitor import Monitor
@@ -24,7 +24,7 @@ def run(
     settings: Settings,
     model: Any,
     monitor: Monitor,
-    load: Callable[[], mnist.Dataset],
+    load: Callable[[], Dataset],
     strategy: tf.distribute.Strategy | None = None,
 ) -> int:
     """Train up to `settings.max_iterations`, from the newest checkpoint on; then write the outputs.
@@ -74,7 +74,7 @@ def run(
         return distribution.barrier(devices, status) if devices else status
 
 
-def follow(settings: Settings, model: Any, monitor: Monitor, dataset: mnist.Dataset, devices: distribution.Replicated) -> int:
+def follow(settings: Settings, model: Any, monitor: Monitor, dataset: Dataset, devices: distribution.Replicated) -> int:
     """`run` in one of the other processes: train with the chief, and end when it ends; write nothing."""
     print(f"{monitor.name} on {dataset.name}: trains with the chief, which alone reads and writes --logs_dir", flush=True)
     distribution.same_data(devices, dataset.checksum)
@@ -83,7 +83,7 @@ def follow(settings: Settings, model: Any, monitor: Monitor, dataset: mnist.Data
     return distribution.barrier(devices, 0)
 
 
-def order_of(settings: Settings, model: Any, dataset: mnist.Dataset) -> BatchOrder:
+def order_of(settings: Settings, model: Any, dataset: Dataset) -> BatchOrder:
     """Which images make up the batch of which iteration; a model may take several batches in an iteration."""
     batches = getattr(model, "batches_each_iteration", 1)
     examples = len(dataset.train.images)
@@ -94,7 +94,7 @@ def begin(
     settings: Settings,
     model: Any,
     monitor: Monitor,
-    dataset: mnist.Dataset,
+    dataset: Dataset,
     background: Background,
     devices: distribution.Replicated | None,
 ) -> Checkpoints:
@@ -117,7 +117,7 @@ def begin(
     return checkpoints
 
 
-def finish(settings: Settings, model: Any, monitor: Monitor, dataset: mnist.Dataset, checkpoints: Checkpoints) -> None:
+def finish(settings: Settings, model: Any, monitor: Monitor, dataset: Dataset, checkpoints: Checkpoints) -> None:
     """Write and print what a finished run leaves.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from unsupervised_learning import errors
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training.settings import Settings, default_settings
 
@@ -57,7 +57,7 @@ def settings_recorded(build: type[keras.Model], config: dict[str, Any]) -> dict[
     return {**defaults, **older, **config["settings"]}
 
 
-def configuration(settings: Settings, dataset: mnist.Dataset) -> dict[str, Any]:
+def configuration(settings: Settings, dataset: Dataset) -> dict[str, Any]:
     """What config.json holds: the settings, the data and the versions."""
     return {
         "model": settings.model,
@@ -124,7 +124,7 @@ def earlier_run(settings: Settings, build: type[keras.Model]) -> dict[str, Any] 
     return config
 
 
-def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: mnist.Dataset) -> None:
+def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: Dataset) -> None:
     """Refuse to go on with other data.
 
     Raises:
