@@ -1,5 +1,7 @@
 """In which order the training images are used: which of them make up which batch."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from unsupervised_learning.errors import RunError
@@ -66,3 +68,16 @@ class InterleavedBatches(BatchOrder):
         one_by_one = super().indices(start * self.batches, count * self.batches)
         of_iterations = one_by_one.reshape(count, self.batches, self.batch_size)
         return of_iterations.swapaxes(1, 2).reshape(count, self.images_each_iteration)
+
+
+def next_batches(examples: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:
+    """The indices of the images [batch_size] that 2016's `next_batch` gives, call by call.
+
+    The first epoch goes in file order. Before each later one the order is shuffled once more, from where it was. The remainder
+    that fills no batch is dropped. Source: TensorFlow 0.9's mnist.py, which drew from NumPy's global stream.
+    """
+    order, random = np.arange(examples), np.random.RandomState(seed)
+    while True:
+        for start in range(0, examples - batch_size + 1, batch_size):
+            yield order[start : start + batch_size].copy()
+        random.shuffle(order)

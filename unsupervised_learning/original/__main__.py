@@ -7,15 +7,13 @@
     python -m unsupervised_learning.original follow FILE [--checkpoint=CKPT] [--steps=200] [--seed=0] [--data_dir=DIR]
     python -m unsupervised_learning.original train FILE [--seed=0] [--data_dir=DIR] [--logs_dir=logs]
     python -m unsupervised_learning.original arms FILE [--arm=ours] [--seed=0] [--max_iterations=50001] [--data_dir=DIR]
-    python -m unsupervised_learning.original run3 DIR [--logs_dir=logs]
 
 `replay` puts a 2016 checkpoint into our model and measures it on the test set. `export` writes a run of ours as 2016's code
 would have saved it. `import-logs` puts 2016's event files beside our runs, in TensorBoard's present format. `graph` says what
 run a `.meta` or event file is from: its loss with every constant, the nearest recipe, and the command for the same run here.
 `follow` runs that graph beside our model, update by update, and tells how far they part. `train` trains that graph to the end
 and measures it as `replay` does. `arms` trains the graph, or our model with one thing changed, from the graph's initialisers;
-without --arm it prints the table of all that were trained. `run3` tells from run 3's dumps which weight of the regularization
-it had.
+without --arm it prints the table of all that were trained.
 """
 
 from unsupervised_learning.start import prepare
@@ -35,7 +33,6 @@ from unsupervised_learning.original.event_files import import_logs
 from unsupervised_learning.original.follow import follow
 from unsupervised_learning.original.graph_report import graph
 from unsupervised_learning.original.replay import export, replay
-from unsupervised_learning.reproduce.run_3 import run_3
 from unsupervised_learning.training import command_line
 from unsupervised_learning.training.command_line import path_of
 
@@ -62,7 +59,6 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[..., int]]] = {
         ("FILE",),
         lambda file: arms(file, FLAGS.arm, FLAGS.seed, FLAGS.max_iterations, FLAGS.data_dir, path_of(FLAGS.logs_dir)),
     ),
-    "run3": (("DIR",), lambda folder: run_3(folder, path_of(FLAGS.logs_dir))),
 }
 
 
@@ -93,7 +89,7 @@ def define_flags() -> None:
     flags.DEFINE_bool("relu_heads", None, "replay: the VAE is of the first form; if not given, the better bound decides.")
     flags.DEFINE_string("keep", None, "replay: a new folder for the model, as of a finished run, for `explore` to look at.")
     command_line.require_path("keep")
-    flags.DEFINE_string("logs_dir", "logs", "import-logs, train, arms, run3: the folder of our runs.")
+    flags.DEFINE_string("logs_dir", "logs", "import-logs, train, arms: the folder of our runs.")
     command_line.require_path("logs_dir")
     flags.DEFINE_bool("json", False, "graph: print everything that was read, as JSON.")
     flags.DEFINE_string("checkpoint", None, "follow: checkpoint of the same graph to begin with, Adam's state included.")

@@ -20,17 +20,15 @@ from unsupervised_learning import atomic_files, errors, layers
 from unsupervised_learning.atomic_files import Json
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
-from unsupervised_learning.data.batches import BatchOrder
+from unsupervised_learning.data.batches import BatchOrder, next_batches
 from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import test_set
-from unsupervised_learning.original.author_runs import next_batches, published
 from unsupervised_learning.original.checkpoints import Model
 from unsupervised_learning.original.description import describe
-from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
 from unsupervised_learning.original.graph_files import read_graph
-from unsupervised_learning.original.graph_report import nearest
-from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.original.graph_report import nearest, recipes_of
+from unsupervised_learning.original.running import BATCH, RunningGraph, model_of, on_one_thread
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 CALL = 500  # iterations of our model in one compiled call
@@ -94,7 +92,7 @@ def arms(file: str, arm: str | None, seed: int, given: int | None, data_dir: str
     model = model_of(description, seed)
     theirs = RunningGraph(graph, description, seed)
     theirs.put_into(model)
-    iterations = given or published(description)[recipe]["max_iterations"]
+    iterations = given or recipes_of(description)[recipe]["max_iterations"]
     batch_size = description.batch or BATCH
     began = time.monotonic()
     course: dict[str, float] = {}

@@ -1,21 +1,18 @@
 """Draws of the original: the author's own graph trained to the end under today's TensorFlow, and measured as `replay` does."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from unsupervised_learning.data import mnist
+from unsupervised_learning.data.batches import next_batches
 from unsupervised_learning.data.dataset import to_unit_interval
-from unsupervised_learning.original import runs
-from unsupervised_learning.original.description import Description, describe
-from unsupervised_learning.original.follow import BATCH, model_of, on_one_thread
+from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.graph_files import read_graph
-from unsupervised_learning.original.graph_report import nearest
+from unsupervised_learning.original.graph_report import nearest, recipes_of
 from unsupervised_learning.original.replay import measured, table, write_as_run
-from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.original.running import BATCH, RunningGraph, model_of, on_one_thread
 
 
 def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
@@ -28,7 +25,7 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
     graph = read_graph(file)
     description = describe(graph)
     recipe, _ = nearest(description)
-    iterations = given or published(description)[recipe]["max_iterations"]
+    iterations = given or recipes_of(description)[recipe]["max_iterations"]
     folder = logs_dir / "original_2016" / f"{recipe}_graph_seed{seed}"
     dataset = mnist.load("mnist", data_dir)
     model = model_of(description)
@@ -53,21 +50,3 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
     print(table(numbers, published_numbers))
     print(f"results.json and model.keras are in {folder}")
     return 0
-
-
-def next_batches(examples: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:
-    """The indices of the images [batch_size] that 2016's `next_batch` gives, call by call.
-
-    The first epoch goes in file order. Before each later one the order is shuffled once more, from where it was. The remainder
-    that fills no batch is dropped. Source: TensorFlow 0.9's mnist.py, which drew from NumPy's global stream.
-    """
-    order, random = np.arange(examples), np.random.RandomState(seed)
-    while True:
-        for start in range(0, examples - batch_size + 1, batch_size):
-            yield order[start : start + batch_size].copy()
-        random.shuffle(order)
-
-
-def published(description: Description) -> dict[str, runs.Settings]:
-    """The table of recipes of a graph's model."""
-    return runs.AUTOENCODER if description.model == "AutoEncoder" else runs.VAE

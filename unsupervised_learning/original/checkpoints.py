@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 Model = AutoEncoder | VariationalAutoEncoder
@@ -93,7 +92,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         RunError: if there is none, it is damaged, or it is neither model's.
     """
-    path = path_of(path)
+    path = Path(os.path.expanduser(path))
     if not (path.is_file() or path.with_name(f"{path.name}.index").is_file()):
         raise RunError(f"no checkpoint at {path}; expected a file such as model.ckpt-20000")
     try:

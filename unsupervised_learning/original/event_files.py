@@ -15,12 +15,11 @@ from tensorboard.util import tensor_util
 
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import name_today
-from unsupervised_learning.training.command_line import path_of
 
 
 def import_logs(given: str, logs_dir: Path) -> int:
     """Put the event files below a folder beside our runs; returns the exit status."""
-    folder = path_of(given)
+    folder = Path(os.path.expanduser(given))
     files = [path for path in sorted(folder.rglob("*tfevents*")) if path.is_file()]
     if not files:
         raise RunError(f"DIR must be a folder with event files, below it or in it. Received: {folder}, without any")

@@ -9,7 +9,7 @@ nothing is judged.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,22 +17,19 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from unsupervised_learning import atomic_files, layers
-from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning import atomic_files
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.figures.plots import figure_png
 from unsupervised_learning.original.checkpoints import Model, read_checkpoint
-from unsupervised_learning.original.description import Description, describe
+from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest
-from unsupervised_learning.original.running import RunningGraph
+from unsupervised_learning.original.running import BATCH, RunningGraph, model_of, on_one_thread
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-BUILDS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
-BATCH = 256  # of the runs whose graph does not tell
 PARTS: tuple[str, ...] = (
     "reconstruction",
     "kl",
@@ -103,29 +100,6 @@ def follow(file: str, checkpoint_file: str | None, updates: int, seed: int, data
         return 1
     print("They agree within the tolerance.")
     return 0
-
-
-def on_one_thread() -> None:
-    """Have TensorFlow compute on one thread, as the order of sums is then fixed; no longer possible once it has begun."""
-    with suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def model_of(description: Description, seed: int = 0) -> Model:
-    """Our model with the settings and the optimizer of a graph of the author's, built and compiled; `seed` is of its noise."""
-    build = BUILDS[description.model]
-    settings = {"z_dim": description.z_dim, "activation": description.activation, "width": description.width}
-    settings |= {"regularization": description.regularization, "seed": seed}
-    if build is VariationalAutoEncoder:
-        settings |= {"relu_heads": description.relu_heads, "kl_weight": description.kl_weight}
-    else:
-        settings |= {"mean_loss": description.mean_loss}
-    model = build(**settings)
-    adam = layers.adam(description.learning_rate, description.beta1, description.beta2, description.epsilon)
-    model.compile(optimizer=adam)
-    adam.build(model.trainable_variables)
-    return model
 
 
 def followed(theirs: RunningGraph, model: Model, dataset: Dataset, steps: int, seed: int) -> Iterator[Step]:

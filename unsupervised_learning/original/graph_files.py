@@ -6,6 +6,7 @@ is asked for; every operation and attribute that leaves `needed` is on a list. N
 
 import dataclasses
 import math
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,6 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.util.event_pb2 import Event
 
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.training.command_line import path_of
 
 # Bounds. The largest published graph has 172,614 bytes and 1,083 nodes; its largest variable has 39,200 elements.
 META_BYTES = 16 * 2**20  # of a .meta file, and of one record of an event file
@@ -145,7 +145,7 @@ def read_graph(path: str | Path) -> Graph:
     Raises:
         RunError: if it is neither, is damaged, cut or too large, or holds no graph.
     """
-    path = path_of(path)
+    path = Path(os.path.expanduser(path))
     try:
         if not path.is_file():
             what = "a folder" if path.is_dir() else "no regular file" if path.exists() else "no such file"

@@ -65,10 +65,14 @@ def script_of(description: Description) -> str:
     return "train_ae.py" if description.model == AUTOENCODER else "train_vae.py"
 
 
+def recipes_of(description: Description) -> dict[str, runs.Settings]:
+    """The table of recipes of a graph's model."""
+    return runs.AUTOENCODER if description.model == AUTOENCODER else runs.VAE
+
+
 def nearest(description: Description) -> tuple[str, list[Difference]]:
     """The recipe with the fewest differences from a graph, the later one of equals, and these differences."""
-    recipes = runs.AUTOENCODER if description.model == AUTOENCODER else runs.VAE
-    compared = {name: differences_from(description, name, recipe) for name, recipe in recipes.items()}
+    compared = {name: differences_from(description, name, recipe) for name, recipe in recipes_of(description).items()}
     best = min(reversed(compared), key=lambda name: len(compared[name]))
     return best, compared[best]
 

@@ -1,5 +1,6 @@
 """2016's checkpoints in our models: measured, gone on from; and ours written as 2016's code would have saved them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from unsupervised_learning.monitoring.monitor import save_model
 from unsupervised_learning.original.checkpoints import Checkpoint, Model, name_of_2016, read_checkpoint, write_checkpoint
 from unsupervised_learning.original.runs import RESULTS_OF_2016
 from unsupervised_learning.training import checkpoints, command_line, run_directory
-from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 TERMS = 320  # of a product that 2016's build added up at a time: of the sizes tried, 80 to 784, this comes nearest to its dump
@@ -191,7 +191,7 @@ def codes_summed_as_2016(model: AutoEncoder, images: np.ndarray) -> np.ndarray:
 
 def export(logs_dir: str, file: str) -> int:
     """Write the newest checkpoint of a run of ours under 2016's names; returns the exit status."""
-    folder, target = path_of(logs_dir), path_of(file)
+    folder, target = Path(os.path.expanduser(logs_dir)), Path(os.path.expanduser(file))
     if not (folder / "config.json").exists():
         raise RunError(f"LOGS_DIR must be a run of train_ae.py or train_vae.py. Received: {folder}, without config.json")
     config = run_directory.recorded(folder)

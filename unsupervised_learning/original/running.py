@@ -4,16 +4,21 @@ Only what the losses, the update and the start need is imported (`graph_files.ne
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import tensorflow as tf
 
+from unsupervised_learning import layers
+from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import BETA1, BETA2, Checkpoint, Model
 from unsupervised_learning.original.description import Description
 from unsupervised_learning.original.graph_files import Graph, needed
+from unsupervised_learning.vae import VariationalAutoEncoder
 
+BUILDS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
+BATCH = 256  # of the runs whose graph does not tell
 RANDOM = ("TruncatedNormal", "RandomStandardNormal")  # the ops that draw numbers
 
 
@@ -129,3 +134,26 @@ class RunningGraph:
         variables = model.variables_of_2016()
         for name, value in self.values().items():
             variables[name].assign(value)
+
+
+def on_one_thread() -> None:
+    """Have TensorFlow compute on one thread, as the order of sums is then fixed; no longer possible once it has begun."""
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def model_of(description: Description, seed: int = 0) -> Model:
+    """Our model with the settings and the optimizer of a graph of the author's, built and compiled; `seed` is of its noise."""
+    build = BUILDS[description.model]
+    settings = {"z_dim": description.z_dim, "activation": description.activation, "width": description.width}
+    settings |= {"regularization": description.regularization, "seed": seed}
+    if build is VariationalAutoEncoder:
+        settings |= {"relu_heads": description.relu_heads, "kl_weight": description.kl_weight}
+    else:
+        settings |= {"mean_loss": description.mean_loss}
+    model = build(**settings)
+    adam = layers.adam(description.learning_rate, description.beta1, description.beta2, description.epsilon)
+    model.compile(optimizer=adam)
+    adam.build(model.trainable_variables)
+    return model

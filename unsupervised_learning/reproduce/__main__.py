@@ -2,8 +2,10 @@
 
     python -m unsupervised_learning.reproduce gan-notes [--logs_dir=logs/gan_notes] [--data_dir=DIR] [--only=SETTING,…]
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
+    python -m unsupervised_learning.reproduce run3 DIR [--runs=logs]
 
-`gan-notes` tests what the author's notes say makes a GAN work. `reference` makes small copies of finished runs.
+`gan-notes` tests what the author's notes say makes a GAN work. `reference` makes small copies of finished runs. `run3` tells from run 3's
+dumps which weight of the regularization it had.
 """
 
 from unsupervised_learning.start import prepare
@@ -16,6 +18,7 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.reproduce import gan_notes, reference
 from unsupervised_learning.reproduce.gan_verdicts import SETTINGS
+from unsupervised_learning.reproduce.run_3 import run_3
 from unsupervised_learning.training import command_line, run_directory
 from unsupervised_learning.training.command_line import path_of
 
@@ -25,9 +28,11 @@ FLAGS = flags.FLAGS
 def main(words: list[str]) -> int:
     """Do what the command line says; returns the exit status."""
     if words[:1] == ["reference"]:
-        return reference.reference(words[1:], path_of(FLAGS.out), FLAGS.weights)
+        return reference.reference([path_of(word) for word in words[1:]], path_of(FLAGS.out), FLAGS.weights)
+    if words[:1] == ["run3"] and len(words) == 2:
+        return run_3(path_of(words[1]), path_of(FLAGS.runs))
     if words != ["gan-notes"]:
-        raise RunError(f"takes one of: gan-notes | reference RUN [RUN …]. Received: {' '.join(words) or 'nothing'}")
+        raise RunError(f"takes one of: gan-notes | reference RUN [RUN …] | run3 DIR. Received: {' '.join(words) or 'nothing'}")
     for name, value in gan_notes.QUICK.items() if FLAGS.quick else ():
         FLAGS.set_default(name, value)
     plan = gan_notes.Plan(FLAGS.iterations, FLAGS.seeds, FLAGS.batch_size, FLAGS.only, FLAGS.quick)
@@ -53,6 +58,8 @@ def define_flags() -> None:
     known = f"must be some of {', '.join(SETTINGS)}"
     flags.register_validator("only", lambda names: set(names) <= set(SETTINGS), known)
     command_line.require_path("logs_dir")
+    flags.DEFINE_string("runs", "logs", "run3: folder of the autoencoder's runs.")
+    command_line.require_path("runs")
     flags.DEFINE_string("out", "logs/reference", "reference: folder for the small copies.")
     flags.DEFINE_enum(
         "weights",

@@ -29,7 +29,6 @@ from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.monitoring.vae import TRUE_KL
 from unsupervised_learning.reproduce import experiments
-from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.training.finished_run import MODELS, FinishedRun, saved_model
 
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # by `compare`, over all of training, of the run that it shows
@@ -144,14 +143,14 @@ def is_shown(run: FinishedRun, runs: list[FinishedRun]) -> bool:
     return run is experiments.as_published(sorted(first, key=lambda one: one.seed))
 
 
-def reference(folders: list[str], out: Path, weights: str) -> int:
+def reference(folders: list[Path], out: Path, weights: str) -> int:
     """Make small copies of the given runs; returns the exit status."""
     if not folders:
         raise RunError("takes the folders of finished runs. Received: nothing")
     runs, names = [], []
     for folder in folders:
         try:
-            runs.append(experiments.read_run(path_of(folder)))
+            runs.append(experiments.read_run(folder))
             names.append(f"{experiments.experiment_of(runs[-1])}_seed{runs[-1].seed}")
         except RunError as error:
             raise RunError(f"{folder}: {error}") from None

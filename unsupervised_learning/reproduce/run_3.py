@@ -17,7 +17,6 @@ from unsupervised_learning.evaluation import representation
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import DUMPED, EXPERIMENTS
-from unsupervised_learning.training.command_line import path_of
 from unsupervised_learning.training.finished_run import FinishedRun
 
 CANDIDATES = ("autoencoder_run2", "autoencoder", "autoencoder_run4")  # weights 1e-2, 1e-4 and 1e-5
@@ -41,9 +40,9 @@ class Inside(NamedTuple):
     inside: bool
 
 
-def run_3(folder: str, logs_dir: Path) -> int:
+def run_3(folder: Path, logs_dir: Path) -> int:
     """Print run 3's measures beside those of our runs with each weight; returns the exit status."""
-    dumps = {iteration: path_of(folder) / f"checkpoint{iteration}.txt" for iteration in DUMPED}
+    dumps = {iteration: folder / f"checkpoint{iteration}.txt" for iteration in DUMPED}
     if missing := [path.name for path in dumps.values() if not path.is_file()]:
         raise RunError(f"DIR must hold run 3's dumps. Received: {folder}, without {', '.join(missing)}")
     published = {iteration: measures(*read_dump(path)) for iteration, path in dumps.items()}
