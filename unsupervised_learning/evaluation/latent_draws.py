@@ -1,10 +1,11 @@
 """Latents drawn by NumPy, from a generator that the caller names."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import DTypeLike
 
 
-def of_posterior(mu: np.ndarray, log_var: np.ndarray, random: np.random.Generator, dtype: DTypeLike = np.float64) -> np.ndarray:
+def of_posterior(mu: np.ndarray, log_var: np.ndarray, random: np.random.Generator, dtype: Any = np.float64) -> np.ndarray:
     """Draw one z ~ N(mu, exp(log_var)) for each image: [n, z_dim], with noise of this dtype."""
     return mu + np.exp(log_var / 2) * random.standard_normal(mu.shape, dtype)
 

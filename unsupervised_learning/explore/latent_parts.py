@@ -6,6 +6,7 @@ What is said is for a person who does not know such models.
 from statistics import NormalDist
 
 import numpy as np
+import tensorflow as tf
 
 from unsupervised_learning.data import mnist
 from unsupervised_learning.evaluation import latent_paths, representation
@@ -28,7 +29,7 @@ def reconstructions(subject: Subject) -> Found:
     made = subject.decode(subject.codes)
     if subject.kind == VAE:
         logits = subject.model.decoder(np.asarray(subject.codes, np.float32))
-        errors = np.asarray(bernoulli_cross_entropy(subject.images, logits), np.float64)
+        errors = np.asarray(bernoulli_cross_entropy(tf.constant(subject.images), logits), np.float64)
         unit, name = "nats per image", "minus log-probability, nats"
     else:
         errors = np.square(made - subject.images, dtype=np.float64) @ np.full(made.shape[1], 1 / made.shape[1])
