@@ -4,8 +4,8 @@
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
     python -m unsupervised_learning.reproduce run3 DIR [--runs=logs]
 
-`gan-notes` tests what the author's notes say makes a GAN work. `reference` makes small copies of finished runs. `run3` tells from run 3's
-dumps which weight of the regularization it had.
+`gan-notes` tests what the author's notes say makes a GAN work. `reference` makes small copies of finished runs. `run3` tells
+from run 3's dumps which weight of the regularization it had.
 """
 
 from unsupervised_learning.start import prepare
