@@ -32,7 +32,6 @@ def main() -> int:
     """Train as the flags say."""
     command_line.take_recipe(runs.AUTOENCODER)
     strategy = distribution.start()
-    layers.set_precision(FLAGS.mixed_precision)
     model = AutoEncoder(
         FLAGS.z_dim,
         FLAGS.activation,

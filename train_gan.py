@@ -11,6 +11,7 @@ from unsupervised_learning import gan, layers
 from unsupervised_learning.data import mnist, pictures
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring import outputs, summaries
+from unsupervised_learning.monitoring.near_zero import NearZeroWarning
 from unsupervised_learning.original import runs
 from unsupervised_learning.training import command_line, distribution, loop
 
@@ -34,7 +35,6 @@ def main() -> int:
         return loop.visualize(gan.DCGAN, partial(outputs.write_gan, seed=seed))
 
     strategy = distribution.start()
-    layers.set_precision(FLAGS.mixed_precision)
     arguments = {name: getattr(FLAGS, name) for name in gan.ARGUMENTS if name in FLAGS}
     model = gan.DCGAN(side=64 if large else 28, channels=3 if large else 1, **arguments)
     model.compile(*(layers.adam(FLAGS.learning_rate, FLAGS.beta1) for _ in ("generator", "discriminator")))
@@ -50,7 +50,7 @@ def main() -> int:
         checkpoint_every=checkpoint_every,
         most_in_a_call=1,  # as XLA does not compile
         jit_compile=False,  # on a CPU XLA's convolutions take several times as long as oneDNN's
-        callbacks=(gan.NearZeroWarning(),),
+        callbacks=(NearZeroWarning(),),
     )
     if large:
         folders = (FLAGS.image_dir, FLAGS.data_dir, FLAGS.cache_dir)

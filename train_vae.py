@@ -22,7 +22,6 @@ def main() -> int:
     """Train as the flags say."""
     command_line.take_recipe(runs.VAE)
     strategy = distribution.start()
-    layers.set_precision(FLAGS.mixed_precision)
     model = VariationalAutoEncoder(
         FLAGS.z_dim,
         FLAGS.activation,

@@ -12,7 +12,6 @@ from absl import app, flags
 pytest.register_assert_rewrite("tests.support", "tests.golden")  # their assertions say as much as a test's
 
 from tests.support import REPOSITORY, Finished, small, start, write_idx  # noqa: E402
-from unsupervised_learning import layers  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +36,6 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
             for name in set(flags.FLAGS) - before:
                 delattr(flags.FLAGS, name)
             flags.FLAGS.unparse_flags()
-            layers.set_precision(mixed=False)
         out, err = capfd.readouterr()
         return Finished(int(exit_.value.code or 0), out, err)
 

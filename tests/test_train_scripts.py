@@ -246,20 +246,17 @@ def test_batch_larger_than_the_data_is_refused(idx_dir, tmp_path, run_script):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("flag", "there"), [("--mixed_precision", "mixed_precision is True"), ("--jit=off", "jit is off")])
-def test_other_arithmetic_is_recorded(flag, there, idx_dir, tmp_path, run_script):
+def test_other_arithmetic_is_recorded(idx_dir, tmp_path, run_script):
     losses = {}
-    for arithmetic in ([], [flag]):
+    for arithmetic in ([], ["--jit=off"]):
         arguments = small(idx_dir, tmp_path / str(len(arithmetic)), "--max_iterations=3", *arithmetic)
         run = run_script("train_vae.py", *arguments)
         assert run.status == 0, run.err
-        assert ("It computes in bfloat16" in run.out) == (arithmetic == ["--mixed_precision"])
         losses[len(arithmetic)] = json.loads((tmp_path / str(len(arithmetic)) / "results.json").read_text())["negative_elbo"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
-    assert (losses[0] != losses[1]) or flag == "--jit=off"
     refused = run_script("train_vae.py", *small(idx_dir, tmp_path / "1", "--max_iterations=4"))
     assert refused.status == 2
-    assert there in refused.err
+    assert "jit is off" in refused.err
 
 
 def test_binarized_images_are_trained_on_recorded_and_gone_on_with(idx_dir, tmp_path, run_script):

@@ -20,9 +20,8 @@ import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
-from unsupervised_learning import gan
 from unsupervised_learning.data.mnist import Dataset
-from unsupervised_learning.evaluation import digit_classifier, sample_quality
+from unsupervised_learning.evaluation import digit_classifier, gan_diagnostics, sample_quality
 from unsupervised_learning.evaluation.digit_classifier import DigitClassifier, Progress
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import summaries
@@ -366,7 +365,7 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
 
     @tf.function
     def norms(batch, latents):
-        gradients = model.trace(model.scale(batch), latents).gradients
+        gradients = gan_diagnostics.trace(model, model.scale(batch), latents).gradients
         return [tf.norm(gradients[name]) for name in summaries.FIRST_LAYERS.values()]
 
     found = []
@@ -393,5 +392,5 @@ def logged(logs_dir: Path | None) -> tuple[Json | None, Arrays]:
     if "discriminator_loss" not in arrays:
         return None, arrays
     losses = arrays["discriminator_loss"][:, 1]
-    threshold = gan.NearZeroWarning.THRESHOLD
+    threshold = gan_diagnostics.NEAR_ZERO
     return {"share": float(np.mean(losses < threshold)), "threshold": threshold, "logged": len(losses)}, arrays

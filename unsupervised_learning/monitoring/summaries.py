@@ -34,7 +34,7 @@ from unsupervised_learning import errors, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
-from unsupervised_learning.evaluation import likelihood
+from unsupervised_learning.evaluation import gan_diagnostics, likelihood
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.writer_thread import Background
@@ -164,7 +164,7 @@ def gan_record(model: DCGAN, images: tf.Tensor) -> Record:
     """
     images = model.separate(images)[0]
     latent = model.training_latent(tf.shape(images)[0], model.iterations - 1)
-    trace = model.trace(images, latent)
+    trace = gan_diagnostics.trace(model, images, latent)
     activations = {f"generator/{name}": value for name, value in trace.generated.items() if name != "image"}
     for network, values in (("discriminator", trace.on_real), ("discriminator_1", trace.on_fake)):
         activations |= {f"{network}/{name}": value for name, value in values.items() if name.startswith("h_")}

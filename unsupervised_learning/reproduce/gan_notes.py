@@ -31,8 +31,9 @@ from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.evaluation.gan_diagnostics import NEAR_ZERO, NEAR_ZERO_PATIENCE
 from unsupervised_learning.evaluation.sample_quality import frechet
-from unsupervised_learning.gan import DCGAN, NearZeroWarning
+from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import outputs, summaries
 from unsupervised_learning.training import command_line, run_directory
 
@@ -183,7 +184,7 @@ def course_measures(course: np.ndarray, iterations: int) -> dict[str, Any]:
     if not len(course):
         return {}
     step, loss = course.T
-    near, patience = loss < NearZeroWarning.THRESHOLD, NearZeroWarning.PATIENCE
+    near, patience = loss < NEAR_ZERO, NEAR_ZERO_PATIENCE
     stays = [i for i in step if i + patience <= step[-1] and near[(step >= i) & (step <= i + patience)].all()]
     return {
         "discriminator_loss": float(loss[step > step[-1] - LAST].mean()),
@@ -256,8 +257,8 @@ def report(results: list[Result], claims: list[tuple[str, str, str]], facts: dic
         f"{facts['frechet_of_real_images']:.3f}. *Coverage*: entropy of the samples' digits over ln 10, by "
         f"{NEIGHBOURS} nearest neighbours (right for {facts['classifier_accuracy']:.1%} of the test set). *D loss*: of the "
         f"discriminator, mean over the last {LAST} iterations; equilibrium is {EQUILIBRIUM:.3f}. *Near zero*: share of the "
-        f"iterations, of every tenth, with D loss below {NearZeroWarning.THRESHOLD}; *from*: since when it stayed there for "
-        f"{NearZeroWarning.PATIENCE} iterations, by seed. Samples are made with the moving "
+        f"iterations, of every tenth, with D loss below {NEAR_ZERO}; *from*: since when it stayed there for "
+        f"{NEAR_ZERO_PATIENCE} iterations, by seed. Samples are made with the moving "
         "statistics, but for the second Fréchet distance. Mean ± standard deviation over n seeds.",
         RULES,
         "![Courses and samples](figure.png)",

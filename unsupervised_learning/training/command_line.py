@@ -52,7 +52,6 @@ def define_flags(
         "data_dir", None, "Folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
     )
     flags.DEFINE_enum("jit", "auto", ["auto", "on", "off"], "Let XLA compile training; auto: where it is known to be faster.")
-    flags.DEFINE_bool("mixed_precision", False, "Compute in bfloat16, not as in 2016: faster on some machines, less exact.")
     flags.DEFINE_enum(
         "strategy",
         "none",

@@ -22,7 +22,7 @@ from unsupervised_learning.training.command_line import command, path_of
 FLAGS = flags.FLAGS
 OF_TRAINING = ("batch_size", "learning_rate", "beta1", "restore_original")  # flags that decide the numbers and are no model's
 # These are recorded where they differ from their defaults, as they came later: which data it is, and how numbers round.
-OF_LATER = ("binarize", "jit", "mixed_precision", "recipe")
+OF_LATER = ("binarize", "jit", "recipe")
 # The start of an autoencoder or VAE whose config.json does not tell it, as older ones do not.
 OLDER_START = {"init_stddev": 0.02, "init_bias": 0.0}
 
