@@ -5,6 +5,7 @@ With the option `fresh_real` each update has real images of its own.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from tests.golden.gan_trajectories import FILES, LOSSES, NO_GRADIENT, OPTIONS, TOLERANCES, build_model, compare_gradients, start
 from tests.golden.trajectories import GOLDEN_DIR
+from unsupervised_learning.evaluation import gan_diagnostics
 
 # Tighter, because with shared real images, or the generator's two batches exchanged, the second step is 1e-2 off.
 FRESH_TOLERANCES = [3e-5, 3e-3, 3e-2]
@@ -30,7 +32,7 @@ def test_training_follows_2016(path: Path):
     seed, batch = int(options.get("seed", golden["seed"])), int(options.get("batch", 8))
     model = build_model(golden)
     start(golden, seed, model)
-    trace, update = tf.function(model.trace), tf.function(model.update)
+    trace, update = tf.function(partial(gan_diagnostics.trace, model)), tf.function(model.update)
 
     random = np.random.RandomState(seed * 10000 + 7)
     tolerances = FRESH_TOLERANCES if model.real_batches == "fresh" else TOLERANCES[case]

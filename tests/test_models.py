@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 MODELS = [AutoEncoder, VariationalAutoEncoder]
@@ -185,6 +186,22 @@ def test_noise_is_a_function_of_seed_stream_and_position():
         assert abs(np.corrcoef(base.ravel(), other.ravel())[0, 1]) < 0.05
     assert abs(base.mean()) < 0.02
     assert base.std() == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("build", [*MODELS, DCGAN])
+def test_keras_policy_of_mixed_precision_is_followed(build):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = build(seed=1)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    model.compile(*(layers.adam() for _ in range(2 if build is DCGAN else 1)))
+    images = model.scale(tf.cast(255 * IMAGES[:8], tf.uint8)) if build is DCGAN else IMAGES[:8]
+    assert model.compute_dtype == "bfloat16"
+    step = tf.function(model.train_step)
+    for _ in range(3):
+        assert np.isfinite([float(loss) for loss in step(images).values()]).all()
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
 
 
 @pytest.mark.parametrize("model_class", MODELS)

@@ -1,16 +1,19 @@
 """The post's autoencoder: six fully connected layers, a 3-D code, L2 loss (2016: `AutoEncoder_MNIST.py`)."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
-from unsupervised_learning import layers, losses, replicas
+from unsupervised_learning import layers, losses
 
 PIXELS = 28 * 28
+Sum = Callable[[tf.Tensor], tf.Tensor]
 EVALUATION_BATCH = 256  # the reported test L2 is 2016's: the sum over a batch of 256, whatever the batch in training
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
-class AutoEncoder(keras.Model):
+class AutoEncoder(layers.DenseModel):
     """784-50-50-z-50-50-784: tanh after every layer but the last, which is linear. 84,687 parameters for a 3-D code.
 
     Images go in as [batch, 784] in [0, 1] and come out as [batch, 784], unbounded. `compile` takes the optimizer only; the
@@ -54,7 +57,7 @@ class AutoEncoder(keras.Model):
                 keras.Input((PIXELS,)),
                 layers.dense(width, function, start, name="fc1"),
                 layers.dense(width, function, start, name="fc2"),
-                layers.dense(z_dim, function, start, name="fc3", dtype="float32"),  # the code, in (-1, 1) with tanh
+                layers.dense(z_dim, function, start, name="fc3"),  # the code, in (-1, 1) with tanh
             ],
             name="encoder",
         )
@@ -63,12 +66,11 @@ class AutoEncoder(keras.Model):
                 keras.Input((z_dim,)),
                 layers.dense(width, function, start, name="fc4"),
                 layers.dense(width, function, start, name="fc5"),
-                layers.dense(PIXELS, None, start, name="fc6", dtype="float32"),
+                layers.dense(PIXELS, None, start, name="fc6"),
             ],
             name="decoder",
         )
-        self.trackers = [keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "regularization")]
-        self.built = True
+        self.track("loss", "reconstruction", "regularization")
 
     def call(self, images):
         """[batch, 784] in [0, 1] → [batch, 784], the reconstruction."""
@@ -83,64 +85,49 @@ class AutoEncoder(keras.Model):
         """[batch, z_dim] → [batch, 784], the image of each code."""
         return self.decoder(code)
 
-    def objective(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """2016's losses, scalars, for images [batch, 784] in [0, 1].
+    def objective(self, images: tf.Tensor, sum_over_batch: Sum | None = None) -> dict[str, tf.Tensor]:
+        """2016's loss and its parts, for images [batch, 784] in [0, 1].
+
+        Args:
+            images: the batch.
+            sum_over_batch: [batch] → scalar, in place of the model's own.
 
         Returns:
-            `reconstruction`: l2_loss(output − input) / 784, summed over the batch, or with `mean_loss` averaged;
+            Scalars. `reconstruction`: l2_loss(output − input) / 784, summed over the batch, or with `mean_loss` averaged;
             `regularization`: l2_loss of all weights and biases; `loss`: reconstruction + the regularization's weight ·
-            regularization, and in a sparse autoencoder + sparsity · the sum of the codes' absolute values.
+            regularization, and in a sparse autoencoder + sparsity · Σ|code|, summed over the batch.
         """
+        sum_over_batch = sum_over_batch or self.sum_over_batch
         code = self.encoder(images)  # [batch, z_dim]
         errors = losses.squared_error(images, self.decoder(code))  # [batch]
-        reconstruction = losses.mean_over_batch(errors) if self.mean_loss else tf.reduce_sum(errors)
+        reconstruction = tf.reduce_mean(errors) if self.mean_loss else sum_over_batch(errors)
         regularization = losses.l2_regularization(self.trainable_variables)
         loss = reconstruction + self.regularization * regularization
         if self.sparsity:
-            loss += self.sparsity * tf.reduce_sum(tf.abs(code))
+            loss += self.sparsity * sum_over_batch(tf.reduce_sum(tf.abs(code), axis=-1))
         return {"loss": loss, "reconstruction": reconstruction, "regularization": regularization}
 
-    def gradients(self, images: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-        """The losses, and the loss's gradient for each trainable variable."""
+    def sum_over_batch(self, values: tf.Tensor) -> tf.Tensor:
+        """[batch] → scalar."""
+        return tf.reduce_sum(values)
+
+    def update(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One step of Adam; returns the losses before it, averaged over all images since the last reset."""
         with tf.GradientTape() as tape:
             objective = self.objective(images)
-        return objective, tape.gradient(objective["loss"], self.trainable_variables)
+        gradients = tape.gradient(objective["loss"], self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return self.report(objective, images)
 
     def train_step(self, data):
-        """One update by Adam from one batch; returns the losses before it, averaged over the steps since the last reset."""
+        """One iteration, for Keras's `fit`."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        objective, gradients = self.gradients(images)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        objective = replicas.whole(objective)
-        for tracker in self.trackers:
-            tracker.update_state(objective[tracker.name])
-        return {tracker.name: tracker.result() for tracker in self.trackers}
+        return self.update(images)
 
     def test_step(self, data):
         """The losses as a batch of 256 would have them, averaged over all images: 4.447 for 2016's run 5 on the test set."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        objective = self.objective(images)
-        count = tf.cast(tf.shape(images)[0], tf.float32)
-        reconstruction = objective["reconstruction"] * (1.0 if self.mean_loss else EVALUATION_BATCH / count)
-        regularization = objective["regularization"]
-        loss = reconstruction + self.regularization * regularization
-        if self.sparsity:
-            penalty = objective["loss"] - objective["reconstruction"] - self.regularization * regularization
-            loss += penalty * (EVALUATION_BATCH / count)
-        values = (loss, reconstruction, regularization)
-        for tracker, value in zip(self.trackers, values, strict=True):
-            tracker.update_state(value, sample_weight=count)
-        return {tracker.name: tracker.result() for tracker in self.trackers}
-
-    @property
-    def iterations(self) -> tf.Variable:
-        """Updates done so far."""
-        return self.optimizer.iterations
-
-    @property
-    def metrics(self):
-        """What `fit` and `evaluate` reset and report."""
-        return self.trackers
+        return self.report(self.objective(images, lambda values: EVALUATION_BATCH * tf.reduce_mean(values)), images)
 
     def variables_of_2016(self) -> dict[str, tf.Variable]:
         """The trainable variables under their 2016 names and in 2016's order: W_fc1, b_fc1, … b_fc6."""
@@ -148,8 +135,3 @@ class AutoEncoder(keras.Model):
         for layer in self.encoder.layers + self.decoder.layers:
             names |= {f"W_{layer.name}": layer.kernel, f"b_{layer.name}": layer.bias}
         return names
-
-    def get_config(self):
-        """The arguments that make this model again."""
-        names = ("z_dim", "activation", "regularization", "sparsity", "init_stddev", "init_bias", "seed", "width", "mean_loss")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

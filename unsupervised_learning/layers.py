@@ -1,13 +1,13 @@
-"""Blocks that the models share: layers as 2016 started them, its optimizer, activations by name, sampling, named noise."""
+"""What the models share: layers as 2016 started them, its optimizer, activations by name, sampling, named noise."""
 
+import inspect
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-
-from unsupervised_learning import replicas
 
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "relu": tf.nn.relu,
@@ -58,37 +58,23 @@ def start_values(seed: int, stddev: float = 0.1, bias: float = 0.1) -> dict[str,
     }
 
 
-def set_precision(mixed: bool) -> None:
-    """Have the models built from here on compute in float32, or in bfloat16.
-
-    Departs from 2016 if mixed: weights, their updates, losses and what the networks give stay float32, but all between is
-    rounded to 8 binary digits, because some machines multiply such numbers faster.
-    """
-    keras.mixed_precision.set_global_policy("mixed_bfloat16" if mixed else "float32")
-
-
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
 class Dense(keras.layers.Dense):
-    """Keras's own, but that the bias is added by `+`, as in 2016, and not by `bias_add`.
+    """Keras's fully connected layer, but it adds the bias with `+`, as 2016 did, instead of `bias_add`.
 
-    The two add the bias's gradient up over the batch in another order. With `+`, training by the author's graph and by our
-    model agree bit for bit (`original/follow.py`); compiled by XLA the two are the same.
+    The two sum the bias's gradient over the batch in different orders. With `+`, training by the author's graph and by our
+    model agree bit for bit (`original/follow.py`). Under XLA the two are the same.
     """
 
     def call(self, inputs, training=None):
-        """[batch, n] → [batch, units]."""
-        outputs = tf.matmul(inputs, self.kernel) + self.bias
+        """[batch, n] → [batch, units], float32 even under a Keras policy of mixed precision, because losses need it."""
+        outputs = tf.cast(tf.matmul(inputs, self.kernel) + self.bias, self.variable_dtype)
         return outputs if self.activation is None else self.activation(outputs)
 
 
-def dense(
-    units: int, activation: Callable[[tf.Tensor], tf.Tensor] | None, start: dict, name: str, dtype: str | None = None
-) -> Dense:
-    """A fully connected layer [batch, n] → [batch, units] that starts from `start_values`.
-
-    `dtype` is float32 where it is a network's last, whatever `set_precision` says.
-    """
-    return Dense(units, activation, name=name, dtype=dtype, **start)
+def dense(units: int, activation: Callable[[tf.Tensor], tf.Tensor] | None, start: dict, name: str) -> Dense:
+    """A fully connected layer [batch, n] → [batch, units] that starts from `start_values`."""
+    return Dense(units, activation, name=name, **start)
 
 
 def conv_stddev(initializer: str, stddev: float, channels_in: int, channels_out: int) -> float:
@@ -108,12 +94,13 @@ def conv_stddev(initializer: str, stddev: float, channels_in: int, channels_out:
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """2016's batch normalization: epsilon 1e-5; images [batch, height, width, channels].
+    """2016's batch normalization: momentum 0.9, epsilon 1e-5; images [batch, height, width, channels].
 
-    Keras's own, but that the moving statistics, which only inference uses, can be left alone: while `update_statistics` is
-    False. (TensorFlow's fused operation made no measurable difference in speed, and follows 2016's trajectory less closely.)
+    Unlike Keras's own layer it can leave its moving statistics alone, which only inference uses: set `update_statistics` to
+    False. (TensorFlow's fused operation is no faster here, and follows 2016's trajectory less closely.)
 
-    Departs from 2016: the moving variance starts at 1 and not at 0, which after a hundred batches makes no difference.
+    Departs from 2016: the moving variance starts at 1 instead of 0, because that is Keras's start; after a hundred batches it
+    makes no difference.
     """
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs):
@@ -125,26 +112,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not training:
             return super().call(inputs, training=False)
         inputs = tf.cast(inputs, tf.float32)
-        mean, variance = tf.nn.moments(inputs, axes=(0, 1, 2))
-        if replicas.count() > 1:
-            mean, variance = moments_of_whole(mean, variance)
+        mean, variance = self.moments(inputs)  # each [channels]
         if self.update_statistics:
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         normalized = tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, self.epsilon)
         return tf.cast(normalized, self.compute_dtype)
 
-
-def moments_of_whole(mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The whole batch's mean and variance from those of a replica's share, each [channels]; with their gradients.
-
-    One exchange between the replicas, and no difference of squares, which would round: the whole's variance is the shares'
-    mean variance plus the variance of their means (Chan, Golub & LeVeque 1979, for shares of one size).
-    """
-    of_shares = replicas.whole(tf.stack([mean, variance])[None])  # [replicas, 2, channels]
-    means, variances = of_shares[:, 0], of_shares[:, 1]
-    mean = tf.reduce_mean(means, axis=0)
-    return mean, tf.reduce_mean(variances + tf.square(means - mean), axis=0)
+    def moments(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and variance of the batch [batch, height, width, channels], each [channels]."""
+        return tf.nn.moments(inputs, axes=(0, 1, 2))
 
 
 def adam(learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> keras.optimizers.Adam:
@@ -178,8 +155,7 @@ def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf
     Departs from 2016: it drew from one running, unseeded stream; this is stateless because a resumed run must be exact.
 
     Args:
-        shape: of the result; entries may be tensors. In a replica the first counts the replica's rows, and the result is
-            those of the whole batch's noise that are the replica's.
+        shape: of the result; entries may be tensors.
         seed: the run's seed.
         stream: what the noise is for: `TRAINING_NOISE`, `EVALUATION_NOISE` or `SUMMARY_NOISE`.
         position: scalar integer below 2³², for example the iteration.
@@ -187,17 +163,73 @@ def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf
     Returns:
         float32 of the given shape.
     """
-    return replicas.share(tf.random.stateless_normal(_of_whole(shape), _name(seed, stream, position)))
+    return tf.random.stateless_normal(shape, _name(seed, stream, position))
 
 
 def named_uniform(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
-    """As `named_noise`, but spread evenly over [−1, 1): the GAN's z."""
-    return replicas.share(tf.random.stateless_uniform(_of_whole(shape), _name(seed, stream, position), -1.0, 1.0))
-
-
-def _of_whole(shape: tuple) -> tuple:
-    return shape if replicas.count() == 1 else (shape[0] * replicas.count(), *shape[1:])
+    """The same, but uniform on [−1, 1): the GAN's z."""
+    return tf.random.stateless_uniform(shape, _name(seed, stream, position), -1.0, 1.0)
 
 
 def _name(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int64), tf.cast(position, tf.int64) + (stream << 32)])
+
+
+def arguments_of(model_class: type[keras.Model]) -> tuple[str, ...]:
+    """Names of the constructor's arguments, in its order, without Keras's own."""
+    return tuple(name for name in inspect.signature(model_class).parameters if name != "kwargs")
+
+
+@keras.saving.register_keras_serializable(package="unsupervised_learning")
+class Newest(keras.metrics.Metric):
+    """The newest value. A mean would be empty where the discriminator has no turn in a stretch of iterations."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.value = self.add_variable((), "zeros", name="value")
+
+    def update_state(self, value):
+        """Take the value."""
+        self.value.assign(value)
+
+    def result(self):
+        """Give it."""
+        return self.value
+
+    def reset_state(self):
+        """Keep it: it stands until there is a newer one."""
+
+
+class DenseModel(keras.Model):
+    """What Keras needs of the autoencoder and the VAE, and what no paper says: tracked losses, their configuration."""
+
+    def track(self, *names: str) -> None:
+        """Track the losses of these names; the constructor's last call."""
+        self.trackers = [keras.metrics.Mean(name=name) for name in names]
+        self.built = True
+
+    def report(self, losses: dict[str, tf.Tensor], images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Add a batch's losses to their means over all images since the last reset; returns these means.
+
+        Args:
+            losses: by tracker's name, scalars or [batch].
+            images: [batch, 784].
+        """
+        count = tf.cast(tf.shape(images)[0], tf.float32)
+        for tracker in self.trackers:
+            tracker.update_state(tf.reduce_mean(losses[tracker.name]), sample_weight=count)
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    @property
+    def iterations(self) -> tf.Variable:
+        """Number of completed updates."""
+        return self.optimizer.iterations
+
+    @property
+    def metrics(self):
+        """What `fit` and `evaluate` reset and report."""
+        return self.trackers
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), **{name: getattr(self, name) for name in arguments_of(type(self))}}

@@ -11,13 +11,13 @@ that is, it minimises reconstruction + KL, with one draw of z per image.
 import keras
 import tensorflow as tf
 
-from unsupervised_learning import layers, losses, replicas
+from unsupervised_learning import layers, losses
 
 PIXELS = 28 * 28
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
-class VariationalAutoEncoder(keras.Model):
+class VariationalAutoEncoder(layers.DenseModel):
     """784-50-50 → (mu, log_var) → z → 50-50-784 logits. 84,840 parameters for z_dim 3.
 
     Images go in as [batch, 784] in [0, 1]; calling the model gives pixel probabilities [batch, 784] decoded from mu, without
@@ -61,8 +61,8 @@ class VariationalAutoEncoder(keras.Model):
         images = keras.Input((PIXELS,))
         hidden = layers.dense(width, function, start, name="hfc_1")(images)
         hidden = layers.dense(width, function, start, name="hfc_2")(hidden)
-        mu = layers.dense(z_dim, head, start, name="mu", dtype="float32")(hidden)
-        log_var = layers.dense(z_dim, head, start, name="log_var", dtype="float32")(hidden)
+        mu = layers.dense(z_dim, head, start, name="mu")(hidden)
+        log_var = layers.dense(z_dim, head, start, name="log_var")(hidden)
         self.encoder = keras.Model(images, [mu, log_var], name="encoder")
 
         self.decoder = keras.Sequential(
@@ -70,12 +70,11 @@ class VariationalAutoEncoder(keras.Model):
                 keras.Input((z_dim,)),
                 layers.dense(width, function, start, name="hdfc_1"),
                 layers.dense(width, function, start, name="hdfc_2"),
-                layers.dense(PIXELS, None, start, name="logits", dtype="float32"),
+                layers.dense(PIXELS, None, start, name="logits"),
             ],
             name="decoder",
         )
-        self.trackers = [keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl", "regularization")]
-        self.built = True
+        self.track("loss", "reconstruction", "kl", "regularization")
 
     def call(self, images):
         """[batch, 784] in [0, 1] → [batch, 784], the probability of each pixel, decoded from mu."""
@@ -107,7 +106,7 @@ class VariationalAutoEncoder(keras.Model):
         reconstruction = losses.bernoulli_cross_entropy(images, self.decoder(latent))
         kl = losses.gaussian_kl(mu, log_var)
         regularization = losses.l2_regularization(self.trainable_variables)
-        loss = losses.mean_over_batch(reconstruction + self.kl_weight * kl) + self.regularization * regularization
+        loss = tf.reduce_mean(reconstruction + self.kl_weight * kl) + self.regularization * regularization
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "regularization": regularization}
 
     def gradients(self, images: tf.Tensor, noise: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
@@ -116,54 +115,35 @@ class VariationalAutoEncoder(keras.Model):
             objective = self.objective(images, noise)
         return objective, tape.gradient(objective["loss"], self.trainable_variables)
 
-    def training_noise(self, images: tf.Tensor) -> tf.Tensor:
-        """The noise of the coming iteration: a function of the seed and the iteration alone, so that resume is exact."""
-        return self.noise_named(layers.TRAINING_NOISE, images)
-
-    def summary_noise(self, images: tf.Tensor) -> tf.Tensor:
-        """The noise of the summary at this iteration: not that of the update, as 2016 drew anew for its summaries."""
-        return self.noise_named(layers.SUMMARY_NOISE, images)
-
-    def noise_named(self, stream: int, images: tf.Tensor) -> tf.Tensor:
-        """Standard normal noise [batch, z_dim] for images [batch, 784], of this iteration in that stream."""
-        return layers.named_noise((tf.shape(images)[0], self.z_dim), self.seed, stream, self.optimizer.iterations)
-
-    def train_step(self, data):
-        """One iteration: draw the noise, update."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.update(images, self.training_noise(images))
-
     def update(self, images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One update by Adam; returns the losses before it, averaged over the steps since the last reset."""
+        """One step of Adam; returns the losses before it, averaged over all images since the last reset."""
         objective, gradients = self.gradients(images, noise)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        return self.track(objective)
+        return self.report(objective, images)
+
+    def train_step(self, data):
+        """One iteration, for Keras's `fit`: draw the noise, update."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self.update(images, self.training_noise(images))
 
     def test_step(self, data):
         """The losses averaged over all images, with the same noise at every evaluation."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        images_seen = self.trackers[1].count  # since the evaluation began
-        shape = (tf.shape(images)[0], self.z_dim)
-        noise = layers.named_noise(shape, self.seed, layers.EVALUATION_NOISE, images_seen)
-        return self.track(self.objective(images, noise))
+        images_seen = self.trackers[0].count  # since the evaluation began
+        noise = self.noise_named(layers.EVALUATION_NOISE, images, images_seen)
+        return self.report(self.objective(images, noise), images)
 
-    def track(self, objective: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Add a batch's losses to the running means over images."""
-        objective = replicas.whole(objective)
-        for tracker in self.trackers:
-            per_image = tf.broadcast_to(objective[tracker.name], tf.shape(objective["kl"]))
-            tracker.update_state(per_image)
-        return {tracker.name: tracker.result() for tracker in self.trackers}
+    def training_noise(self, images: tf.Tensor) -> tf.Tensor:
+        """The noise of the coming iteration: a function of the seed and the iteration alone, so that resume is exact."""
+        return self.noise_named(layers.TRAINING_NOISE, images, self.iterations)
 
-    @property
-    def iterations(self) -> tf.Variable:
-        """Updates done so far."""
-        return self.optimizer.iterations
+    def summary_noise(self, images: tf.Tensor) -> tf.Tensor:
+        """The noise of the summary at this iteration: not that of the update, as 2016 drew anew for its summaries."""
+        return self.noise_named(layers.SUMMARY_NOISE, images, self.iterations)
 
-    @property
-    def metrics(self):
-        """What `fit` and `evaluate` reset and report."""
-        return self.trackers
+    def noise_named(self, stream: int, images: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        """Standard normal noise [batch, z_dim] for images [batch, 784], at that position of the stream."""
+        return layers.named_noise((tf.shape(images)[0], self.z_dim), self.seed, stream, position)
 
     def variables_of_2016(self) -> dict[str, tf.Variable]:
         """The trainable variables under their 2016 names, in 2016's order: encoder/W_fc1 … b_fc4, decoder/Wd_fc1 … bd_fc3."""
@@ -174,18 +154,3 @@ class VariationalAutoEncoder(keras.Model):
         for number, layer in enumerate(self.decoder.layers, start=1):
             names |= {f"decoder/Wd_fc{number}": layer.kernel, f"decoder/bd_fc{number}": layer.bias}
         return names
-
-    def get_config(self):
-        """The arguments that make this model again."""
-        names = (
-            "z_dim",
-            "activation",
-            "relu_heads",
-            "kl_weight",
-            "regularization",
-            "init_stddev",
-            "init_bias",
-            "seed",
-            "width",
-        )
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from tests.golden import gan_trajectories, trajectories
 from tests.support import REPOSITORY, Finished, listen_to_ctrl_c, small
-from unsupervised_learning import layers, replicas
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training import distribution
 
@@ -392,19 +391,12 @@ def test_workers_that_do_not_come_are_named(monkeypatch):
     assert raised.startswith("1 the chief at 127.0.0.1:")
 
 
-# What models see of it
-
-
-def test_outside_replicas_nothing_is_shared():
-    values = tf.constant([[1.0, 2.0], [3.0, 4.0]])
-    assert replicas.count() == 1
-    assert replicas.share(values) is values
-    assert replicas.whole(values) is values
+# What a replica does
 
 
 def test_moments_of_the_whole_are_those_of_all_rows(monkeypatch):
     """By hand for the shares [1, 3] and [5, 11]: means 2 and 8, variances 1 and 9, of the whole 5 and 14."""
-    of_shares = tf.constant([[[2.0], [1.0]], [[8.0], [9.0]]])
-    monkeypatch.setattr(replicas, "whole", lambda _: of_shares)
-    mean, variance = layers.moments_of_whole(tf.constant([2.0]), tf.constant([1.0]))
+    of_replicas = tf.constant([[[2.0], [1.0]], [[8.0], [9.0]]])
+    monkeypatch.setattr(distribution, "gathered", lambda _: of_replicas)
+    mean, variance = distribution.moments_of_whole(tf.constant([1.0, 3.0])[:, None, None, None])
     assert (float(mean[0]), float(variance[0])) == (5.0, 14.0)

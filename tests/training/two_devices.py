@@ -9,6 +9,7 @@ npz file):
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -22,7 +23,8 @@ import numpy as np
 import tensorflow as tf
 
 from tests.golden import gan_trajectories, trajectories
-from unsupervised_learning import layers, replicas
+from unsupervised_learning import layers
+from unsupervised_learning.evaluation.gan_diagnostics import trace
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.training import distribution
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -42,10 +44,11 @@ def follow_golden(path: Path, strategy: tf.distribute.Strategy, found: dict) -> 
     model = trajectories.build_model(golden)
     trajectories.start(golden, model)
     batch = int(golden["options"].get("batch", 32))
+    noise_now = tf.Variable(tf.zeros((batch, model.z_dim)))
+    if golden["case"] == "vae":
+        model.training_noise = lambda images: tf.convert_to_tensor(noise_now)
     replicated = distribution.Replicated(model, strategy)
     replicated.spread()
-    noise_now = tf.Variable(tf.zeros((batch, model.z_dim)))
-    replicated.twin.training_noise = lambda images: replicas.share(tf.convert_to_tensor(noise_now))
     step = tf.function(replicated.train_step)
     trajectory = {tag: [] for tag in trajectories.LOSSES[golden["case"]]}
     for images, noise in trajectories.inputs(golden, model.z_dim):
@@ -59,7 +62,7 @@ def follow_golden(path: Path, strategy: tf.distribute.Strategy, found: dict) -> 
 
 
 def golden_gradients(path: Path, strategy: tf.distribute.Strategy, found: dict) -> None:
-    """A GAN's losses and gradients before its first step: the replicas' shares added up."""
+    """A GAN's losses and gradients before its first step: the mean of the replicas'."""
     golden = json.loads(path.read_text())
     seed, batch = int(golden["options"].get("seed", golden["seed"])), int(golden["options"].get("batch", 8))
     model = gan_trajectories.build_model(golden)
@@ -72,9 +75,9 @@ def golden_gradients(path: Path, strategy: tf.distribute.Strategy, found: dict) 
     latent = random.uniform(-1, 1, (batch, 100))
 
     def in_replica(images, latent):
-        trace = replicated.twin.trace(replicas.share(images), replicas.share(latent))
-        reduce = tf.distribute.get_replica_context().all_reduce
-        return replicas.whole(trace.losses), [reduce("SUM", gradient) for gradient in trace.gradients.values()]
+        traced = trace(replicated.twin, distribution.share(images), distribution.share(latent))
+        mean = partial(tf.distribute.get_replica_context().all_reduce, "MEAN")
+        return {name: mean(loss) for name, loss in traced.losses.items()}, list(map(mean, traced.gradients.values()))
 
     @tf.function
     def traced(images, latent):

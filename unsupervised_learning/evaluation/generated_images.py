@@ -20,7 +20,7 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from unsupervised_learning.data.dataset import Dataset
-from unsupervised_learning.evaluation import digit_classifier, latent_draws, sample_quality
+from unsupervised_learning.evaluation import digit_classifier, gan_diagnostics, latent_draws, sample_quality
 from unsupervised_learning.evaluation.digit_classifier import DigitClassifier, Progress
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.original.runs import GAN
@@ -38,7 +38,6 @@ COMPONENTS = 64  # of the pixels, as in `gan_notes`
 GRADIENT_BATCHES = 10
 # The author judged a GAN's health by its networks' first layers, and by whether the discriminator's loss stays near zero.
 FIRST_LAYERS = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
-NEAR_ZERO = 0.1  # nats, our choice: equilibrium is 1.386
 AT_ONCE = 64  # images that go through the networks together, 2016's batch
 
 
@@ -368,7 +367,7 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
 
     @tf.function
     def norms(batch, latents):
-        gradients = model.trace(model.scale(batch), latents).gradients
+        gradients = gan_diagnostics.trace(model, model.scale(batch), latents).gradients
         return [tf.norm(gradients[name]) for name in FIRST_LAYERS.values()]
 
     found = []
@@ -386,4 +385,8 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
 
 def near_zero(losses: np.ndarray) -> Json:
     """How often the discriminator's loss [n] was near zero, the author's sign of a failed GAN."""
-    return {"share": float(np.mean(losses < NEAR_ZERO)), "threshold": NEAR_ZERO, "logged": len(losses)}
+    return {
+        "share": float(np.mean(losses < gan_diagnostics.NEAR_ZERO)),
+        "threshold": gan_diagnostics.NEAR_ZERO,
+        "logged": len(losses),
+    }

@@ -13,7 +13,9 @@ from tqdm import tqdm
 
 from unsupervised_learning.atomic_files import Json, write_atomically
 from unsupervised_learning.data.dataset import Dataset
-from unsupervised_learning.evaluation.generated_images import FIRST_LAYERS, NEAR_ZERO
+from unsupervised_learning.evaluation import gan_diagnostics
+from unsupervised_learning.evaluation.gan_diagnostics import NEAR_ZERO, NEAR_ZERO_PATIENCE
+from unsupervised_learning.evaluation.generated_images import FIRST_LAYERS
 from unsupervised_learning.figures import curves, plots
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.event_files import pictures_logged, scalars_logged
@@ -59,7 +61,7 @@ class GANMonitor(Monitor):
         model = self.model
         images = model.separate(images)[0]
         latent = model.training_latent(tf.shape(images)[0], model.iterations - 1)
-        trace = model.trace(images, latent)
+        trace = gan_diagnostics.trace(model, images, latent)
         activations = {f"generator/{name}": value for name, value in trace.generated.items() if name != "image"}
         for network, values in (("discriminator", trace.on_real), ("discriminator_1", trace.on_fake)):
             activations |= {f"{network}/{name}": value for name, value in values.items() if name.startswith("h_")}
@@ -146,12 +148,8 @@ class GANMonitor(Monitor):
 class NearZeroWarning:
     """Says so once when the discriminator's loss stays near zero: the author's sign that a GAN has failed.
 
-    The discriminator then tells every fake image, and what the generator learns from it fades. Near zero is below 0.1, where
-    equilibrium is 1.386, for 100 iterations on end: our choice.
+    The discriminator then tells every fake image, and what the generator learns from it fades.
     """
-
-    THRESHOLD = NEAR_ZERO
-    PATIENCE = 100  # iterations
 
     def __init__(self):
         self.last_above: int | None = None  # the last iteration at which the loss was not near zero
@@ -161,12 +159,12 @@ class NearZeroWarning:
         """Look at the loss of the newest update, after so many iterations."""
         if self.last_above is None:
             self.last_above = iteration - 1  # where training began or was resumed
-        if not loss < self.THRESHOLD:
+        if not loss < NEAR_ZERO:
             self.last_above = iteration
-        elif iteration - self.last_above >= self.PATIENCE and not self.warned:
+        elif iteration - self.last_above >= NEAR_ZERO_PATIENCE and not self.warned:
             self.warned = True
             tqdm.write(
-                f"WARNING: the discriminator's loss has been below {self.THRESHOLD} for {self.PATIENCE} iterations ({loss:.2g} "
+                f"WARNING: the discriminator's loss has been below {NEAR_ZERO} for {NEAR_ZERO_PATIENCE} iterations ({loss:.2g} "
                 f"at {iteration:,}; equilibrium is 1.386). It tells every fake image: in 2016 the sign of a failed run."
             )
 

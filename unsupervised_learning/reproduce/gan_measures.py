@@ -9,9 +9,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.evaluation import latent_draws
+from unsupervised_learning.evaluation.gan_diagnostics import NEAR_ZERO, NEAR_ZERO_PATIENCE
 from unsupervised_learning.evaluation.sample_quality import frechet
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.monitoring.gan import NearZeroWarning
 
 SAMPLES, SAMPLE_BATCH = 2_000, 100  # our choice, as are the neighbours, components, LAST and EARLY
 COMPONENTS, NEIGHBOURS = 64, 5
@@ -78,7 +78,7 @@ def course_measures(course: np.ndarray, iterations: int) -> dict[str, Any]:
     if not len(course):
         return {}
     step, loss = course.T
-    near, patience = loss < NearZeroWarning.THRESHOLD, NearZeroWarning.PATIENCE
+    near, patience = loss < NEAR_ZERO, NEAR_ZERO_PATIENCE
     stays = [i for i in step if i + patience <= step[-1] and near[(step >= i) & (step <= i + patience)].all()]
     return {
         "discriminator_loss": float(loss[step > step[-1] - LAST].mean()),

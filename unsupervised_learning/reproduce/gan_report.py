@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from unsupervised_learning.monitoring.gan import NearZeroWarning
+from unsupervised_learning.evaluation.gan_diagnostics import NEAR_ZERO, NEAR_ZERO_PATIENCE
 from unsupervised_learning.reproduce.gan_measures import EQUILIBRIUM, LAST, NEIGHBOURS, SAMPLES
 from unsupervised_learning.reproduce.gan_verdicts import RULES, SETTINGS, Result, sign_of_failure
 
@@ -38,8 +38,8 @@ def report(results: list[Result], claims: list[tuple[str, str, str]], facts: dic
         f"{facts['frechet_of_real_images']:.3f}. *Coverage*: entropy of the samples' digits over ln 10, by "
         f"{NEIGHBOURS} nearest neighbours (right for {facts['classifier_accuracy']:.1%} of the test set). *D loss*: of the "
         f"discriminator, mean over the last {LAST} iterations; equilibrium is {EQUILIBRIUM:.3f}. *Near zero*: share of the "
-        f"iterations, of every tenth, with D loss below {NearZeroWarning.THRESHOLD}; *from*: since when it stayed there for "
-        f"{NearZeroWarning.PATIENCE} iterations, by seed. Samples are made with the moving "
+        f"iterations, of every tenth, with D loss below {NEAR_ZERO}; *from*: since when it stayed there for "
+        f"{NEAR_ZERO_PATIENCE} iterations, by seed. Samples are made with the moving "
         "statistics, but for the second Fréchet distance. Mean ± standard deviation over n seeds.",
         RULES,
         "![Courses and samples](figure.png)",

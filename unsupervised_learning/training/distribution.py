@@ -1,9 +1,13 @@
 """Training on several devices or machines: the same batches, losses and updates as on one, by `tf.distribute`.
 
 The model that a run knows, with its checkpoints, summaries and outputs, stays on one device and knows nothing of this. Beside
-it stands a twin, made under the strategy, with a copy of every variable on every device. For an iteration each replica takes
-its rows of the batch and of the noise (`replicas`), the twin is updated by the sum of their gradients, and its new state is
-copied into the model. So everything a run writes is that of a run on one device, and its checkpoints go on under any strategy.
+it stands a twin, made under the strategy, with a copy of every variable on every device. The model draws an iteration's noise
+for the whole batch. Each replica takes its rows of images and noise and updates the twin, whose new state is copied into the
+model. So everything a run writes is that of a run on one device, and its checkpoints go on under any strategy.
+
+In each replica the twin's losses are those of the whole batch as far as its rows tell: their mean over the replicas is the
+whole batch's loss, and the mean of their gradients its gradient. For losses that average over the batch nothing has to be
+done. `Replicated.adapt` has the twin scale sums over the batch, average the gradients, and normalize by the whole batch.
 
 With several processes the first, the chief, does all that is done once: it alone reads and writes --logs_dir.
 """
@@ -14,7 +18,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,7 +26,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from unsupervised_learning import replicas
+from unsupervised_learning import layers
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training.settings import Settings
 
@@ -240,9 +244,21 @@ class Replicated:
                 one.optimizer.build(one.trainable_variables)
         self.state = list(zip(state_of(model), state_of(self.twin), strict=True))
         self.metrics = list(zip(metrics_of(model), metrics_of(self.twin), strict=True))
-        if jit_compile and hasattr(self.twin, "training_noise"):  # from one seed XLA draws other normal numbers than TensorFlow
-            self.twin.training_noise = tf.function(self.twin.training_noise, jit_compile=True)
-        self.exchange = tf.function(lambda value: self.in_first(strategy.run(lambda: replicas.whole(value[None]))))
+        self.model = model
+        draws = hasattr(model, "training_noise")
+        # From one seed XLA draws other normal numbers than TensorFlow.
+        self.draw = tf.function(model.training_noise, jit_compile=jit_compile) if draws else None
+        self.exchange = tf.function(lambda value: self.in_first(strategy.run(lambda: gathered(value[None]))))
+        self.adapt()
+
+    def adapt(self) -> None:
+        """Have the twin compute in each replica what the whole batch's loss and update are made of."""
+        for part in parts_of(self.twin):
+            if isinstance(part, keras.optimizers.Optimizer):
+                part.loss_scale_factor = float(self.replicas)  # Keras divides gradients by it, and adds up the replicas'
+            elif isinstance(part, layers.BatchNormalization):
+                part.moments = moments_of_whole
+        self.twin.sum_over_batch = lambda values: self.replicas * tf.reduce_sum(values)
 
     @property
     def replicas(self) -> int:
@@ -290,7 +306,7 @@ class Replicated:
 
     def of_chief(self) -> list[tf.Tensor]:
         """The model's state as the chief has it; for replicas."""
-        chief = replicas.number() == 0
+        chief = number() == 0
         values = [tf.convert_to_tensor(variable) for variable, _ in self.state]
         reduce = partial(tf.distribute.get_replica_context().all_reduce, tf.distribute.ReduceOp.SUM)
         return [reduce(tf.where(chief, value, tf.zeros_like(value))) for value in values]
@@ -301,24 +317,75 @@ class Replicated:
         Args:
             images: all of the iteration's [images, …], scaled; of other processes' rows anything.
         """
-        by_turns: Callable = getattr(self.twin, "by_turns", lambda step: step())
-        by_turns(lambda: self.strategy.run(self.step, args=(images,)))
-        for variable, mirrored_variable in [*self.state, *self.metrics]:
-            variable.assign(self.in_first(mirrored_variable))
+        noise = () if self.draw is None else (self.draw(images),)
 
-    def step(self, images: tf.Tensor) -> None:
-        """What each replica does."""
+        def updated(due: bool | None = None) -> list[tf.Tensor]:
+            if due is not None:  # decided out here: replicas cannot exchange anything within a `tf.cond`
+                self.twin.due = lambda: due
+            return list(map(self.in_first, self.strategy.run(self.step, args=(images, *noise))))
+
+        due = self.model.due() if hasattr(self.model, "due") else True
+        reported = updated() if isinstance(due, bool) else tf.cond(due, lambda: updated(True), lambda: updated(False))
+        for variable, mirrored_variable in self.state:
+            variable.assign(self.in_first(mirrored_variable))
+        for (variable, _), value in zip(self.metrics, reported, strict=True):
+            variable.assign(value)
+
+    def step(self, images: tf.Tensor, *noise: tf.Tensor) -> list[tf.Tensor]:
+        """What each replica does; returns the variables of the metrics, averaged over the replicas."""
         for variable, mirrored_variable in self.metrics:
             mirrored_variable.assign(tf.convert_to_tensor(variable))  # `fit` resets the model's
-        self.twin.train_step(replicas.share(images))
+        self.twin.update(share(images), *map(share, noise))
+        values = [tf.convert_to_tensor(mirrored_variable) for _, mirrored_variable in self.metrics]
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
+
+
+# In a replica
+
+
+def number() -> tf.Tensor:
+    """Which of the replicas this is, from 0; a scalar, int32."""
+    return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
+
+
+def share(values: tf.Tensor) -> tf.Tensor:
+    """The replica's rows of the whole batch's: [batch, …] → [batch / replicas, …]."""
+    rows = tf.shape(values)[0] // tf.distribute.get_strategy().num_replicas_in_sync
+    return values[number() * rows : (number() + 1) * rows]
+
+
+def gathered(rows: tf.Tensor) -> tf.Tensor:
+    """All replicas' rows, the same in all of them: [batch / replicas, …] → [batch, …]; with a gradient.
+
+    An all-reduce of the rows among zeros for those of the others, which is exact.
+    """
+    before = number() * tf.shape(rows)[0]
+    after = (tf.distribute.get_strategy().num_replicas_in_sync - 1 - number()) * tf.shape(rows)[0]
+    paddings = tf.stack([tf.stack([before, after]), *[tf.zeros(2, tf.int32)] * (rows.shape.rank - 1)])
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.pad(rows, paddings))
+
+
+def moments_of_whole(inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The whole batch's mean and variance, each [channels], from a replica's [rows, height, width, channels].
+
+    One exchange, and no difference of squares, which would round: the whole's variance is the replicas' mean variance plus
+    the variance of their means (Chan, Golub & LeVeque 1979, for shares of one size).
+    """
+    of_replicas = gathered(tf.stack(tf.nn.moments(inputs, axes=(0, 1, 2)))[None])  # [replicas, 2, channels]
+    means, variances = of_replicas[:, 0], of_replicas[:, 1]
+    mean = tf.reduce_mean(means, axis=0)
+    return mean, tf.reduce_mean(variances + tf.square(means - mean), axis=0)
+
+
+def parts_of(model: keras.Model) -> list[Any]:
+    """All that a checkpoint of the model goes through, in an order that is the same for its twin."""
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)  # the view alone does not keep it
+    return tf.train.TrackableView(checkpoint).descendants()
 
 
 def state_of(model: keras.Model) -> list[Any]:
     """All variables that a checkpoint of the model holds, in an order that is the same for its twin."""
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
-    return [
-        each for each in tf.train.TrackableView(checkpoint).descendants() if isinstance(each, (tf.Variable, keras.Variable))
-    ]
+    return [part for part in parts_of(model) if isinstance(part, (tf.Variable, keras.Variable))]
 
 
 def metrics_of(model: keras.Model) -> list[keras.Variable]:
