@@ -12,18 +12,16 @@ MODELS = ("autoencoder", "vae", "gan")
 MOST_LINES = 400
 MOST_LEVELS = 9
 
-# Room → the rooms that its modules may import, beside their own. "models" are the modules at the root.
-ARROWS = {
-    "errors": set(),
-    "atomic_files": set(),
-    "models": set(),
-    "data": {"errors", "atomic_files"},
-    "figures": {"errors"},
-    "evaluation": {"errors", "atomic_files", "models", "data"},
-    "monitoring": {"errors", "atomic_files", "models", "data", "figures", "evaluation", "original"},
-    "training": {"errors", "atomic_files", "models", "data", "monitoring"},
-    "original": {"errors", "atomic_files", "models", "data", "figures", "evaluation", "monitoring", "training"},
-    "reproduce": {"errors", "atomic_files", "models", "data", "figures", "evaluation", "monitoring", "training", "original"},
+# Room → the rooms that its modules may import, beside their own and the ground floor. "models" are the modules at the root;
+# "runs" is original/runs.py, the table of 2016's settings and numbers, which stands below all that looks things up in it.
+GROUND = {"errors", "atomic_files", "start", "runs"}
+ARROWS: dict[str, set[str]] = {
+    **{room: set() for room in (*GROUND, "models", "data", "figures")},
+    "evaluation": {"models", "data"},
+    "monitoring": {"models", "data", "figures", "evaluation"},
+    "training": {"models", "data", "monitoring"},
+    "original": {"models", "data", "figures", "evaluation", "monitoring", "training"},
+    "reproduce": {"models", "data", "figures", "evaluation", "monitoring", "training", "original"},
 }
 ARROWS["compare"] = ARROWS["reproduce"] | {"reproduce"}
 ARROWS["explore"] = ARROWS["compare"] | {"compare"}
@@ -60,9 +58,11 @@ def imports() -> dict[str, set[str]]:
 def room(module: str) -> str:
     """The room that a module is in."""
     parts = module.split(".")[1:]
+    if parts == ["original", "runs"]:
+        return "runs"
     if len(parts) > 1 or (ROOT / PACKAGE / parts[0]).is_dir():
         return parts[0]
-    return parts[0] if parts[0] in ("errors", "atomic_files", "start") else "models"
+    return parts[0] if parts[0] in GROUND else "models"
 
 
 def levels() -> dict[str, int]:
@@ -89,12 +89,13 @@ def test_imports_make_no_circle_and_few_levels():
 def test_arrows_point_as_the_design_says(module):
     mine = room(module)
     others = {room(target) for target in imports()[module]} - {mine}
-    assert others <= ARROWS[mine], f"{module} imports from {sorted(others - ARROWS[mine])}"
+    allowed = ARROWS[mine] | (set() if mine in ("models", *GROUND) else GROUND)
+    assert others <= allowed, f"{module} imports from {sorted(others - allowed)}"
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_imports_nothing_but_layers_and_losses(model):
-    allowed = {f"{PACKAGE}.{name}" for name in ("layers", "losses")}
+    allowed = {f"{PACKAGE}.{name}" for name in ("layers", "losses", *(("gan_networks",) if model == "gan" else ()))}
     assert imports()[f"{PACKAGE}.{model}"] <= allowed
 
 

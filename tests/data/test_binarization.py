@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unsupervised_learning.data import binarization, mnist
-from unsupervised_learning.data.dataset import Dataset, Split, to_unit_interval
+from unsupervised_learning.data.dataset import Dataset, Split, checksum, to_unit_interval
 from unsupervised_learning.errors import RunError
 
 REAL_IDX = os.environ.get("MNIST_IDX_DIR")
@@ -17,7 +17,7 @@ def grey(shape=(28, 28), counts=(300, 50, 60)):
     """A data set of random bytes."""
     random = np.random.default_rng(0)
     splits = [Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, 10, n, np.uint8)) for n in counts]
-    return Dataset("mnist", "here", mnist.checksum(*splits), *splits, note="", comparable=True)
+    return Dataset("mnist", "here", checksum(*splits), *splits, note="", comparable=True)
 
 
 def test_none_is_the_data_set_itself():
@@ -39,7 +39,7 @@ def test_every_split_is_black_or_white_and_the_rest_as_it_was(how):
     assert (after.name, after.binarize, after.describe()["binarize"]) == ("mnist", how, how)
     assert after.source == f"here, binarised by {how}"
     assert f"binarised by {how}: not comparable with the 2016 post" in after.note
-    assert after.checksum == mnist.checksum(after.train, after.validation, after.test) != before.checksum
+    assert after.checksum == checksum(after.train, after.validation, after.test) != before.checksum
     assert before.comparable  # and what was given is left alone
     assert len(np.unique(before.train.images)) == 256
 

@@ -14,7 +14,8 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.data.dataset import Dataset, Split
 from unsupervised_learning.evaluation import digit_classifier, generated_images, sample_quality
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.monitoring.gan import GANMonitor, courses_logged
+from unsupervised_learning.monitoring.event_files import courses_logged
+from unsupervised_learning.monitoring.gan import GANMonitor
 
 COUNT = 120
 NONE = Split(np.zeros((0, 64, 64, 3), np.uint8), np.zeros(0, np.uint8))

@@ -14,7 +14,7 @@ from unsupervised_learning import atomic_files, layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.monitoring import event_files, gan
+from unsupervised_learning.monitoring import event_files, gan, tags
 from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor
 from unsupervised_learning.monitoring.gan import GANMonitor, NearZeroWarning
 
@@ -42,9 +42,9 @@ def events(tmp_path_factory) -> Path:
     writer = tf.summary.create_file_writer(str(folder))
     for iteration in ITERATIONS:
         with writer.as_default(step=iteration):
-            for place, tag in enumerate(gan.GAN_LOSSES.values()):
+            for place, tag in enumerate(tags.GAN_LOSSES.values()):
                 tf.summary.experimental.write_raw_pb(scalar_pb(tag, place + iteration / 1000).SerializeToString())
-            tf.summary.image(gan.FIXED_GRID, grid_at(iteration))
+            tf.summary.image(tags.FIXED_GRID, grid_at(iteration))
     writer.close()
     return folder
 
@@ -129,7 +129,7 @@ def test_results(written, model):
         np.prod(variable.shape) for variable in model.trainable_variables
     )
     last = np.mean(ITERATIONS[-100:]) / 1000
-    for place, name in enumerate(gan.GAN_LOSSES):
+    for place, name in enumerate(tags.GAN_LOSSES):
         assert isinstance(written[name], float)
         assert written[name] == pytest.approx(place + last, abs=1e-6)
 

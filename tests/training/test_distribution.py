@@ -17,7 +17,7 @@ import tensorflow as tf
 from tests.golden import gan_trajectories, trajectories
 from tests.support import REPOSITORY, Finished, listen_to_ctrl_c, small
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.training import distribution
+from unsupervised_learning.training import distribution, workers
 
 MODES = ("mirrored", "multi_worker")
 SOON = 60  # seconds in which the others have to end once a worker is gone; TensorFlow's heartbeat needs about ten
@@ -315,7 +315,7 @@ def test_bad_tf_config_is_answered_in_one_line(run_script, monkeypatch, tmp_path
 def test_chief_and_workers_of_tf_config_are_numbered_chief_first(monkeypatch):
     cluster = {"worker": ["b:2", "c:3"], "chief": ["a:1"]}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": "1"}}))
-    worker = distribution.this_worker()
+    worker = workers.this_worker()
     assert worker == (["a:1", "b:2", "c:3"], 2)
     assert worker.port == 3
 
@@ -354,14 +354,14 @@ def test_busy_port_is_answered_in_one_line(run_script, monkeypatch):
 
 
 def meet(monkeypatch, settings: list[dict], patience: float = 30.0) -> list[str]:
-    """`distribution.meet` for each of these workers' flags, at once; what each of them raised."""
+    """`workers.meet` for each of these workers' flags, at once; what each of them raised."""
     monkeypatch.setattr(distribution, "PATIENCE", patience)
     ports = free_ports(len(settings))
     raised = [""] * len(settings)
 
     def worker(number: int) -> None:
         try:
-            distribution.meet(distribution.Worker([f"127.0.0.1:{port}" for port in ports], number), settings[number])
+            workers.meet(workers.Worker([f"127.0.0.1:{port}" for port in ports], number), settings[number])
         except RunError as error:
             raised[number] = f"{error.status} {error}"
 

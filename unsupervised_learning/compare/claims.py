@@ -15,7 +15,7 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import representation
 from unsupervised_learning.figures import curves
 from unsupervised_learning.monitoring import event_files
-from unsupervised_learning.monitoring.vae import TRUE_KL
+from unsupervised_learning.monitoring.tags import TRUE_KL
 from unsupervised_learning.original.runs import RESULTS_OF_2016
 from unsupervised_learning.reproduce.experiments import CONTESTANTS, EXPERIMENTS, HEADS_OF_2016, Runs, as_published, heads_alive
 from unsupervised_learning.training import run_directory

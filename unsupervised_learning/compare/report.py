@@ -17,7 +17,7 @@ from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.figures import curves, plots, scatters
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.monitoring.dumps import read_dump
-from unsupervised_learning.monitoring.gan import GAN_LOSSES
+from unsupervised_learning.monitoring.tags import GAN_LOSSES
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.original.event_files import scalars
 from unsupervised_learning.reproduce.experiments import Runs, as_published

@@ -8,8 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from unsupervised_learning.data import mnist
-from unsupervised_learning.data.dataset import Dataset, Split
+from unsupervised_learning.data.dataset import Dataset, Split, checksum
 from unsupervised_learning.errors import RunError
 
 BINARIZATIONS = ("none", "threshold", "sample")
@@ -51,7 +50,7 @@ def binarized(dataset: Dataset, how: str) -> Dataset:
         dataset,
         source=f"{dataset.source}, binarised by {how}",
         **splits,
-        checksum=mnist.checksum(**splits),
+        checksum=checksum(**splits),
         note=f"{dataset.note}; {note}" if dataset.note else note,
         comparable=False,
         binarize=how,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import os
 import pathlib
 from typing import TYPE_CHECKING
@@ -85,3 +86,16 @@ def cache_folder(cache_dir: str | None) -> pathlib.Path:
     """Return where what is made from data is kept: `cache_dir`, with ~ expanded, else in $XDG_CACHE_HOME or ~/.cache."""
     default = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "unsupervised_learning")
     return pathlib.Path(os.path.expanduser(default if cache_dir is None else cache_dir))
+
+
+def checksum(train: Split, validation: Split, test: Split) -> str:
+    """Return SHA-256 of the splits' images and labels, in their order, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for split in (train, validation, test):
+        for array in (split.images, split.labels):
+            digest.update(f"{array.shape}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+# --- the four idx files ---

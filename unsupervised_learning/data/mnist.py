@@ -5,7 +5,6 @@ download by tfds.
 """
 
 import gzip
-import hashlib
 import math
 import os
 import pathlib
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unsupervised_learning.data import prepared_sets
-from unsupervised_learning.data.dataset import Dataset, Split, existing_folder
+from unsupervised_learning.data.dataset import Dataset, Split, checksum, existing_folder
 from unsupervised_learning.errors import RunError, reason, warn
 
 if TYPE_CHECKING:
@@ -91,19 +90,6 @@ def _dataset(name: str, source: str, train: Split, test: Split) -> Dataset:
         note = f"these {'are' if is_mnist else 'are not'} the canonical MNIST images: not comparable with the 2016 post"
         warn(f"{source}: read as {name}, but {note}")
     return Dataset(name, source, found, train, validation, test, note, comparable=is_mnist and name == "mnist")
-
-
-def checksum(train: Split, validation: Split, test: Split) -> str:
-    """Return SHA-256 of the splits' images and labels, in their order, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    for split in (train, validation, test):
-        for array in (split.images, split.labels):
-            digest.update(f"{array.shape}".encode())
-            digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-# --- the four idx files ---
 
 
 def _from_idx(name: str, folder: str) -> Dataset | None:

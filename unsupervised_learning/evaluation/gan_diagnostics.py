@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from unsupervised_learning.gan import DCGAN, LOSSES
 
+# The author judged a GAN's health by its networks' first layers, and by whether the discriminator's loss stays near zero.
+FIRST_LAYERS = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
 # The discriminator's loss below which it tells every fake image, where equilibrium is 1.386; and for how many iterations on
 # end that is a failure. Our choice.
 NEAR_ZERO = 0.1  # nats

@@ -36,8 +36,6 @@ CANDIDATES_OF_DISCRIMINATOR = 10_000  # which takes 10 ms for each
 SHOWN = 100  # samples that come back as images
 COMPONENTS = 64  # of the pixels, as in `gan_notes`
 GRADIENT_BATCHES = 10
-# The author judged a GAN's health by its networks' first layers, and by whether the discriminator's loss stays near zero.
-FIRST_LAYERS = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
 AT_ONCE = 64  # images that go through the networks together, 2016's batch
 
 
@@ -368,7 +366,7 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
     @tf.function
     def norms(batch, latents):
         gradients = gan_diagnostics.trace(model, model.scale(batch), latents).gradients
-        return [tf.norm(gradients[name]) for name in FIRST_LAYERS.values()]
+        return [tf.norm(gradients[name]) for name in gan_diagnostics.FIRST_LAYERS.values()]
 
     found = []
     for number in range(GRADIENT_BATCHES):
@@ -378,7 +376,7 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
         progress("gradients", number + 1, GRADIENT_BATCHES)
     numbers = {
         network: {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))}
-        for network, values in zip(FIRST_LAYERS, zip(*found, strict=True), strict=True)
+        for network, values in zip(gan_diagnostics.FIRST_LAYERS, zip(*found, strict=True), strict=True)
     }
     return {**numbers, "batches": GRADIENT_BATCHES, "batch_size": size}
 

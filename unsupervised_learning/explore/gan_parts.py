@@ -11,6 +11,7 @@ from unsupervised_learning.figures import plots
 from unsupervised_learning.monitoring import gan
 from unsupervised_learning.monitoring.event_files import pictures_logged
 from unsupervised_learning.monitoring.samples import decoded_samples
+from unsupervised_learning.monitoring.tags import FIXED_GRID
 
 GRADIENTS = "gradient_norm_"
 NEIGHBOURS_SHOWN = 10
@@ -22,7 +23,7 @@ def samples(subject: Subject) -> Found:
     """Images of random z, and how they came about."""
     made = decoded_samples(subject.model)
     pictures = [Picture("samples", "64 images of random z, none chosen.", plots.image_grid(made, "Images from z ~ U(−1, 1)"))]
-    grids = pictures_logged(subject.run.path, gan.FIXED_GRID)
+    grids = pictures_logged(subject.run.path, FIXED_GRID)
     if len(grids) > 1:
         figure = gan.through_training(grids, subject.model.side)
         pictures.append(Picture("through_training", "The same z at several moments of training.", figure))

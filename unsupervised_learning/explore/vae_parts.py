@@ -12,7 +12,7 @@ from unsupervised_learning.evaluation import latent_draws, likelihood
 from unsupervised_learning.explore import measure_plots
 from unsupervised_learning.explore.subject import VAE, Found, Json, Part, Picture, Row, Subject, axis_names
 from unsupervised_learning.monitoring.event_files import scalars_logged
-from unsupervised_learning.monitoring.vae import KL_OF_DIMENSION, MOST_DIMENSIONS
+from unsupervised_learning.monitoring.tags import KL_OF_DIMENSION, MOST_DIMENSIONS
 from unsupervised_learning.training import finished_run
 
 NOISE = 3  # what chance is for; `latent_parts` has those before

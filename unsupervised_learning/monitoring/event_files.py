@@ -24,6 +24,7 @@ from tensorboard.util import tensor_util
 
 from unsupervised_learning import errors
 from unsupervised_learning.atomic_files import written_anew
+from unsupervised_learning.monitoring.tags import GAN_LOSSES, GRADIENT_NORM
 
 BUCKETS = 30  # of a histogram, TensorBoard's own number
 
@@ -158,3 +159,11 @@ def logged(logs_dir: Path, tag: str) -> dict[int, np.ndarray]:
                 if value.tag == tag:
                     values[event.step] = tensor_util.make_ndarray(value.tensor)
     return dict(sorted(values.items()))
+
+
+def courses_logged(logs_dir: Path) -> dict[str, np.ndarray]:
+    """The courses of the discriminator's loss and of the first layers' gradient norms: [n, 2], iterations and values."""
+    tags = {"discriminator_loss": GAN_LOSSES["discriminator_loss"]}
+    tags |= {f"gradient_norm_{network}": f"{GRADIENT_NORM}/{network}" for network in ("generator", "discriminator")}
+    courses = {name: scalars_logged(logs_dir, tag) for name, tag in tags.items()}
+    return {name: np.array(list(course.items()), np.float64) for name, course in courses.items() if course}

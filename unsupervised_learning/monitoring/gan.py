@@ -14,24 +14,16 @@ from tqdm import tqdm
 from unsupervised_learning.atomic_files import Json, write_atomically
 from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.evaluation import gan_diagnostics
-from unsupervised_learning.evaluation.gan_diagnostics import NEAR_ZERO, NEAR_ZERO_PATIENCE
-from unsupervised_learning.evaluation.generated_images import FIRST_LAYERS
+from unsupervised_learning.evaluation.gan_diagnostics import FIRST_LAYERS, NEAR_ZERO, NEAR_ZERO_PATIENCE
 from unsupervised_learning.figures import curves, plots
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.event_files import pictures_logged, scalars_logged
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record, save_model, write_figures
 from unsupervised_learning.monitoring.samples import decoded_samples, tile
+from unsupervised_learning.monitoring.tags import FIXED_GRID, GAN_LOSSES, GRADIENT_NORM
 from unsupervised_learning.original.runs import GAN_CADENCE
 
 LAST = 100  # iterations logged whose mean stands for a GAN's losses at the end; with a record every 10, the last 1,000
-FIXED_GRID = "ours/fixed_z"
-GAN_LOSSES = {  # the model's names → 2016's tags
-    "discriminator_loss_real": "Discriminator_loss_real",
-    "discriminator_loss_fake": "Discrimintator_loss_fake",  # spelt so in 2016
-    "discriminator_loss": "Discriminator_loss",
-    "generator_loss": "Generator_loss",
-}
-GRADIENT_NORM = "ours/first_layer_gradient_norm"
 
 
 class GANMonitor(Monitor):
@@ -167,14 +159,6 @@ class NearZeroWarning:
                 f"WARNING: the discriminator's loss has been below {NEAR_ZERO} for {NEAR_ZERO_PATIENCE} iterations ({loss:.2g} "
                 f"at {iteration:,}; equilibrium is 1.386). It tells every fake image: in 2016 the sign of a failed run."
             )
-
-
-def courses_logged(logs_dir: Path) -> dict[str, np.ndarray]:
-    """The courses of the discriminator's loss and of the first layers' gradient norms: [n, 2], iterations and values."""
-    tags = {"discriminator_loss": GAN_LOSSES["discriminator_loss"]}
-    tags |= {f"gradient_norm_{network}": f"{GRADIENT_NORM}/{network}" for network in FIRST_LAYERS}
-    courses = {name: scalars_logged(logs_dir, tag) for name, tag in tags.items()}
-    return {name: np.array(list(course.items()), np.float64) for name, course in courses.items() if course}
 
 
 def through_training(pictures: dict[int, bytes], side: int) -> Figure:

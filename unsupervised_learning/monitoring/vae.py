@@ -13,11 +13,8 @@ from unsupervised_learning.evaluation import likelihood, test_set
 from unsupervised_learning.figures import scatters
 from unsupervised_learning.monitoring.latent import LatentMonitor, as_pictures, manifold, write_table
 from unsupervised_learning.monitoring.monitor import Extras, Record
+from unsupervised_learning.monitoring.tags import KL_OF_DIMENSION, MOST_DIMENSIONS, TRUE_KL
 from unsupervised_learning.vae import VariationalAutoEncoder
-
-KL_OF_DIMENSION = "ours/kl_of_dimension"  # followed by /<number of the dimension, from 1>
-TRUE_KL = "ours/kl_of_image"  # a histogram, of a run that logs as the first published one did
-MOST_DIMENSIONS = 20  # our choice: of more than that the KL is not logged one by one
 
 
 class VAEMonitor(LatentMonitor):

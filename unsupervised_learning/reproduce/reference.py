@@ -27,7 +27,7 @@ from unsupervised_learning import atomic_files
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.monitoring.dumps import read_dump
-from unsupervised_learning.monitoring.vae import TRUE_KL
+from unsupervised_learning.monitoring.tags import TRUE_KL
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.training.finished_run import MODELS, FinishedRun, saved_model
 

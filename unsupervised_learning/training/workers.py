@@ -1,0 +1,140 @@
+"""The processes of a run on several machines: which they are, and how they meet before training begins."""
+
+import json
+import os
+import re
+import socket
+import time
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from unsupervised_learning.errors import RunError
+
+PATIENCE = 300.0  # seconds that the workers wait for each other to start; our choice
+TF_CONFIG_EXAMPLE = '{"cluster": {"worker": ["host:port", "host:port"]}, "task": {"type": "worker", "index": 0}}'
+
+
+class WorkerLostError(RunError):
+    """Another worker ended in the middle of the run: nobody's mistake here, so not the exit status of one."""
+
+    status = 1
+
+
+class Worker(NamedTuple):
+    """A process among those that TF_CONFIG names.
+
+    Attributes:
+        addresses: of all of them, "host:port", the chief's first.
+        number: of this one among them.
+    """
+
+    addresses: list[str]
+    number: int
+
+    @property
+    def port(self) -> int:
+        """Where this one listens."""
+        return int(self.addresses[self.number].rpartition(":")[2])
+
+
+def this_worker() -> Worker:
+    """What the environment variable TF_CONFIG says.
+
+    Raises:
+        RunError: it is missing, or not what TensorFlow takes.
+    """
+    given = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(given)
+        cluster, task = config["cluster"], config["task"]
+        if set(cluster) - {"chief", "worker"} or task["type"] not in cluster:
+            raise ValueError(f"tasks of type {', '.join({*cluster, task['type']})}")
+        addresses = [*cluster.get("chief", []), *cluster.get("worker", [])]
+        if not all(re.fullmatch(r"\S+:\d+", address) for address in addresses) or len(set(addresses)) < max(2, len(addresses)):
+            raise ValueError(f"addresses {', '.join(addresses)}")
+        index = int(task["index"])
+        if index < 0:
+            raise ValueError(f"index {index}")
+        number = addresses.index(cluster[task["type"]][index])
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise RunError(
+            f"--strategy=multi_worker needs the environment variable TF_CONFIG, with two workers or more, as in "
+            f"{TF_CONFIG_EXAMPLE}. Received: {given or 'none'} ({type(error).__name__}: {error})"
+        ) from None
+    return Worker(addresses, number)
+
+
+def meet(worker: Worker, shared: dict[str, Any]) -> None:
+    """Wait until all workers are there, and see that they were started with the same flags: `shared`, by their names.
+
+    TensorFlow would wait without a word and for ever, and workers with different flags would each train a model of its own.
+    Each of the others calls the chief at its address, says who it is, and waits for its word.
+
+    Raises:
+        RunError: the port is taken; workers do not come; or their flags differ.
+    """
+    mine = json.dumps([worker.number, {name: str(value) for name, value in sorted(shared.items())}])
+    try:
+        listener = socket.create_server(("", worker.port), backlog=len(worker.addresses))
+    except (OSError, OverflowError) as error:
+        raise RunError(
+            f"TF_CONFIG gives this worker port {worker.port}, which cannot be had: {getattr(error, 'strerror', error)}"
+        ) from None
+    deadline = time.monotonic() + PATIENCE
+    with listener:
+        if worker.number:
+            call_chief(worker.addresses[0], mine, deadline)
+        else:
+            receive_others(listener, worker, mine, deadline)
+
+
+def call_chief(address: str, mine: str, deadline: float) -> None:
+    """Tell the chief who this is, and wait for its word that all are there."""
+    print(f"Waiting for the chief at {address}", flush=True)
+    host, _, port = address.rpartition(":")
+    word = ""
+    while not word and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=5) as connection:
+            connection.sendall(f"{mine}\n".encode())
+            connection.settimeout(max(1.0, deadline - time.monotonic()))
+            word = connection.makefile().readline().strip()
+        if not word:
+            time.sleep(0.2)
+    if not word:
+        raise WorkerLostError(f"the chief at {address} did not come within {PATIENCE:.0f} seconds")
+    if word != "go":
+        raise RunError(word)
+
+
+def receive_others(listener: socket.socket, worker: Worker, mine: str, deadline: float) -> None:
+    """Wait for a call from each other worker, then give them all the word; the chief's part."""
+    print(f"Waiting for {len(worker.addresses) - 1} other workers", flush=True)
+    expected, problem = json.loads(mine)[1], ""
+    callers: dict[int, socket.socket] = {}
+    try:
+        while len(callers) < len(worker.addresses) - 1 and not problem:
+            listener.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                connection, _ = listener.accept()
+                connection.settimeout(5)
+                number, settings = json.loads(connection.makefile().readline())
+            except TimeoutError:
+                late = [a for i, a in enumerate(worker.addresses) if i and i not in callers]
+                raise WorkerLostError(f"{', '.join(late)} did not come within {PATIENCE:.0f} seconds") from None
+            except (OSError, ValueError):
+                continue  # not one of ours
+            if number in callers:
+                callers[number].close()
+            callers[number] = connection
+            differing = [name for name in {**expected, **settings} if expected.get(name) != settings.get(name)]
+            if differing:
+                values = ", ".join(f"--{name}={settings.get(name)} and not {expected.get(name)}" for name in differing)
+                problem = f"worker {number} was started with other flags than the chief: {values}"
+        for connection in callers.values():
+            with suppress(OSError):
+                connection.sendall(f"{problem or 'go'}\n".encode())
+    finally:
+        for connection in callers.values():
+            connection.close()
+    if problem:
+        raise RunError(problem)
