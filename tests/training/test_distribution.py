@@ -355,7 +355,7 @@ def test_busy_port_is_answered_in_one_line(run_script, monkeypatch):
 
 def meet(monkeypatch, settings: list[dict], patience: float = 30.0) -> list[str]:
     """`workers.meet` for each of these workers' flags, at once; what each of them raised."""
-    monkeypatch.setattr(distribution, "PATIENCE", patience)
+    monkeypatch.setattr(workers, "PATIENCE", patience)
     ports = free_ports(len(settings))
     raised = [""] * len(settings)
 
