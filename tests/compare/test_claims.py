@@ -59,7 +59,7 @@ def test_claims_of_the_autoencoder(tmp_path):
     runs["autoencoder_linear"][0].results.update({"pca": {"test_mse": 0.0516}, "pca_subspace_cosine": 0.5})
     assert finding("similar to PCA", runs).verdict == DIFFERS
     (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").write_text("1 x")
-    assert "is no latent dump" in finding("clustered", runs).why
+    assert "is not a latent dump" in finding("clustered", runs).why
     (tmp_path / "autoencoder_seed1" / "checkpoint1000.txt").unlink()
     assert finding("Longer training", runs).verdict == CANNOT
 

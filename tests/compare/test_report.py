@@ -126,5 +126,5 @@ def test_files_of_a_run_that_are_damaged_or_gone_cost_their_figure_only(logs_dir
     run = run_script(COMPARE, f"--logs_dir={logs_dir}", f"--out={tmp_path}/report")
     assert run.status == 0, run.err
     text = (tmp_path / "report" / "index.html").read_text()
-    for why in ("checkpoint0.txt is no latent dump", "z_vae_output.csv", "the file is not a picture"):
+    for why in ("checkpoint0.txt is not a latent dump", "z_vae_output.csv", "the file is not a picture"):
         assert why in text

@@ -1,4 +1,4 @@
-"""Event files: histograms as TensorBoard stores them, and what is left of a file when a run is resumed."""
+"""Event files: TensorBoard's histogram format, and truncation when a run is resumed."""
 
 import os
 
@@ -15,7 +15,7 @@ from unsupervised_learning.monitoring.event_files import discard_from, histogram
 
 @pytest.fixture
 def logs_dir(tmp_path):
-    """An event file with one scalar at 0, 10, … 90."""
+    """A folder with one event file: a scalar at iterations 0, 10, … 90."""
     writer = tf.summary.create_file_writer(str(tmp_path))
     for step in range(0, 100, 10):
         with writer.as_default(step=step):
@@ -28,7 +28,7 @@ def steps(folder) -> list[int]:
     return sorted(read_events(folder)["scalars", "loss"])
 
 
-def test_discard_from_keeps_what_is_before(logs_dir):
+def test_discard_from_keeps_earlier_events(logs_dir):
     discard_from(logs_dir, 40)
     assert steps(logs_dir) == [0, 10, 20, 30]
     discard_from(logs_dir, 35)
@@ -36,19 +36,19 @@ def test_discard_from_keeps_what_is_before(logs_dir):
     assert [path.name[:6] for path in logs_dir.iterdir()] == ["events"]
 
 
-def test_discard_from_removes_a_file_with_nothing_left(logs_dir):
+def test_discard_from_deletes_an_empty_file(logs_dir):
     discard_from(logs_dir, 0)
     assert not list(logs_dir.iterdir())
 
 
-def test_discard_from_survives_a_file_that_a_killed_process_left(logs_dir):
+def test_discard_from_handles_a_truncated_file(logs_dir):
     (path,) = logs_dir.iterdir()
-    os.truncate(path, path.stat().st_size - 5)  # in the middle of 90
+    os.truncate(path, path.stat().st_size - 5)  # inside the event of iteration 90
     discard_from(logs_dir, 60)
     assert steps(logs_dir) == [0, 10, 20, 30, 40, 50]
 
 
-def test_discard_from_leaves_what_is_not_ours(logs_dir):
+def test_discard_from_leaves_foreign_files_alone(logs_dir):
     foreign = {"events.out.tfevents.1461210930.host": b"2016's", "events.out.tfevents.9.host.9.9.v2": b"not an event file"}
     for name, content in foreign.items():
         (logs_dir / name).write_bytes(content)
@@ -60,7 +60,7 @@ def test_discard_from_leaves_what_is_not_ours(logs_dir):
 @pytest.mark.parametrize(
     "values", [np.random.default_rng(0).normal(size=(50, 30)), np.full(7, 2.5), np.arange(31.0), np.ones(())]
 )
-def test_histograms_are_tensorboards(values):
+def test_histogram_matches_tensorboards(values):
     ours, theirs = (make(("tag"), values.astype(np.float32)) for make in (histogram_pb, summary_v2.histogram_pb))
     assert ours.value[0].metadata == theirs.value[0].metadata
     found, expected = (tensor_util.make_ndarray(summary.value[0].tensor) for summary in (ours, theirs))
@@ -69,7 +69,7 @@ def test_histograms_are_tensorboards(values):
 
 
 @pytest.mark.parametrize("values", [[1.0, np.nextafter(np.float32(1), np.float32(2))], [-3e38, 3e38], [0.0, 1e-45]])
-def test_a_histogram_takes_any_two_numbers(values):
+def test_histogram_of_two_extreme_or_nearly_equal_values(values):
     summary = histogram_pb("tag", np.array(values, np.float32))
     counted = tensor_util.make_ndarray(summary.value[0].tensor)
     assert counted[0, 2] == counted[-1, 2] == 1
@@ -78,6 +78,6 @@ def test_a_histogram_takes_any_two_numbers(values):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_histogram_of_what_is_not_finite_counts_nothing(bad):
+def test_histogram_of_non_finite_values_is_empty(bad):
     summary = histogram_pb("tag", np.array([0.0, bad, 1.0], np.float32))
     assert tensor_util.make_ndarray(summary.value[0].tensor)[:, 2].sum() == 0

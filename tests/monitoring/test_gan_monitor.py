@@ -1,4 +1,4 @@
-"""The GAN's monitor: which files a run leaves, what is in them, that they are the same each time."""
+"""The GAN's monitor: the output files of a run, their contents, and that they are reproducible."""
 
 import io
 from pathlib import Path
@@ -22,11 +22,11 @@ PICTURES = {f"{number}pred_image.png" for number in range(20)}
 FIGURES = {"samples.png", "interpolation.png"}
 FIGURES |= {f"walk_{dimension}{which}.png" for dimension in (25, 50, 75) for which in ("", "_even")}
 FROM_EVENTS = {"losses.png", "training.gif", "training.png"}
-ITERATIONS = range(0, 2500, 10)  # 250 logged
+ITERATIONS = range(0, 2500, 10)  # 250 records
 
 
 def grid_at(iteration: int) -> np.ndarray:
-    """A picture that tells the iteration it was logged at: 224×224, grey 0 to 250."""
+    """Return a 224×224 picture with a grey level that encodes its iteration: 0 to 249."""
     return np.full((1, 224, 224, 1), iteration // 10 / 255, np.float32)
 
 
@@ -37,7 +37,7 @@ def model() -> DCGAN:
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory) -> Path:
-    """An event file as training leaves it: each loss is its place among the four plus iteration / 1,000."""
+    """A folder with an event file like training's. Each loss is its index among the four plus iteration / 1,000."""
     folder = tmp_path_factory.mktemp("events")
     writer = tf.summary.create_file_writer(str(folder))
     for iteration in ITERATIONS:
@@ -51,7 +51,7 @@ def events(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def written(model, events) -> atomic_files.Json:
-    """Results of `write_gan`, which has written to `events`."""
+    """Results of `write_outputs`, with its files in `events`."""
     return GANMonitor(model).write_outputs(events, None)
 
 
@@ -60,11 +60,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def opened(path: Path) -> Image.Image:
-    return Image.open(io.BytesIO(path.read_bytes()))  # given a path, it would keep the file open
+    return Image.open(io.BytesIO(path.read_bytes()))  # with a path, Pillow would keep the file open
 
 
 def frames(gif: Path) -> list[tuple[np.ndarray, int]]:
-    """The frames as grey pixels, and how long each is shown."""
+    """Return each frame as grey pixels, with its duration in ms."""
     image = opened(gif)
     shown = []
     for number in range(getattr(image, "n_frames", 1)):
@@ -73,11 +73,11 @@ def frames(gif: Path) -> list[tuple[np.ndarray, int]]:
     return shown
 
 
-def test_files(written, events):
+def test_writes_the_expected_files(written, events):
     assert set(contents(events)) == PICTURES | FIGURES | FROM_EVENTS
 
 
-def test_pictures_are_the_generators_at_their_own_size(written, events, model):
+def test_pictures_are_generated_images_at_original_size(written, events, model):
     latents = np.random.default_rng(3).uniform(-1, 1, (20, 100)).astype(np.float32)
     expected = np.asarray(model.decode(latents))[..., 0] * 255
     for number in range(20):
@@ -86,7 +86,7 @@ def test_pictures_are_the_generators_at_their_own_size(written, events, model):
         np.testing.assert_allclose(np.asarray(picture), expected[number], atol=0.51)
 
 
-def test_is_the_same_each_time(written, events, model):
+def test_outputs_are_reproducible(written, events, model):
     before = contents(events)
     assert GANMonitor(model).write_outputs(events, None) == written
     assert contents(events) == before
@@ -97,7 +97,7 @@ def test_gif_shows_the_fixed_grid_in_order_of_iteration(written, events):
     assert [duration for _, duration in shown] == [100] * 99 + [3000]
     greys = [int(pixels[-1, 0]) for pixels, _ in shown]
     assert greys[0] == 0
-    assert greys[-1] == 255  # 249 in 16 greys
+    assert greys[-1] == 255  # 249, rounded to one of 16 grey levels
     assert greys == sorted(greys)
     assert shown[0][0].shape == (448 + 36, 448)
     captions = {pixels[:36].tobytes() for pixels, _ in shown}
@@ -149,7 +149,7 @@ def test_colour_and_few_dimensions(tmp_path):
     }
 
 
-def test_walk_changes_one_dimension_and_interpolation_goes_from_z_to_z(model, monkeypatch):
+def test_walk_changes_one_dimension_and_interpolation_joins_two_z(model, monkeypatch):
     asked = []
     monkeypatch.setattr(model, "decode", lambda z: asked.append(z) or np.zeros((len(z), 28, 28, 1)))
     latents = np.random.default_rng(0).uniform(-1, 1, (6, 100)).astype(np.float32)
@@ -163,7 +163,7 @@ def test_walk_changes_one_dimension_and_interpolation_goes_from_z_to_z(model, mo
     np.testing.assert_allclose(lines[:, 5], (latents[0::2] + latents[1::2]) / 2, atol=1e-6)
 
 
-def test_walk_of_2016_takes_ten_sorted_draws(model, monkeypatch):
+def test_walk_of_2016_uses_ten_sorted_draws(model, monkeypatch):
     asked = []
     monkeypatch.setattr(model, "decode", lambda z: asked.append(z) or np.zeros((len(z), 28, 28, 1)))
     latents = np.random.default_rng(0).uniform(-1, 1, (6, 100)).astype(np.float32)
@@ -188,7 +188,7 @@ def test_another_seed_draws_other_images(model, written, events, tmp_path):
     assert all(contents(tmp_path)[name] == own[name] for name in PICTURES)
 
 
-def test_saved_model_decodes_to_the_same_images(tmp_path):
+def test_saved_model_decodes_the_same_images(tmp_path):
     model = DCGAN(z_dim=4)
     model.compile(*(layers.adam(2e-4, 0.5) for _ in range(2)))
     GANMonitor(model).write_outputs(tmp_path, None)
@@ -197,7 +197,7 @@ def test_saved_model_decodes_to_the_same_images(tmp_path):
     np.testing.assert_array_equal(loaded.decode(latents), model.decode(latents))
 
 
-def test_pictures_logged_passes_over_what_a_killed_process_left(tmp_path):
+def test_pictures_logged_ignores_an_incomplete_event(tmp_path):
     writer = tf.summary.create_file_writer(str(tmp_path))
     for iteration in (100, 0):
         with writer.as_default(step=iteration):
@@ -212,12 +212,12 @@ def test_pictures_logged_passes_over_what_a_killed_process_left(tmp_path):
     assert event_files.pictures_logged(tmp_path, "another tag") == {}
 
 
-def test_a_gif_of_one_picture(tmp_path):
+def test_gif_of_one_picture(tmp_path):
     (tmp_path / "one.gif").write_bytes(plots.training_gif({0: plots.png(grid_at(0)[0])}))
     assert [duration for _, duration in frames(tmp_path / "one.gif")] == [3000]
 
 
-def test_a_gif_in_colour_keeps_its_colours(tmp_path):
+def test_colour_gif_keeps_its_colours(tmp_path):
     picture = np.random.default_rng(0).choice([0.0, 0.5, 1.0], (8, 8, 3)).repeat(64, axis=0).repeat(64, axis=1)
     (tmp_path / "one.gif").write_bytes(plots.training_gif({0: plots.png(picture), 100: plots.png(1 - picture)}))
     image = opened(tmp_path / "one.gif")
@@ -237,7 +237,7 @@ def test_table_of_a_gan():
     ]
 
 
-def test_table_of_a_vae_is_as_it_was():
+def test_table_of_a_latent_model():
     results = {"kl": 7.042, "knn_accuracy": 0.7373, "original_2016": {"kl": 8.59}, "pca": {"knn_accuracy": 0.5032}}
     assert AutoEncoderMonitor(AutoEncoder()).table(results).splitlines() == [
         "test set                        this run        2016         PCA",
@@ -254,6 +254,6 @@ def test_near_zero_warning(capsys):
     for iteration in range(1, 400):
         warning.watch(iteration, 0.05 if iteration != 80 else 0.5)
         printed = capsys.readouterr().out
-        assert bool(printed) == (iteration == 180), iteration  # 100 after it was last above, and once
+        assert bool(printed) == (iteration == 180), iteration  # once, 100 iterations after the last loss above the threshold
         if printed:
             assert printed.startswith("WARNING: the discriminator's loss has been below 0.1 for 100 iterations (0.05 at 180")

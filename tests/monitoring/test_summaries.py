@@ -1,4 +1,4 @@
-"""What the monitors say is logged, when, and that it keeps its values while training goes on."""
+"""The monitors' records: their values, when they are due, and that training does not change them afterwards."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_records_are_due_before_or_after_the_update(update_first, due, calls):
 
 
 @pytest.mark.parametrize("kl_weight", [1.0, 2.0])
-def test_the_first_vae_logs_its_kl_three_nats_too_small_and_the_true_one_beside_it(kl_weight):
+def test_the_first_vae_logs_its_kl_three_nats_too_small_and_the_true_kl_separately(kl_weight):
     model = VariationalAutoEncoder(relu_heads=True, kl_weight=kl_weight, seed=1)
     model.compile(optimizer=layers.adam())
     model.optimizer.build(model.trainable_variables)
@@ -48,17 +48,17 @@ def test_the_first_vae_logs_its_kl_three_nats_too_small_and_the_true_one_beside_
     assert float(first.scalars["ours/total_loss"]) == loss
     assert float(first.scalars["total_loss"]) == pytest.approx(loss - 3 * kl_weight, rel=1e-6)
     assert float(first.scalars["Entropy_loss"]) == pytest.approx(float(tf.reduce_mean(plain.histograms["Entropy_loss"])))
-    assert not {"KL_Divergence", "Entropy_loss"} & set(first.histograms)  # a tag is of one kind
+    assert not {"KL_Divergence", "Entropy_loss"} & set(first.histograms)  # a tag has one type only
 
 
-def test_a_vaes_summary_draws_noise_of_its_own():
+def test_vae_summary_noise_differs_from_training_noise():
     model = VariationalAutoEncoder(seed=1)
     model.compile(optimizer=layers.adam())
     images = tf.zeros((8, 784))
     assert not np.array_equal(model.training_noise(images), model.summary_noise(images))
 
 
-def test_a_gans_summary_takes_the_z_of_the_update():
+def test_gan_summary_uses_the_z_of_the_update():
     model = DCGAN(seed=1)
     model.compile(layers.adam(), layers.adam())
     images = tf.constant(np.random.default_rng(0).uniform(-1, 1, (4, 28, 28, 1)).astype(np.float32))
@@ -76,7 +76,7 @@ def test_tile_places_images_row_by_row():
 
 
 @pytest.mark.parametrize(("xla", "iterations"), [(True, 5), (False, 1)])
-def test_what_is_to_be_written_keeps_its_values_while_training_goes_on(tmp_path, xla, iterations):
+def test_a_record_keeps_its_values_while_training_continues(tmp_path, xla, iterations):
     images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
     model, order = AutoEncoder(), BatchOrder(40, 8, seed=0)
     model.compile(optimizer=layers.adam())

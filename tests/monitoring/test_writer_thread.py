@@ -5,22 +5,22 @@ from concurrent.futures import wait
 
 import pytest
 
-from unsupervised_learning.monitoring.writer_thread import AT_MOST, NICENESS, Background
+from unsupervised_learning.monitoring.writer_thread import MAX_PENDING, NICENESS, Background
 
 
-def test_does_everything_in_order_in_another_thread():
+def test_runs_tasks_in_order_on_another_thread():
     done = []
     with Background() as background:
-        for number in range(3 * AT_MOST):
+        for number in range(3 * MAX_PENDING):
             background.do(lambda number=number: done.append((number, threading.current_thread().name)))
-        assert not done  # before it may begin
+        assert not done  # nothing runs before `begin` or `finish`
         background.finish()
-        assert [number for number, _ in done] == list(range(3 * AT_MOST))
+        assert [number for number, _ in done] == list(range(3 * MAX_PENDING))
     assert threading.current_thread().name not in {name for _, name in done}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
-def test_only_its_thread_gives_way():
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+def test_lowers_the_priority_of_its_own_thread_only():
     found = []
     before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     with Background() as background:
@@ -29,7 +29,7 @@ def test_only_its_thread_gives_way():
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
-def test_leaving_waits_for_what_was_given():
+def test_exit_waits_for_all_tasks():
     gate, done = threading.Event(), []
     with Background() as background:
         background.do(gate.wait)
@@ -41,11 +41,11 @@ def test_leaving_waits_for_what_was_given():
     assert done == ["after the gate", "not begun"]
 
 
-def test_no_more_wait_than_may():
+def test_begin_blocks_when_too_many_tasks_are_pending():
     gate, entered = threading.Event(), threading.Event()
 
     def fill(background):
-        for _ in range(AT_MOST + 1):
+        for _ in range(MAX_PENDING + 1):
             background.do(gate.wait)
         background.begin()
         entered.set()
@@ -53,7 +53,7 @@ def test_no_more_wait_than_may():
     with Background() as background:
         giver = threading.Thread(target=fill, args=[background])
         giver.start()
-        assert not entered.wait(0.2)  # it has to wait for the first
+        assert not entered.wait(0.2)  # it must wait for the first task
         gate.set()
         giver.join()
     assert entered.is_set()
@@ -64,7 +64,7 @@ def full():
 
 
 @pytest.mark.parametrize("call", [Background.begin, Background.finish])
-def test_an_error_is_raised_by_a_later_call(call):
+def test_a_later_call_raises_a_tasks_error(call):
     with Background() as background:
         background.do(full)
         background.begin()
@@ -74,14 +74,14 @@ def test_an_error_is_raised_by_a_later_call(call):
             call(background)
 
 
-def test_an_error_is_raised_at_the_end():
+def test_exit_raises_a_tasks_error():
     background = Background()
     background.do(full)
     with pytest.raises(OSError, match="No space left"):
         background.__exit__(None, None, None)
 
 
-def test_an_error_on_its_way_is_not_replaced():
+def test_exit_does_not_replace_a_propagating_error():
     background, done = Background(), []
     background.do(full)
     background.begin()

@@ -215,7 +215,7 @@ def test_dumps_of_both_formats(tmp_path):
 @pytest.mark.filterwarnings("ignore:loadtxt. input contained no data:UserWarning")
 def test_dumps_that_are_none(content, tmp_path):
     (tmp_path / "dump").write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(RunError, match="is no latent dump") as caught:
+    with pytest.raises(RunError, match="is not a latent dump") as caught:
         read_dump(tmp_path / "dump")
     assert "\n" not in str(caught.value)
 

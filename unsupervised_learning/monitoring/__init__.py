@@ -1,1 +1,1 @@
-"""What a run logs while it trains and leaves when it is finished."""
+"""Summaries and dumps during training; figures and results of a finished run."""

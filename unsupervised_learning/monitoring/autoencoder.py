@@ -1,4 +1,4 @@
-"""What is logged of the autoencoder, and what a finished run of it leaves."""
+"""The autoencoder's summaries during training, and the outputs of a finished run."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from unsupervised_learning.monitoring.writer_thread import Background
 
 
 class AutoEncoderMonitor(LatentMonitor):
-    """The autoencoder's records are of the state before the iteration's update."""
+    """Monitor of the autoencoder. Its records show the state before the iteration's update."""
 
     name = "Autoencoder"
     update_first = False  # 2016
@@ -28,7 +28,7 @@ class AutoEncoderMonitor(LatentMonitor):
         self.model = model
 
     def record(self, images: tf.Tensor) -> Record:
-        """The tags of 2016's autoencoder, for a batch [batch, 784]."""
+        """Compute the values of 2016's autoencoder tags for a batch [batch, 784]."""
         model = self.model
         objective = model.objective(images)
         tags = {"Loss": "loss", "Encoder_loss": "reconstruction", "Reg_loss": "regularization"}
@@ -39,13 +39,13 @@ class AutoEncoderMonitor(LatentMonitor):
         )
 
     def dump(self, logs_dir: Path, dataset: Dataset, iteration: int, background: Background) -> None:
-        """2016's `checkpoint<step>.txt`: the test images' codes and labels, before that iteration's update."""
+        """Write 2016's `checkpoint<step>.txt`: codes and labels of the test images, before the iteration's update."""
         found = codes(self.model, dataset.test.vectors)
-        line = " ".join(["%.18e"] * (self.model.z_dim + 1)) + "\n"  # numpy.savetxt's own
+        line = " ".join(["%.18e"] * (self.model.z_dim + 1)) + "\n"  # the default of numpy.savetxt
         background.do(write_table, logs_dir / f"checkpoint{iteration}.txt", (found, dataset.test.labels), line)
 
     def write_outputs(self, logs_dir: Path, dataset: Dataset) -> Json:
-        """Everything a finished autoencoder's run leaves; returns the results."""
+        """Write the outputs of a finished run and return the results."""
         model, images = self.model, to_unit_interval(dataset.test.images)
         report, found = test_set.autoencoder_report(model, images, dataset.test.labels)
         figures = {"latent_scatter": scatters.latent_scatter(found, dataset.test.labels, "Autoencoder: codes of the test set")}
@@ -55,7 +55,7 @@ class AutoEncoderMonitor(LatentMonitor):
             title = "Autoencoder: codes of the test set before training"
             figures["latent_scatter_0"] = scatters.latent_scatter(at_start[:, :-1], at_start[:, -1].astype(int), title)
         if model.z_dim == 2:
-            values = np.linspace(-0.95, 0.95, 20)  # tanh's codes lie in (-1, 1)
+            values = np.linspace(-0.95, 0.95, 20)  # tanh codes lie in (−1, 1)
             figures["manifold"] = manifold(model.decoder, values, "Autoencoder: images decoded over the code")
         self.write_common(logs_dir, dataset, found, figures)
         pca = self.baseline(dataset)

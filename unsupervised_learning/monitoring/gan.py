@@ -1,4 +1,4 @@
-"""What is logged of the GAN, and what a finished run of it leaves."""
+"""The GAN's summaries during training, and the outputs of a finished run."""
 
 import io
 import math
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from unsupervised_learning.atomic_files import Json, write_atomically
 from unsupervised_learning.data.dataset import Dataset
-from unsupervised_learning.evaluation import gan_diagnostics
+from unsupervised_learning.evaluation import gan_diagnostics, latent_draws, latent_paths
 from unsupervised_learning.evaluation.gan_diagnostics import FIRST_LAYERS, NEAR_ZERO, NEAR_ZERO_PATIENCE
 from unsupervised_learning.figures import curves, plots
 from unsupervised_learning.gan import DCGAN
@@ -23,11 +23,11 @@ from unsupervised_learning.monitoring.samples import decoded_samples, tile
 from unsupervised_learning.monitoring.tags import FIXED_GRID, GAN_LOSSES, GRADIENT_NORM
 from unsupervised_learning.original.runs import GAN_CADENCE
 
-LAST = 100  # iterations logged whose mean stands for a GAN's losses at the end; with a record every 10, the last 1,000
+LAST = 100  # final losses are means over the last 100 records: the last 1,000 iterations with a record every 10
 
 
 class GANMonitor(Monitor):
-    """The GAN's records are of the state after the iteration's update, with the same z."""
+    """Monitor of the GAN. Its records show the state after the iteration's update, for the same z."""
 
     name = "GAN"
     extras_every = 100  # our choice
@@ -37,18 +37,18 @@ class GANMonitor(Monitor):
         self.record_every, self.checkpoint_every = GAN_CADENCE[model.recipe]
 
     def scale(self, images: tf.Tensor) -> tf.Tensor:
-        """Bytes [batch, …] → [batch, side, side, channels] in the generator's range."""
+        """Convert uint8 [batch, …] to [batch, side, side, channels] in the generator's range."""
         return self.model.scale(images)
 
     def record(self, images: tf.Tensor) -> Record:
-        """The tags of 2016's GANs, for a batch after the update from it, with the same z.
+        """Compute the values of 2016's GAN tags for the batch and z of the update just made.
 
-        As TensorFlow 0.x names them: the discriminator's activations for real images under `discriminator/`, those of its
-        second use, for fake ones, under `discriminator_1/`; the two probabilities both under `discriminator/`, as in 2016.
-        The layers' own names (`h_0`, …) are our choice, as 2016's are not recorded.
+        Tags follow TensorFlow 0.x: the discriminator's activations are under `discriminator/` for real images and under
+        `discriminator_1/`, its second call, for fake ones. Both probabilities are under `discriminator/`, as in 2016. The
+        layer names (`h_0`, …) are our choice, because 2016's are not recorded.
 
-        Departs from 2016: where each update takes fresh real images, its summary took a further batch from the queue. This one
-        shows the iteration's first, because the batches of an iteration are then the same whether or not there is a summary.
+        Departs from 2016: a recipe that takes fresh real images for each update drew another batch for its summary. Ours uses
+        the iteration's first batch, because then the batches do not depend on when summaries are written.
         """
         model = self.model
         images = model.separate(images)[0]
@@ -78,7 +78,7 @@ class GANMonitor(Monitor):
         )
 
     def extras(self, dataset: Dataset | None, iteration: int) -> Extras:
-        """Images from z that never changes, made with the moving statistics."""
+        """Generate images from a fixed z, with the moving statistics."""
         return Extras({}, {FIXED_GRID: tile(decoded_samples(self.model))})
 
     def watch(self, iteration: int, losses: dict[str, float]) -> None:
@@ -86,16 +86,16 @@ class GANMonitor(Monitor):
         self.near_zero.watch(iteration, losses["discriminator_loss"])
 
     def write_outputs(self, logs_dir: Path, dataset: Dataset | None, seed: int | None = None) -> Json:
-        """Write what a finished GAN's run leaves; returns the results. Needs no data, but for some figures the event files.
+        """Write the outputs of a finished run and return the results. Some figures need the run's event files.
 
         Args:
             logs_dir: the run's folder.
-            dataset: not looked at.
-            seed: draws other z than the run's own, which are those of the model's seed, and of 0 for the grid of samples.
+            dataset: not used.
+            seed: seed of z; by default the model's, and 0 for the grid of samples.
         """
         model = self.model
         own = model.seed if seed is None else seed
-        latents = np.random.default_rng(own).uniform(-1, 1, (20, model.z_dim)).astype(np.float32)
+        latents = latent_draws.of_gan(20, model.z_dim, np.random.default_rng(own))
         for number, image in enumerate(np.asarray(model.decode(latents))):
             write_atomically(logs_dir / f"{number}pred_image.png", plots.png(image))  # 2016's files
         samples = decoded_samples(model, seed=seed or 0)
@@ -103,7 +103,7 @@ class GANMonitor(Monitor):
             "samples": plots.image_grid(samples, "Images generated from z ~ U(−1, 1)"),
             "interpolation": interpolation(model, latents[:12]),
         }
-        for dim in (25, 50, 75):  # 2016's, counted from 0
+        for dim in (25, 50, 75):  # 2016's dimensions, counted from 0
             if dim < model.z_dim:
                 figures[f"walk_{dim}"] = walk_of_2016(model, latents[:6], dim, own)
                 figures[f"walk_{dim}_even"] = walk(model, latents[:6], dim)
@@ -117,16 +117,16 @@ class GANMonitor(Monitor):
         write_figures(logs_dir, figures)
         if pictures:
             write_atomically(logs_dir / "figures" / "training.gif", plots.training_gif(pictures))
-        if model.compiled:  # not where images are only drawn: a finished run's model.keras has the optimizers too
+        if model.compiled:  # a model loaded only to draw images must not overwrite model.keras, which includes the optimizers
             save_model(logs_dir, model)
         variables = {"generator": model.generator.trainable_variables, "discriminator": model.discriminator_variables}
         return {
-            **{f"{name}_parameters": parameters(trained) for name, trained in variables.items()},
+            **{f"{name}_parameters": parameter_count(trained) for name, trained in variables.items()},
             **({name: float(np.mean(list(course.values())[-LAST:])) for name, course in courses.items()} if logged else {}),
         }
 
     def table(self, results: Json) -> str:
-        """A GAN's losses, in nats, beside those where neither network wins: D is ½ everywhere."""
+        """Format the losses, in nats, next to their equilibrium values, where D is ½ everywhere."""
         half = math.log(2)
         equilibrium = {"discriminator_loss_real": half, "discriminator_loss_fake": half, "discriminator_loss": 2 * half}
         lines = [f"{f'mean of the last {LAST} logged':<28}{'this run':>12}{'equilibrium':>14}"]
@@ -138,38 +138,38 @@ class GANMonitor(Monitor):
 
 
 class NearZeroWarning:
-    """Says so once when the discriminator's loss stays near zero: the author's sign that a GAN has failed.
+    """Warns once when the discriminator's loss stays near zero: the author's sign that a GAN has failed.
 
-    The discriminator then tells every fake image, and what the generator learns from it fades.
+    The discriminator then recognizes every fake image, and the generator's gradients vanish.
     """
 
     def __init__(self):
-        self.last_above: int | None = None  # the last iteration at which the loss was not near zero
+        self.last_above: int | None = None  # last iteration with a loss that was not near zero
         self.warned = False
 
     def watch(self, iteration: int, loss: float) -> None:
-        """Look at the loss of the newest update, after so many iterations."""
+        """Check the loss of the latest update, after `iteration` iterations."""
         if self.last_above is None:
-            self.last_above = iteration - 1  # where training began or was resumed
+            self.last_above = iteration - 1  # training started or resumed here
         if not loss < NEAR_ZERO:
             self.last_above = iteration
         elif iteration - self.last_above >= NEAR_ZERO_PATIENCE and not self.warned:
             self.warned = True
             tqdm.write(
                 f"WARNING: the discriminator's loss has been below {NEAR_ZERO} for {NEAR_ZERO_PATIENCE} iterations ({loss:.2g} "
-                f"at {iteration:,}; equilibrium is 1.386). It tells every fake image: in 2016 the sign of a failed run."
+                f"at {iteration:,}; equilibrium is 1.386). It recognizes every fake image, in 2016 the sign of a failed run."
             )
 
 
 def through_training(pictures: dict[int, bytes], side: int) -> Figure:
-    """The first row of a grid of images of that height and width, as it was at up to seven moments of training.
+    """Draw the first row of a grid of images at up to seven points in training.
 
     Args:
         pictures: iteration → the grid as PNG; at least one.
-        side: of an image in the grid.
+        side: height and width of an image in the grid, in pixels.
     """
     iterations = np.array(sorted(pictures))
-    wanted = np.array([0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1]) * iterations[-1]  # our choice: early changes are the larger
+    wanted = np.array([0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1]) * iterations[-1]  # our choice: early changes are larger
     chosen = iterations[sorted({int(np.abs(iterations - moment).argmin()) for moment in wanted})]
     grids = [
         np.asarray(Image.open(io.BytesIO(pictures[iteration])))[:side] for iteration in chosen
@@ -183,40 +183,38 @@ def through_training(pictures: dict[int, bytes], side: int) -> Figure:
 def walk(
     model: DCGAN, latents: np.ndarray, dimension: int, values: np.ndarray | None = None, along: str = "from −1 to 1"
 ) -> Figure:
-    """Images from z [n, z_dim], a row each, with one dimension of z taking one value after the other across the columns.
+    """Draw one row of images per z, with one dimension of z varied across the columns.
 
     Args:
-        model: whose generator makes them.
+        model: supplies the generator.
         latents: z [n, z_dim], in (−1, 1).
-        dimension: that changes, counted from 0.
-        values: [columns]; by default eleven even steps from −1 to 1, the range that the generator was trained on.
-        along: what the values are, for the title.
+        dimension: dimension to vary, counted from 0.
+        values: [columns]; by default eleven even steps from −1 to 1, the generator's training range.
+        along: description of the values, for the title.
     """
     values = np.linspace(-1, 1, 11, dtype=np.float32) if values is None else values
-    moved = np.repeat(latents[:, None], len(values), axis=1)  # [n, columns, z_dim]
-    moved[:, :, dimension] = values
-    names = [f"image {number}" for number in range(len(latents))]  # z is that of <number>pred_image.png but in one dimension
+    moved = latent_paths.traversal(latents, np.array([dimension]), values[None])[:, 0]  # [n, columns, z_dim]
+    names = [f"image {number}" for number in range(len(latents))]  # z of <number>pred_image.png, changed in one dimension
     columns, label = [f"{value:.1f}".replace("-", "−") for value in values], f"value of dimension {dimension}"
     title = f"Dimension {dimension} of z {along}"
     return plots.image_rows(decoded(model, moved), title, names, columns, label, columns_above=True)
 
 
 def walk_of_2016(model: DCGAN, latents: np.ndarray, dimension: int, seed: int) -> Figure:
-    """The walk of 2016's `FlowersGAN.py`: ten copies of z, with the dimension set to ten sorted draws of 10 · N(0, 1).
+    """Draw the walk of 2016's `FlowersGAN.py`: one dimension set to ten sorted draws of 10 · N(0, 1).
 
-    Most of these lie far outside (−1, 1), the range that the generator was trained on.
+    Most of these lie far outside (−1, 1), the generator's training range.
 
-    Departs from 2016: several z go along the same ten values, because one says little; 2016 walked from a single z.
+    Departs from 2016: several z share the ten values, because a single one, as in 2016, shows little.
     """
     draws = np.sort(10 * np.random.default_rng([seed, dimension]).standard_normal(10)).astype(np.float32)
     return walk(model, latents, dimension, draws, "at ten draws of 10 · N(0, 1)")
 
 
 def interpolation(model: DCGAN, latents: np.ndarray) -> Figure:
-    """Images along the straight lines from the first z of [n, z_dim] to the second, from the third to the fourth and so on."""
+    """Draw images along straight lines between consecutive pairs of latents [n, z_dim]: first to second, third to fourth, …"""
     shares = np.linspace(0, 1, 11, dtype=np.float32)
-    start, end = latents[0::2, None], latents[1::2, None]
-    between = start + shares[:, None] * (end - start)  # [n / 2, 11, z_dim]
+    between = latent_paths.linear(latents[0::2], latents[1::2], shares)  # [n / 2, 11, z_dim]
     names = [f"image {number}" for number in range(len(latents))]
     columns, label = [f"{share:.1f}" for share in shares], "share of the way from the left image's z to the right one's"
     title = "Straight lines from one random z to another"
@@ -224,12 +222,12 @@ def interpolation(model: DCGAN, latents: np.ndarray) -> Figure:
 
 
 def decoded(model: DCGAN, latents: np.ndarray) -> np.ndarray:
-    """Z [rows, columns, z_dim] → pictures [rows, columns, side, side, channels]."""
+    """Decode z [rows, columns, z_dim] to pictures [rows, columns, side, side, channels]."""
     rows, columns, z_dim = latents.shape
     pictures = np.asarray(model.decode(latents.reshape(-1, z_dim)))
     return pictures.reshape(rows, columns, *pictures.shape[1:])
 
 
-def parameters(variables: list[keras.Variable]) -> int:
-    """How many numbers they hold."""
+def parameter_count(variables: list[keras.Variable]) -> int:
+    """Return the total number of scalars in the variables."""
     return sum(int(np.prod(variable.shape)) for variable in variables)

@@ -1,4 +1,4 @@
-"""What the monitors of the autoencoder and the VAE share: both encode images into a few numbers, and decode these."""
+"""Code shared by the monitors of the autoencoder and the VAE."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,12 +22,12 @@ from unsupervised_learning.vae import VariationalAutoEncoder
 
 
 class LatentMonitor(Monitor):
-    """The common part; see the subclasses.
+    """Base class of the monitors of models with an encoder and a decoder.
 
     Attributes:
-        model: in training.
-        scatter_every: iterations between two scatter plots of the latents.
-        prior: what samples are decoded from, for a title.
+        model: the model being trained.
+        scatter_every: iterations between scatter plots of the latents.
+        prior: distribution of the sampled latents, for a figure title.
     """
 
     model: Any
@@ -35,28 +35,28 @@ class LatentMonitor(Monitor):
     prior: str
 
     def scale(self, images: tf.Tensor) -> tf.Tensor:
-        """Bytes [batch, 28, 28] → [batch, 784] in [0, 1]."""
+        """Convert uint8 [batch, 28, 28] to [batch, 784] in [0, 1]."""
         return as_vectors(images)
 
     def extras(self, dataset: Dataset, iteration: int) -> Extras:
-        """Validation losses; reconstructions and samples; every `scatter_every` iterations the latents."""
+        """Compute validation losses, reconstructions and samples; plot the latents every `scatter_every` iterations."""
         model, images = self.model, dataset.validation.vectors
         model.reset_metrics()
-        losses = model.test_on_batch(images, return_dict=True)  # in one batch: `evaluate` would build a data pipeline each time
-        shown = images.numpy()[np.arange(GRID // 2) % len(images)]  # repeats where there are fewer
+        losses = model.test_on_batch(images, return_dict=True)  # `evaluate` would build a data pipeline each time
+        shown = images.numpy()[np.arange(GRID // 2) % len(images)]  # repeats images if there are too few
         pairs = np.stack([shown.reshape(8, -1), model.predict_on_batch(shown).reshape(8, -1)], axis=1)
         pictures: dict[str, np.ndarray | Callable[[], Figure]] = {
             "ours/reconstructions": tile(pairs.reshape(-1, 28, 28, 1)),
             "ours/samples": tile(decoded_samples(model).reshape(-1, 28, 28, 1)),
         }
         latents = codes(model, images) if iteration % self.scatter_every == 0 else None
-        if latents is not None and np.isfinite(latents).all():  # else the losses are not either, and end the run
+        if latents is not None and np.isfinite(latents).all():  # otherwise the losses are not finite either and end the run
             title = f"iteration {iteration:,}"
             pictures["ours/latent_scatter"] = partial(scatters.latent_scatter, latents, dataset.validation.labels, title)
         return Extras({f"ours/validation/{name}": float(value) for name, value in losses.items()}, pictures)
 
     def write_common(self, logs_dir: Path, dataset: Dataset, latents: np.ndarray, figures: dict[str, Figure]) -> None:
-        """Write the model, the projector's files, and the figures that both models have beside the given ones."""
+        """Write the model, the projector files and the given figures, plus the figures common to both models."""
         shown = to_unit_interval(dataset.test.images[:40])
         title = "Test images and their reconstructions"
         figures["reconstructions"] = plots.reconstructions(shown, np.asarray(self.model(shown)), title)
@@ -66,7 +66,7 @@ class LatentMonitor(Monitor):
         save_model(logs_dir, self.model)
 
     def baseline(self, dataset: Dataset) -> Json:
-        """PCA with as many components, fitted on the training images; nothing where it cannot have so many."""
+        """Return PCA's results with `z_dim` components, fitted on the training images; empty if the data allow fewer."""
         components = self.model.z_dim
         if components > min(len(dataset.train.images), PIXELS):
             return {}
@@ -74,12 +74,12 @@ class LatentMonitor(Monitor):
         return {"pca": test_set.pca_baseline(train, test, dataset.test.labels, components)}
 
     def beside_2016(self, form: str, dataset: Dataset) -> Json:
-        """The original's numbers, where the data, the arithmetic and the size of the code make them comparable."""
+        """Return 2016's numbers if the data, the precision and the code size make them comparable; otherwise nothing."""
         comparable = dataset.comparable and self.model.compute_dtype == "float32" and self.model.z_dim == 3
         return {"original_2016": RESULTS_OF_2016[form]} if comparable else {}
 
     def table(self, results: Json) -> str:
-        """The results beside 2016's and PCA's, where there are any."""
+        """Format the results next to 2016's and PCA's, where available."""
         original, pca = results.get("original_2016", {}), results.get("pca", {})
         lines = [f"{'test set':<28}{'this run':>12}{'2016':>12}{'PCA':>12}"]
         for name in ("test_l2", "test_mse", "reconstruction", "kl", "negative_elbo", "knn_accuracy", "silhouette"):
@@ -90,27 +90,27 @@ class LatentMonitor(Monitor):
 
 
 def codes(model: AutoEncoder | VariationalAutoEncoder, images: np.ndarray | tf.Tensor) -> np.ndarray:
-    """[n, 784] → [n, z_dim]: the autoencoder's code, the VAE's mu."""
+    """Encode images [n, 784] to [n, z_dim]: the autoencoder's code or the VAE's mu."""
     encoded = model.encode(images)
     return np.asarray(encoded[0] if isinstance(model, VariationalAutoEncoder) else encoded)
 
 
 def as_pictures(images: tf.Tensor) -> tf.Tensor:
-    """[n, 784] → [n, 28, 28, 1], clipped to [0, 1], as the autoencoder's output is not bounded."""
+    """Reshape [n, 784] to [n, 28, 28, 1], clipped to [0, 1] because the autoencoder's output is unbounded."""
     return tf.reshape(tf.clip_by_value(images, 0.0, 1.0), (-1, 28, 28, 1))
 
 
 def write_table(path: Path, columns: tuple[np.ndarray, np.ndarray], line: str) -> None:
-    """Write codes [n, d] and labels [n] as n lines of d + 1 numbers, `line` being the format of one.
+    """Write codes [n, d] and labels [n] as n lines of d + 1 numbers, each in the format `line`.
 
-    As `numpy.savetxt`, which formats line by line and takes twice as long.
+    Equivalent to `numpy.savetxt`, which formats line by line and takes twice as long.
     """
     table = np.column_stack(columns).astype(np.float64)
     write_atomically(path, (line * len(table)) % tuple(table.ravel().tolist()))
 
 
 def write_projector(logs_dir: Path, latents: np.ndarray, split: Split) -> None:
-    """The test set's latents for TensorBoard's projector, with labels and the images themselves as a sprite."""
+    """Write the test set's latents for TensorBoard's projector, with labels and an image sprite."""
     folder = logs_dir / "projector"
     folder.mkdir(exist_ok=True)
     np.savetxt(folder / "latents.tsv", latents, fmt="%.6g", delimiter="\t")
@@ -126,7 +126,7 @@ def write_projector(logs_dir: Path, latents: np.ndarray, split: Split) -> None:
 
 
 def manifold(decode: Callable, values: np.ndarray, title: str) -> Figure:
-    """Images decoded at each point of the grid values × values of a two-dimensional latent."""
+    """Draw the images decoded at each point of the grid values × values of a two-dimensional latent."""
     latents = np.stack(np.meshgrid(values, values, indexing="xy"), axis=-1).reshape(-1, 2)  # z1 across, z2 upwards
     images = np.asarray(decode(latents.astype(np.float32)))
     return plots.manifold(images.reshape(len(values), len(values), -1), values, title)

@@ -1,4 +1,4 @@
-"""What a model's monitor is: it says what is logged, how often, and what a finished run leaves. One class for each model."""
+"""Base class of the monitors. A monitor defines what is logged, how often, and what a finished run writes: one per model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from unsupervised_learning.monitoring.writer_thread import Background
 
 
 class Record(NamedTuple):
-    """What the 2016 code logged at one iteration: tag → scalar, tensor of any shape, images [n, height, width, c] in [0, 1]."""
+    """Values the 2016 code logged at one iteration, by tag: scalars, tensors, images [n, height, width, channels] in [0, 1]."""
 
     scalars: dict[str, Any]
     histograms: dict[str, Any]
@@ -25,25 +25,25 @@ class Record(NamedTuple):
 
 
 class Extras(NamedTuple):
-    """What we log beside it: tag → number, pictures [n, height, width, channels] in [0, 1] or 0 … 255, what draws a figure."""
+    """Our additional values, by tag. An image is [n, height, width, channels] in [0, 1] or 0 … 255, or draws a figure."""
 
     scalars: dict[str, float]
     images: dict[str, np.ndarray | Callable[[], Figure]]
 
 
 class Monitor(ABC):
-    """What differs between the runs of different models, beside the model itself.
+    """Everything specific to a model's runs apart from the model itself.
 
-    A *record* is what the 2016 code logged at one iteration, computed from that iteration's batch. *Extras* are what we log
-    beside it, under `ours/`.
+    A *record* holds what the 2016 code logged at one iteration, computed from that iteration's batch. *Extras* are our
+    additions, logged under `ours/`.
 
     Attributes:
-        name: in the terminal.
-        update_first: whether an iteration updates before its record and checkpoint, as 2016's VAE and GANs did; 2016's
-            autoencoder wrote both before the update.
-        record_every: iterations between two records.
-        extras_every: iterations between two extras.
-        checkpoint_every: iterations between two checkpoints.
+        name: shown in the terminal.
+        update_first: whether an iteration updates the weights before its record and checkpoint, as 2016's VAE and GANs did.
+            2016's autoencoder wrote both before the update.
+        record_every: iterations between records.
+        extras_every: iterations between extras.
+        checkpoint_every: iterations between checkpoints.
     """
 
     name: str
@@ -54,50 +54,50 @@ class Monitor(ABC):
 
     @property
     def cadence(self) -> tuple[int, int, int]:
-        """Iterations between two of whatever happens between iterations."""
+        """Return `record_every`, `extras_every` and `checkpoint_every`."""
         return self.record_every, self.extras_every, self.checkpoint_every
 
     def iteration_of(self, updates: int) -> int:
-        """Number of the iteration, counted from 0, whose record and checkpoint show the state after so many updates.
+        """Return the iteration, counted from 0, that records the state after `updates` updates.
 
-        −1 before the first update of a model that updates first: no iteration shows that state.
+        −1 for the initial state of a model that updates first: no iteration records it.
         """
         return updates - 1 if self.update_first else updates
 
     def due(self, every: int, updates: int) -> bool:
-        """Whether what happens every `every` iterations is due after so many updates."""
+        """Whether an action with a period of `every` iterations is due after `updates` updates."""
         iteration = self.iteration_of(updates)
         return iteration >= 0 and iteration % every == 0
 
     @abstractmethod
     def scale(self, images: tf.Tensor) -> tf.Tensor:
-        """The uint8 images of a batch → what the model takes."""
+        """Convert a batch of uint8 images to the model's input."""
 
     @abstractmethod
     def record(self, images: tf.Tensor) -> Record:
-        """The record for the iteration's images, scaled. Runs inside a `tf.function`."""
+        """Compute the record from the iteration's scaled images. Runs inside a `tf.function`."""
 
     @abstractmethod
     def extras(self, dataset: Dataset, iteration: int) -> Extras:
-        """The extras of an iteration."""
+        """Compute the extras of an iteration."""
 
     def dump(self, logs_dir: Path, dataset: Dataset, iteration: int, background: Background) -> None:  # noqa: B027
-        """Write what belongs to the checkpoint of an iteration, if anything does."""
+        """Write the files that accompany a checkpoint. None by default."""
 
     def watch(self, iteration: int, losses: dict[str, float]) -> None:  # noqa: B027
-        """Look at the losses after so many iterations, and warn the user if they look bad."""
+        """Check the losses after `iteration` iterations and warn the user if they look bad."""
 
     @abstractmethod
     def write_outputs(self, logs_dir: Path, dataset: Dataset) -> Json:
-        """Write what a finished run leaves: figures, the model, measures; returns the measures, for results.json."""
+        """Write the figures and the model of a finished run, and return its measures for results.json."""
 
     @abstractmethod
     def table(self, results: Json) -> str:
-        """The results as lines for the terminal."""
+        """Format the results as lines for the terminal."""
 
 
 def write_figures(logs_dir: Path, figures: dict[str, Figure]) -> None:
-    """Write each to `figures/` under its name, as PNG."""
+    """Write each figure to `figures/<name>.png`."""
     folder = logs_dir / "figures"
     folder.mkdir(exist_ok=True)
     for name, figure in figures.items():
@@ -105,6 +105,6 @@ def write_figures(logs_dir: Path, figures: dict[str, Figure]) -> None:
 
 
 def save_model(logs_dir: Path, model: keras.Model) -> None:
-    """Save the model for `keras.models.load_model`."""
+    """Save the model as `model.keras`, for `keras.models.load_model`."""
     with written_anew(logs_dir / "model.keras") as new:
         model.save(new)

@@ -1,4 +1,4 @@
-"""Computes a run's records and extras where they are due, and has them written in the background."""
+"""Computes a run's records and extras when they are due, and writes them in the background."""
 
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from unsupervised_learning.monitoring.writer_thread import Background
 
 
 class Recorder:
-    """Writes what the monitor of the model in training says.
+    """Writes the records and extras of a monitor to an event file.
 
     Args:
-        logs_dir: where the event file goes.
-        monitor: says what is logged, and how often.
-        dataset: its training images make up the batches.
-        order: training's.
-        background: what writes.
+        logs_dir: folder of the event file.
+        monitor: defines what is logged, and how often.
+        dataset: supplies the batches of the records and the images of the extras.
+        order: order of the training batches.
+        background: thread that writes.
     """
 
     def __init__(self, logs_dir: Path, monitor: Monitor, dataset: Dataset, order: BatchOrder, background: Background):
@@ -32,7 +32,7 @@ class Recorder:
         self.events = EventFile(logs_dir)
 
     def recorded(self, batch: tf.Tensor) -> Record:
-        """The record of a batch of bytes, each image already a PNG."""
+        """Compute the record of a uint8 batch, with its images encoded as PNG."""
         record = self.monitor.record(self.monitor.scale(batch))
         return record._replace(
             histograms={tag: tf.cast(values, tf.float32) for tag, values in record.histograms.items()},
@@ -40,12 +40,12 @@ class Recorder:
         )
 
     def hyperparameters(self, settings: dict[str, Any], updates: int) -> None:
-        """Write what the HParams tab shows; a run that is resumed after its first record has written it already."""
+        """Write the settings for TensorBoard's HParams tab, unless a resumed run has already written them."""
         if self.monitor.iteration_of(updates) <= 0:
             self.background.do(self.events.write, 0, [hparams_pb(settings)])
 
     def record_due(self, updates: int) -> None:
-        """Compute the record and the extras, if they are due after so many updates."""
+        """Compute the record and the extras if they are due after `updates` updates."""
         monitor, iteration = self.monitor, self.monitor.iteration_of(updates)
         if monitor.due(monitor.record_every, updates):
             batch = self.dataset.train.images[self.order.indices(iteration, 1)[0]]
@@ -54,14 +54,14 @@ class Recorder:
             self.background.do(self.write_extras, iteration, monitor.extras(self.dataset, iteration))
 
     def write_record(self, iteration: int, record: Record) -> None:
-        """Write what `recorded` gave."""
+        """Write a record from `recorded`."""
         summaries = [scalar_pb(tag, value.numpy()) for tag, value in record.scalars.items()]
         summaries += [histogram_pb(tag, value.numpy()) for tag, value in record.histograms.items()]
         summaries += [image_pb(tag, value.numpy()) for tag, value in record.images.items()]
         self.events.write(iteration, summaries)
 
     def write_extras(self, iteration: int, extras: Extras) -> None:
-        """Draw the figures, and write."""
+        """Draw the figures and write the extras."""
         summaries = [scalar_pb(tag, value) for tag, value in extras.scalars.items()]
         for tag, picture in extras.images.items():
             pixels = plots.figure_to_rgb(picture())[None] if callable(picture) else picture
@@ -69,6 +69,6 @@ class Recorder:
         self.events.write(iteration, summaries)
 
     def close(self) -> None:
-        """Wait for what is to be written, and close the event file."""
+        """Flush the pending writes and close the event file."""
         self.background.finish()
         self.events.close()

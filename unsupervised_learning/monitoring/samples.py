@@ -1,8 +1,9 @@
-"""Images decoded from latents that are the same at every call, so that pictures compare across time and runs."""
+"""Images decoded from fixed latents, so that pictures can be compared across iterations and runs."""
 
 import numpy as np
 
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -10,20 +11,19 @@ GRID = 64  # images in a grid
 
 
 def decoded_samples(model: AutoEncoder | VariationalAutoEncoder | DCGAN, count: int = GRID, seed: int = 0) -> np.ndarray:
-    """Images [count, …] decoded from latents that are the same at every call.
+    """Return images [count, …] decoded from latents drawn with this seed.
 
-    From the prior: N(0, 1) for the VAE, even over (−1, 1) for the GAN. An autoencoder has no prior: its codes are drawn evenly
-    from (−1, 1), where tanh puts them. With the default seed the grids of different runs show the same latents.
+    The VAE's latents come from its prior N(0, 1), the GAN's from U(−1, 1). An autoencoder has no prior: its codes come from
+    U(−1, 1), the range of tanh.
     """
     random = np.random.default_rng(seed)
     if isinstance(model, VariationalAutoEncoder):
-        return np.asarray(model.decode(random.standard_normal((count, model.z_dim)).astype(np.float32)))
-    latents = random.uniform(-1, 1, (count, model.z_dim)).astype(np.float32)
-    return np.asarray(model.decode(latents))
+        return np.asarray(model.decode(latent_draws.of_prior(count, model.z_dim, random)))
+    return np.asarray(model.decode(latent_draws.of_gan(count, model.z_dim, random)))
 
 
 def tile(images: np.ndarray) -> np.ndarray:
-    """A multiple of 8 images [n, height, width, channels] → one picture [1, …] of 8 columns in [0, 1], row by row."""
+    """Tile images [n, height, width, channels], n a multiple of 8, into one picture [1, …] of 8 columns, clipped to [0, 1]."""
     count, height, width, channels = images.shape
     rows = images.reshape(count // 8, 8, height, width, channels).transpose(0, 2, 1, 3, 4)
     return np.clip(rows.reshape(1, -1, 8 * width, channels), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""What is logged of the VAE, and what a finished run of it leaves."""
+"""The VAE's summaries during training, and the outputs of a finished run."""
 
 from pathlib import Path
 from statistics import NormalDist
@@ -9,7 +9,7 @@ import tensorflow as tf
 from unsupervised_learning import layers
 from unsupervised_learning.atomic_files import Json
 from unsupervised_learning.data.dataset import Dataset, to_unit_interval
-from unsupervised_learning.evaluation import likelihood, test_set
+from unsupervised_learning.evaluation import latent_draws, likelihood, test_set
 from unsupervised_learning.figures import scatters
 from unsupervised_learning.monitoring.latent import LatentMonitor, as_pictures, manifold, write_table
 from unsupervised_learning.monitoring.monitor import Extras, Record
@@ -18,13 +18,13 @@ from unsupervised_learning.vae import VariationalAutoEncoder
 
 
 class VAEMonitor(LatentMonitor):
-    """The VAE's records are of the state after the iteration's update, with new noise.
+    """Monitor of the VAE. Its records show the state after the iteration's update, with fresh noise.
 
     Args:
-        model: in training.
-        kl_constant: if not 1, log as the graph of the first published run did: `Entropy_loss` and `KL_Divergence` are means
-            over the batch, and the KL is −½ Σ(kl_constant + log_var − mu² − exp(log_var)), where 1 would be right. With its 3
-            the KL is too small by 1 nat a dimension. The true values stand under `ours/`.
+        model: the model being trained.
+        kl_constant: c in the logged KL, −½ Σ(c + log_var − mu² − exp(log_var)). 1 is correct. The graph of the first published
+            run used 3, which makes the KL 1 nat per dimension too small. With any value other than 1, `Entropy_loss` and
+            `KL_Divergence` are batch means, as in that run, and the true values are logged under `ours/`.
     """
 
     name = "VAE"
@@ -36,7 +36,7 @@ class VAEMonitor(LatentMonitor):
         self.model, self.kl_constant = model, kl_constant
 
     def record(self, images: tf.Tensor) -> Record:
-        """The tags of 2016's VAE, for a batch [batch, 784] in [0, 1]."""
+        """Compute the values of 2016's VAE tags for a batch [batch, 784] in [0, 1]."""
         model, kl_constant = self.model, self.kl_constant
         noise = model.summary_noise(images)
         objective, gradients = model.gradients(images, noise)
@@ -75,30 +75,29 @@ class VAEMonitor(LatentMonitor):
         )
 
     def extras(self, dataset: Dataset, iteration: int) -> Extras:
-        """As the autoencoder's, and the KL of each latent dimension on the validation images, nats."""
+        """Add the KL of each latent dimension, in nats, on the validation images."""
         extras = super().extras(dataset, iteration)
         if self.model.z_dim > MOST_DIMENSIONS:
             return extras
         mu, log_var = (head.numpy() for head in self.model.encode(dataset.validation.vectors))
-        of_dimensions = likelihood.kl_per_dimension(mu, log_var)  # [z_dim], nats
-        kls = {f"{KL_OF_DIMENSION}/{number}": float(kl) for number, kl in enumerate(of_dimensions, start=1)}
+        kl_per_dimension = likelihood.kl_per_dimension(mu, log_var)  # [z_dim], nats
+        kls = {f"{KL_OF_DIMENSION}/{number}": float(kl) for number, kl in enumerate(kl_per_dimension, start=1)}
         return extras._replace(scalars={**extras.scalars, **kls})
 
     def write_outputs(self, logs_dir: Path, dataset: Dataset) -> Json:
-        """Everything a finished VAE's run leaves; returns the results."""
+        """Write the outputs of a finished run and return the results."""
         model = self.model
         images, labels = to_unit_interval(dataset.test.images), dataset.test.labels
         report, mu, log_var = test_set.vae_report(model, images, labels)
-        noise = np.random.default_rng(model.seed).standard_normal(mu.shape)
-        latents = mu + np.exp(log_var / 2) * noise
-        # 2016's file: sampled z and the label as a float, in Python 2's 12 digits.
+        latents = latent_draws.of_posterior(mu, log_var, np.random.default_rng(model.seed))
+        # 2016's file: the sampled z and the label, as Python 2 printed floats, with 12 digits.
         write_table(logs_dir / "z_vae_output.csv", (latents, labels), ",".join(["%.12g"] * model.z_dim + ["%.1f\n"]))
         figures = {
             "latent_scatter": scatters.latent_scatter(latents, labels, "VAE: sampled z of the test set"),
             "latent_scatter_mu": scatters.latent_scatter(mu, labels, "VAE: mean of z, test set"),
         }
         if model.z_dim == 2:
-            # Evenly spaced in the prior's probability (Kingma & Welling 2013, figure 4).
+            # Spaced evenly in prior probability (Kingma & Welling 2013, figure 4).
             values = np.array([NormalDist().inv_cdf(p) for p in np.linspace(0.02, 0.98, 20)])
             figures["manifold"] = manifold(model.decode, values, "VAE: images decoded over the latent plane")
         self.write_common(logs_dir, dataset, mu, figures)
@@ -107,7 +106,7 @@ class VAEMonitor(LatentMonitor):
 
 
 def vae_activations(model: VariationalAutoEncoder, images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Each layer's output under its 2016 name, the logits left out as in 2016."""
+    """Return each layer's output under its 2016 name, without the logits, as in 2016."""
     outputs = {}
     hidden = images
     for name in ("hfc_1", "hfc_2"):

@@ -1,7 +1,7 @@
-"""A second thread that writes files while training goes on.
+"""A background thread that writes files while training continues.
 
-What it is given must no longer change: tensors taken from the weights, which keep their values, not the weights. Whatever needs
-the model is computed before, by the thread that trains, as oneDNN's operations side by side do not always round alike.
+Pass it only immutable data: tensors read from the weights, never the weights themselves. Everything that needs the model is
+computed on the training thread, because oneDNN operations that run concurrently do not always round the same way.
 """
 
 import os
@@ -12,46 +12,46 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-AT_MOST = 20  # tasks that wait: what they hold stays in memory
-NICENESS = 10  # a tenth of the others' weight: on a busy machine it still gets on
+MAX_PENDING = 20  # submitted tasks that are not done: their data stay in memory
+NICENESS = 10  # a tenth of the normal scheduling weight: the thread still makes progress on a busy machine
 
 
 class Background:
-    """Does one task after the other, in the order given; a later call raises a task's error, `finish` at the latest.
+    """Runs tasks one at a time, in order. A task's error is raised by a later call, at the latest by `finish`.
 
-    Tasks wait for `begin`, called when the thread that trains is about to be busy outside Python for long: while both run
-    Python they hold each other up.
+    Tasks are held back until `begin`, called just before the training thread leaves Python for a long time. Two threads that
+    both run Python slow each other down.
     """
 
     def __init__(self):
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="writer", initializer=give_way)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="writer", initializer=lower_priority)
         self.waiting: list[Callable[[], Any]] = []
         self.given: deque[Future] = deque()
 
     def do(self, task: Callable[..., Any], *arguments: Any) -> None:
-        """Have a task done after the next `begin`."""
+        """Queue a task to run after the next `begin`."""
         self.waiting.append(partial(task, *arguments))
 
     def begin(self) -> None:
-        """Have what waits done; wait only where too much is not done yet."""
+        """Start the queued tasks. Blocks only while too many are pending."""
         for task in self.waiting:
-            while self.given and (self.given[0].done() or len(self.given) >= AT_MOST):
+            while self.given and (self.given[0].done() or len(self.given) >= MAX_PENDING):
                 self.given.popleft().result()
             self.given.append(self.thread.submit(task))
         self.waiting = []
 
     def finish(self) -> None:
-        """Wait until everything given is done."""
+        """Run all queued tasks and wait until they are done."""
         self.begin()
         while self.given:
             self.given.popleft().result()
 
     def __enter__(self):
-        """Nothing is to be done yet."""
+        """Return self."""
         return self
 
     def __exit__(self, error, *_):
-        """Finish, and let the thread end; with another error on its way only what has begun is done."""
+        """Finish and stop the thread. While another error propagates, queued tasks that have not begun are dropped."""
         try:
             if error is None:
                 self.finish()
@@ -59,10 +59,10 @@ class Background:
             self.thread.shutdown()
 
 
-def give_way() -> None:
-    """Have the calling thread run mostly where the others leave a core idle, on Linux, where priorities are a thread's own.
+def lower_priority() -> None:
+    """Lower the priority of the calling thread on Linux, where each thread has its own, so that it runs mostly on idle cores.
 
-    The compiled loop is on all cores, and its threads wait for each other: one that loses its core holds up all.
+    The compiled loop uses all cores, and its threads wait for each other: if one loses its core, all are delayed.
     """
     if sys.platform == "linux":
         os.nice(NICENESS)
