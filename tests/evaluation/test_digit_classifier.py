@@ -1,4 +1,4 @@
-"""The classifier: that it learns, always alike, from the training images alone; and what is kept of it."""
+"""The classifier: it learns deterministically, from training images only; and its cached file."""
 
 import dataclasses
 import io
@@ -28,7 +28,7 @@ def quick(monkeypatch):
 
 @pytest.fixture(scope="module")
 def trained(bars) -> digit_classifier.DigitClassifier:
-    """Seed 0 and 80 updates."""
+    """A classifier trained with seed 0 for 80 updates."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(digit_classifier.TRAINING, "updates", 80)
         return digit_classifier.train(bars)
@@ -48,7 +48,7 @@ def test_learns(bars, trained):
     assert right > 0.9
     assert trained.accuracy == right
     kernel, bias = trained.network.layers[-1].get_weights()
-    logits = features @ kernel + bias  # so that the features are the last hidden layer's
+    logits = features @ kernel + bias  # holds only if the features are the last hidden layer's
     odds = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     assert np.log(probabilities) == pytest.approx(odds, abs=1e-3)
 
@@ -57,16 +57,16 @@ def test_learns(bars, trained):
 def test_accuracy_on_scikit_learns_digits():
     accuracy = digit_classifier.train(mnist.load("digits")).accuracy
     assert accuracy is not None
-    assert accuracy > 0.95  # a linear classifier has .93 of these 297
+    assert accuracy > 0.95  # a linear classifier reaches .93 on these 297 images
 
 
-def test_twice_the_same_and_by_seed(bars, quick):
+def test_training_is_deterministic_for_a_seed(bars, quick):
     first, second = digit_classifier.train(bars, seed=1), digit_classifier.train(bars, seed=1)
     assert weights(first) == weights(second)
     assert weights(first) != weights(digit_classifier.train(bars, seed=2))
 
 
-def test_only_training_images_are_learnt(bars, quick):
+def test_learns_from_training_images_only(bars, quick):
     held = Split(255 - bars.test.images, 9 - bars.test.labels)
     other = dataclasses.replace(bars, test=held, validation=held)
     assert weights(digit_classifier.train(bars)) == weights(digit_classifier.train(other))
@@ -74,12 +74,12 @@ def test_only_training_images_are_learnt(bars, quick):
     assert digit_classifier.train(dataclasses.replace(bars, test=empty)).accuracy is None
 
 
-def test_a_handful_of_images_will_do(bars, quick):
+def test_works_with_three_images(bars, quick):
     few = dataclasses.replace(bars, train=Split(bars.train.images[:3], bars.train.labels[:3]))
     assert digit_classifier.train(few).accuracy is not None
 
 
-def test_forms_of_images(bars, trained):
+def test_accepted_image_formats(bars, trained):
     images = bars.test.images
     expected = trained.features(images)
     for same in (images[..., None], to_unit_interval(images), to_unit_interval(images).reshape(-1, 28, 28)):
@@ -97,15 +97,15 @@ def test_forms_of_images(bars, trained):
         (np.zeros((2, 784), np.int64), "int64"),
     ],
 )
-def test_other_images_are_refused(images, received):
+def test_refuses_other_images(images, received):
     with pytest.raises(ValueError, match=f"Received: {received}"):
         digit_classifier.as_input(images)
 
 
-# What is kept
+# The cache
 
 
-def test_kept_and_read_again(bars, quick, tmp_path, monkeypatch):
+def test_cached_classifier_is_read_again(bars, quick, tmp_path, monkeypatch):
     told = []
     first = digit_classifier.of(bars, str(tmp_path / "new" / "folder"), 4, lambda *step: told.append(step))
     assert told == [("training the classifier", update, 5) for update in range(1, 6)]
@@ -153,7 +153,7 @@ def archive(**arrays: Any) -> bytes:
     ],
     ids=["empty", "no archive", "truncated", "overwritten", "no weights", "other shapes", "pickled", "not finite", "no number"],
 )
-def test_a_damaged_file_is_made_anew(damage, bars, trained, tmp_path, monkeypatch, capsys):
+def test_a_damaged_file_is_replaced(damage, bars, trained, tmp_path, monkeypatch, capsys):
     trainings = []
     monkeypatch.setattr(digit_classifier, "train", lambda *arguments: trainings.append(arguments) or trained)
     monkeypatch.chdir(tmp_path)
@@ -165,7 +165,7 @@ def test_a_damaged_file_is_made_anew(damage, bars, trained, tmp_path, monkeypatc
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(f"WARNING: {path}: ")
-    assert lines[0].endswith("It is trained anew")
+    assert lines[0].endswith("Training it again")
     assert list((tmp_path / "cache").iterdir()) == [path]
     assert not (tmp_path / "exploded").exists()
     assert weights(digit_classifier.of(bars, str(tmp_path / "cache"))) == weights(trained)
@@ -173,15 +173,15 @@ def test_a_damaged_file_is_made_anew(damage, bars, trained, tmp_path, monkeypatc
     assert capsys.readouterr().err == ""
 
 
-def test_where_nothing_can_be_kept(bars, trained, tmp_path, monkeypatch, capsys):
+def test_warns_if_the_cache_is_not_writable(bars, trained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(digit_classifier, "train", lambda *_: trained)
     (tmp_path / "file").touch()
     assert digit_classifier.of(bars, str(tmp_path / "file")) is trained
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"WARNING: cannot keep the classifier in '{tmp_path / 'file'}': ")
+    assert line.startswith(f"WARNING: cannot cache the classifier in '{tmp_path / 'file'}': ")
 
 
-def test_nothing_is_left_half_written(bars, trained, tmp_path, monkeypatch):
+def test_leaves_no_partial_file(bars, trained, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

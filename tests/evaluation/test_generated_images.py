@@ -1,4 +1,4 @@
-"""The report on a GAN: what it says of a copier, of a collapsed generator and of others whose answer is known."""
+"""The report on a GAN, for a copying generator, a collapsed generator and other cases with known answers."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ NONE = Split(np.zeros((0, 64, 64, 3), np.uint8), np.zeros(0, np.uint8))
 
 
 class Scripted(DCGAN):
-    """Gives the image whose number z's first dimension tells, of those it was given; the networks are left alone."""
+    """A generator that returns the stored image selected by z's first dimension, without using the networks."""
 
     images: np.ndarray
 
@@ -44,7 +44,7 @@ def digits() -> Dataset:
 
 @pytest.fixture(scope="module")
 def cache_dir(tmp_path_factory, digits) -> str:
-    """The classifier, of 150 updates instead of 1,500, under the name of the whole one."""
+    """Cache with a classifier of 150 updates instead of 1,500, under the name of the full one."""
     folder = tmp_path_factory.mktemp("cache")
     name = f"classifier-{digit_classifier.fingerprint(digits, 0)}.npz"
     with pytest.MonkeyPatch.context() as patch:
@@ -61,20 +61,20 @@ def small(monkeypatch):
 
 @pytest.fixture
 def without_gradients(monkeypatch):
-    """They take seconds to compile."""
+    """Skip the gradients, which take seconds to compile."""
     monkeypatch.setattr(generated_images, "gradient_norms", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
 def copied(digits, cache_dir):
-    """The report on a generator that gives training images."""
+    """Report on a generator that copies training images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generated_images, "gradient_norms", lambda *_: None)
         patch.setitem(generated_images.QUERIES, 28, 100)
         return generated_images.report(scripted(digits.train.images), digits, samples=COUNT, cache_dir=cache_dir)
 
 
-def test_a_copier_is_found(copied, digits):
+def test_detects_a_copying_generator(copied, digits):
     numbers, arrays = copied
     for where in ("pixels", "classifier"):
         found = numbers["nearest_training_image"][where]
@@ -88,10 +88,10 @@ def test_a_copier_is_found(copied, digits):
     assert np.array_equal(arrays["samples"], shown)
 
 
-def test_a_copier_is_as_good_as_real_images(copied):
+def test_copies_score_like_real_images(copied):
     numbers, _ = copied
     assert numbers["samples"] == COUNT
-    assert numbers["left_out"] == {"discriminator_loss_near_zero": "there are no event files of the run"}
+    assert numbers["left_out"] == {"discriminator_loss_near_zero": "the run has no event files"}
     assert numbers["classifier"]["test_accuracy"] > 0.8
     for space in numbers["spaces"].values():
         assert space["frechet"]["samples"] == pytest.approx(space["frechet"]["real"], rel=0.5)
@@ -101,7 +101,7 @@ def test_a_copier_is_as_good_as_real_images(copied):
     assert numbers["labels"]["confidence"]["samples"] == pytest.approx(numbers["labels"]["confidence"]["real"], abs=0.1)
 
 
-def test_a_collapsed_generator_is_found(digits, cache_dir, without_gradients):
+def test_detects_a_collapsed_generator(digits, cache_dir, without_gradients):
     model = scripted(digits.test.images[:1])
     numbers, arrays = generated_images.report(model, digits, samples=COUNT, cache_dir=cache_dir)
     labels = numbers["labels"]
@@ -126,7 +126,7 @@ def model() -> DCGAN:
     return DCGAN(seed=1)
 
 
-def test_twice_the_same_and_the_model_as_it_was(model, digits, cache_dir):
+def test_is_reproducible_and_leaves_the_model_unchanged(model, digits, cache_dir):
     few = dataclasses.replace(digits, train=Split(digits.train.images[:40], digits.train.labels[:40]))
     before = [variable.numpy() for variable in model.variables]
     told = []
@@ -139,16 +139,16 @@ def test_twice_the_same_and_the_model_as_it_was(model, digits, cache_dir):
     assert arrays.keys() == arrays_again.keys()
     assert all(np.array_equal(arrays[name], arrays_again[name]) for name in arrays)
     assert all(0 <= done <= total for _, done, total in told)
-    assert {what for what, done, total in told if done == total} == {what for what, _, _ in told}  # each comes to its end
+    assert {what for what, done, total in told if done == total} == {what for what, _, _ in told}  # all done
 
 
-def test_images_are_those_that_the_model_decodes(model):
+def test_images_match_the_models_decode(model):
     made, _ = generated_images.generate(model, 70, 5, lambda *_: None)
     latents = np.random.default_rng(5).uniform(-1, 1, (70, 100)).astype(np.float32)
     assert np.abs(made / 255 - np.asarray(model.decode(latents))).max() < 0.51 / 255
 
 
-def test_what_the_discriminator_thinks():
+def test_discriminator_probabilities():
     model = DCGAN(seed=1)
     dense = model.discriminator.layers[-1]
     dense.set_weights([np.zeros_like(dense.get_weights()[0]), np.array([math.log(3)])])
@@ -157,14 +157,14 @@ def test_what_the_discriminator_thinks():
     assert generated_images.generate(model, 65, 0, lambda *_: None)[1] == pytest.approx(np.full(65, 0.75))
 
 
-def test_the_discriminator_judges_by_the_batchs_statistics(model):
+def test_the_discriminator_uses_batch_statistics(model):
     images = np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)
     with model.statistics_left_alone():
         logits = model.discriminator(model.scale(images), training=True)[0][:, 0]
     assert generated_images.judged(model, images) == pytest.approx(tf.sigmoid(logits).numpy(), rel=1e-4)
 
 
-def test_batches_are_of_like_size():
+def test_batches_have_nearly_equal_size():
     for count in (1, 2, 64, 65, 1000):
         sizes = [batch.stop - batch.start for batch in generated_images.batches(count)]
         assert sum(sizes) == count
@@ -173,7 +173,7 @@ def test_batches_are_of_like_size():
         assert len(sizes) == math.ceil(count / 64)
 
 
-def test_gradient_norms_are_those_that_are_logged(model, monkeypatch):
+def test_gradient_norms_match_the_logged_ones(model, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (8, 28, 28), np.uint8)
     random = np.random.default_rng([3, 4])
     expected = []
@@ -214,7 +214,7 @@ def test_no_event_files(tmp_path):
     assert courses_logged(tmp_path) == {}
 
 
-# Pictures, and few images
+# Pictures, and small data sets
 
 
 def pictures(count: int) -> Dataset:
@@ -236,7 +236,7 @@ def test_pictures(without_gradients):
     for where in ("pixels", "discriminator"):
         found = numbers["nearest_training_image"][where]
         assert found["median_distance"]["samples"] == pytest.approx(0, abs=1e-6)
-        assert found["median_distance"]["real"] > 1e-6  # no image is its own neighbour
+        assert found["median_distance"]["real"] > 1e-6  # no image counts as its own neighbour
         assert found["real_images"].startswith("training images")
     assert np.array_equal(dataset.train.images[arrays["nearest_pixels"]], arrays["samples"])
 
@@ -251,10 +251,10 @@ def test_few_images(cache_dir, digits, without_gradients):
     for space in ("pixel_pca", "classifier"):
         assert numbers["spaces"][space]["precision"] is None
         assert numbers["spaces"][space]["frechet"]["samples"] > 0
-        assert numbers["left_out"][f"spaces/{space}/precision"] == "needs 6 samples; half of the training images are 5"
+        assert numbers["left_out"][f"spaces/{space}/precision"] == "needs 6 samples; there are 5"
 
 
-def test_what_cannot_be_measured(digits):
+def test_refuses_wrong_sizes_too_few_images_and_non_finite_images(digits):
     with pytest.raises(ValueError, match=r"bytes \[n, 28, 28\]. Received: uint8 \(26, 64, 64, 3\)"):
         generated_images.report(DCGAN(), pictures(26))
     with pytest.raises(ValueError, match="Received: 1 and 1375"):
@@ -265,7 +265,7 @@ def test_what_cannot_be_measured(digits):
         generated_images.report(model, digits, samples=10)
 
 
-def test_a_wide_space_is_averaged(model):
+def test_discriminator_space_averages_over_positions(model):
     space = generated_images.discriminator_space(model)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
     hidden = np.asarray(model.discriminator(model.scale(images), training=False)[1])
@@ -277,7 +277,7 @@ def test_pixel_space(digits):
     images = generated_images.Images(some, some, some[:50], some[50:100], some[:50])
     codes = generated_images.pixel_space(images).apply(some[:100])
     assert codes.shape == (100, 64)
-    assert codes.mean(axis=0) == pytest.approx(0, abs=1e-4)  # centred on both sets together
+    assert codes.mean(axis=0) == pytest.approx(0, abs=1e-4)  # fitted on both sets together
     pixels = some[:100].reshape(100, -1) / 255
     expected = np.linalg.svd(pixels - pixels.mean(axis=0), compute_uv=False)[:10]
     assert np.linalg.norm(codes, axis=0)[:10] == pytest.approx(expected, rel=0.01)

@@ -1,4 +1,4 @@
-"""likelihood.py against VAEs whose likelihood is known: in closed form, by quadrature, or by plain NumPy."""
+"""likelihood.py, checked on VAEs with a known likelihood: in closed form, by quadrature, or by plain NumPy."""
 
 import itertools
 import json
@@ -20,19 +20,19 @@ from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 REAL, REAL_IDX = os.environ.get("ORIGINAL_DIR"), os.environ.get("MNIST_IDX_DIR")
-VARIANCE = 0.3  # of the linear-Gaussian observations
+VARIANCE = 0.3  # variance of the linear-Gaussian observations
 BASIS = np.array([[0.9, 0.2], [-0.4, 0.6], [0.5, 0.2], [0.0, -1.0], [0.1, 0.35]])  # [pixels, z_dim]
-BASIS[:, 1] -= BASIS[:, 0] * (BASIS[:, 0] @ BASIS[:, 1]) / (BASIS[:, 0] @ BASIS[:, 0])  # so that posteriors are diagonal
+BASIS[:, 1] -= BASIS[:, 0] * (BASIS[:, 0] @ BASIS[:, 1]) / (BASIS[:, 0] @ BASIS[:, 0])  # makes the posteriors diagonal
 BIAS = np.array([0.4, 0.5, 0.6, 0.5, 0.3])
 
 
 def gaussian_log_likelihood(images, decoded):
-    """Log N(image; decoded, VARIANCE)."""
+    """Return log N(image; decoded, VARIANCE)."""
     return -0.5 * tf.reduce_sum(tf.square(images - decoded) / VARIANCE + np.log(2 * np.pi * VARIANCE), axis=-1)
 
 
 def linear_gaussian(mu_error=0.0, log_var_error=0.0):
-    """z ~ N(0, 1), x ~ N(BASIS z + BIAS, VARIANCE), and an encoder that is the exact posterior but for the errors."""
+    """Return the VAE z ~ N(0, 1), x ~ N(BASIS z + BIAS, VARIANCE), with the exact posterior plus the errors as encoder."""
     precision = 1 + np.sum(np.square(BASIS), axis=0) / VARIANCE  # of the posterior, diagonal
     to_mu = BASIS / VARIANCE / precision
 
@@ -53,26 +53,26 @@ def gaussian_bounds(model, images, k, **how):
 
 
 class TestImageBounds:
-    def test_are_exact_where_the_encoder_is_the_exact_posterior(self):
+    def test_exact_posterior_gives_exact_bounds(self):
         images = some_images(30, pixels=5)
         bounds = gaussian_bounds(linear_gaussian(), images, k=(1, 2, 7))
         np.testing.assert_allclose(bounds, np.tile(log_likelihoods(images), (3, 1)), atol=2e-5)
 
-    def test_rise_with_k_to_the_exact_likelihood(self):
+    def test_bounds_rise_with_k_to_the_exact_likelihood(self):
         images = some_images(500, pixels=5)
         bounds = gaussian_bounds(linear_gaussian(mu_error=0.3, log_var_error=0.5), images, k=(1, 3, 10, 100, 1000))
         short = log_likelihoods(images) - bounds  # [k, n]
         means, errors = short.mean(axis=1), short.std(axis=1) / np.sqrt(500)
-        # At k = 1 it is KL(q || posterior), in each dimension ½(r + e² / v − 1 − log r), where r is the ratio of the variances.
+        # At k = 1 it is KL(q || posterior): ½(r + e² / v − 1 − log r) per dimension, where r is the ratio of the variances.
         precision, ratio = 1 + np.sum(np.square(BASIS), axis=0) / VARIANCE, np.exp(0.5)
         kl = 0.5 * np.sum(ratio + 0.3**2 * precision - 1 - np.log(ratio))
         assert means[0] == pytest.approx(kl, abs=4 * errors[0])
         assert means[0] > 10 * errors[0]
         assert all(after < before for before, after in itertools.pairwise(means))
         assert abs(means[-1]) < 4 * errors[-1] + 1e-3
-        assert (means > -4 * errors).all()  # from below
+        assert (means > -4 * errors).all()  # lower bounds
 
-    def test_a_bernoulli_decoder_by_quadrature(self):
+    def test_bernoulli_decoder_by_quadrature(self):
         rng = np.random.default_rng(0)
         weights, bias = rng.normal(size=(1, 6)), rng.normal(size=6)
         model = constant_vae(mu=[0.2], log_var=[0.3], logits=[0.0] * 6)
@@ -99,7 +99,7 @@ class TestImageBounds:
             log_q = multivariate_normal(mu[number], np.diag(deviation**2)).logpdf(z)
             assert bound == pytest.approx(logsumexp(log_p_x + log_p_z - log_q) - np.log(5), rel=1e-5)
 
-    def test_numbers_depend_on_the_seed_alone(self):
+    def test_results_depend_only_on_the_seed(self):
         model, _ = linear_vae()
         images = some_images(23)
 
@@ -110,10 +110,10 @@ class TestImageBounds:
         for how in ({"batch_size": 7}, {"chunk_size": 1}, {"chunk_size": 7}, {"chunk_size": 30, "jit_compile": False}):
             np.testing.assert_allclose(bounds(seed=1, **how), bounds(seed=1), rtol=1e-5)
         assert (bounds(seed=1) != bounds(seed=2)).all()
-        # Nested: the first draws of many are those of few.
+        # The draws are nested: the first of many are the same as the few.
         np.testing.assert_allclose(likelihood.image_bounds(model, images, k=(5,), seed=1)[0], bounds(seed=1)[1], rtol=1e-5)
 
-    def test_no_more_than_a_chunk_of_a_batch_is_decoded_at_once(self):
+    def test_decodes_at_most_one_chunk_of_a_batch_at_once(self):
         model, _ = linear_vae()
         sizes = []
 
@@ -126,7 +126,7 @@ class TestImageBounds:
         assert max(sizes) == 12
         assert sum(sizes) == 10 * 51  # the last chunk has 2 draws of 3
 
-    def test_the_largest_k_for_some_images(self):
+    def test_largest_k_for_some_images_only(self):
         model, _ = linear_vae()
         images, calls = some_images(11), []
         all_taken = likelihood.image_bounds(model, images, k=(2, 8))
@@ -143,17 +143,17 @@ class TestImageBounds:
         np.testing.assert_array_equal(np.isfinite(only), np.arange(11) < 5)
 
     @pytest.mark.parametrize("k", [(), (0, 5), (5, 5), (50, 1)])
-    def test_names_draws_that_are_none(self, k):
-        with pytest.raises(ValueError, match=r"k must be rising numbers of at least 1\. Received: k="):
+    def test_refuses_invalid_draws(self, k):
+        with pytest.raises(ValueError, match=r"k must be increasing numbers of at least 1\. Received: k="):
             likelihood.image_bounds(None, some_images(3), k=k)
 
     @pytest.mark.parametrize("how", [{"batch_size": 0}, {"chunk_size": 0}, {"images_of_largest": 0}])
-    def test_names_sizes_of_0(self, how):
+    def test_refuses_sizes_of_0(self, how):
         (name,) = how
         with pytest.raises(ValueError, match=f"Received: {name}=0"):
             likelihood.image_bounds(linear_vae()[0], some_images(3), k=(1,), **how)
 
-    def test_names_bounds_that_are_not_finite(self):
+    def test_refuses_non_finite_bounds(self):
         with pytest.raises(ValueError, match="Received: log weights "):
             likelihood.image_bounds(constant_vae(mu=[np.inf], log_var=[0.0], logits=[0.0] * 6), some_images(4), k=(1,))
 
@@ -173,12 +173,12 @@ def test_kl_per_dimension_by_hand():
 
 
 class TestActiveUnits:
-    def test_of_a_collapsed_vae_none(self):
+    def test_collapsed_vae_has_none(self):
         model = constant_vae(mu=[3.0, 0.0], log_var=[0.0, -5.0], logits=[0.0] * 6)
         mu, _ = test_set.posteriors(model, some_images(50))
         assert likelihood.active_units(mu) == {"count": 0, "variance_of_mu": [0, 0], "threshold": 0.01}
 
-    def test_counts_those_above_the_threshold(self):
+    def test_counts_dimensions_above_the_threshold(self):
         # Half the images at +d, half at −d: a variance of d².
         mu = np.outer(np.repeat([1.0, -1.0], 10), np.sqrt([1.0, 0.011, 0.009, 0.0])) + 7
         found = likelihood.active_units(mu)
@@ -196,19 +196,19 @@ class TestAggregatePosterior:
         assert found["largest_correlation"] == pytest.approx(0)
         assert found["kl_of_gaussian_fit"] == pytest.approx((4 - 1 - np.log(4) + 0.5 + 4 - 1 - np.log(0.5)) / 2)
 
-    def test_the_fit_sees_correlation(self):
+    def test_gaussian_fit_includes_correlation(self):
         # Means on the diagonal, (1, 1) and (−1, −1), variances 1: covariance [[2, 1], [1, 2]], determinant 3.
         found = likelihood.aggregate_posterior(np.array([[1.0, 1.0], [-1.0, -1.0]]), np.zeros((2, 2)))
         assert found["largest_correlation"] == pytest.approx(0.5)
         assert found["kl_of_gaussian_fit"] == pytest.approx((4 - 2 - np.log(3)) / 2)
 
-    def test_equal_posteriors_say_nothing_of_the_image(self):
+    def test_equal_posteriors_carry_no_information(self):
         found = likelihood.aggregate_posterior(np.full((40, 2), 1.5), np.full((40, 2), -1.0))
         assert found["mutual_information"] == pytest.approx(0, abs=1e-5)
         assert found["marginal_kl"] == pytest.approx(found["kl"], abs=1e-5)
         assert found["kl_of_gaussian_fit"] == pytest.approx(found["kl"])  # q(z) is that Gaussian
 
-    def test_posteriors_apart_say_all(self):
+    def test_separate_posteriors_identify_the_image(self):
         mu = 100.0 * np.arange(30)[:, None]
         found = likelihood.aggregate_posterior(mu, np.zeros((30, 1)))
         assert found["mutual_information"] == pytest.approx(np.log(30), abs=1e-5)
@@ -252,7 +252,7 @@ class TestRateDistortion:
             "autoencoder": ({"model": "AutoEncoder", "settings": {}}, {"test_l2": 4.4}),
         }
 
-    def test_points_are_sorted_and_alike(self):
+    def test_points_are_sorted_and_comparable(self):
         points = likelihood.rate_distortion(self.runs(), like="one")
         assert [point["name"] for point in points] == ["tenth", "one, too", "one", "ten"]
         assert points[0] == {
@@ -295,7 +295,7 @@ class TestReport:
         assert found["aggregate_posterior"] == likelihood.aggregate_posterior(mu, log_var, seed=2)
         assert found["binary"] is False
 
-    def test_by_label_takes_the_largest_k_of_all_images(self):
+    def test_bounds_by_label_use_the_largest_k_of_all_images(self):
         model, _ = linear_vae()
         images = (some_images(9) > 0.5).astype(np.float32)
         found = likelihood.report(model, images, np.zeros(9, int), k=(1, 4, 9), images_of_largest=3)
@@ -304,7 +304,7 @@ class TestReport:
         one = likelihood.report(model, images[:1], np.zeros(1, int), k=(2,))
         assert one["bounds"][0]["standard_error"] is None
 
-    def test_names_labels_of_another_number(self):
+    def test_refuses_a_wrong_number_of_labels(self):
         with pytest.raises(ValueError, match=r"Received: labels.shape=\(2,\) of 3 images"):
             likelihood.report(None, some_images(3), np.zeros(2, int))
 

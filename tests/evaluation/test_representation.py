@@ -1,4 +1,4 @@
-"""representation.py against answers worked out by hand, by plain NumPy, or known of the measure."""
+"""representation.py, checked against results by hand, by plain NumPy, or known properties of the measures."""
 
 import json
 
@@ -11,7 +11,7 @@ from unsupervised_learning.evaluation import representation
 
 
 def clusters(per_label: int, labels: int = 10, dimensions: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Make codes far apart for different labels and near for equal ones."""
+    """Return codes in well-separated clusters, one per label."""
     label = np.repeat(np.arange(labels), per_label)
     noise = np.random.default_rng(0).normal(0, 0.1, (len(label), dimensions))
     return (100.0 * label)[:, None] + noise, label
@@ -43,11 +43,11 @@ class TestKnnAccuracy:
         rng = np.random.default_rng(n)
         assert 0 <= representation.knn_accuracy(rng.normal(size=(n, 3)), rng.integers(0, 10, n)) <= 1
 
-    def test_fewer_codes_than_neighbours_are_still_told_apart(self):
-        # Fold by fold 4 codes train: all of them vote, 3 against the 1 of the rare label.
+    def test_works_with_fewer_codes_than_neighbours(self):
+        # Each fold trains on 4 codes, and all of them vote: 3 against 1 of the rare label.
         assert representation.knn_accuracy(np.array([[0.0], [0.1], [0.2], [0.3], [9.0]]), np.array([0, 0, 0, 0, 1])) == 0.8
 
-    def test_a_label_with_one_member_does_not_spoil_the_rest(self):
+    def test_a_label_with_one_member_does_not_affect_the_others(self):
         codes, labels = clusters(per_label=20)
         codes, labels = codes[:181], labels[:181]  # digit 9 occurs once and cannot be right
         assert representation.knn_accuracy(codes, labels) == pytest.approx(180 / 181, abs=1e-3)
@@ -70,7 +70,8 @@ class TestKnnAccuracy:
 
 class TestSilhouette:
     def test_four_codes_by_hand(self):
-        # Code 0: 1 to its own label, (10 + 11) / 2 to the other: 1 - 1 / 10.5. Code 1: 1 and 9.5. The rest by symmetry.
+        # Code 0 has mean distance 1 to its own label and (10 + 11) / 2 to the other: 1 − 1 / 10.5. Code 1: 1 and 9.5. The rest
+        # follow by symmetry.
         codes, labels = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])
         assert representation.silhouette(codes, labels) == pytest.approx(((1 - 1 / 10.5) + (1 - 1 / 9.5)) / 2)
 
@@ -80,7 +81,7 @@ class TestSilhouette:
         more_labels = np.concatenate([labels, np.arange(500) % 2])
         assert representation.silhouette(more_codes, more_labels) == representation.silhouette(codes, labels)
 
-    def test_is_none_where_it_is_not_defined(self):
+    def test_is_none_where_undefined(self):
         assert representation.silhouette(np.arange(6.0)[:, None], np.zeros(6, int)) is None
         assert representation.silhouette(np.arange(6.0)[:, None], np.arange(6)) is None
 
@@ -99,7 +100,7 @@ def test_code_sparsity():
 
 
 class TestLinearProbe:
-    def test_finds_what_a_line_separates_and_not_what_it_cannot(self):
+    def test_separates_linearly_separable_labels_only(self):
         angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 400)
         codes = np.stack([np.cos(angle), np.sin(angle)], axis=1)
         halves = (codes[:, 0] > 0).astype(int)
@@ -121,18 +122,18 @@ class TestLinearProbe:
         assert representation.linear_probe_accuracy(codes, labels) == pytest.approx(np.mean(accuracies))
 
     @pytest.mark.parametrize("labels", [np.zeros(8, int), np.array([0, 0, 0, 0, 0, 0, 0, 1])])
-    def test_is_none_where_there_is_nothing_to_tell_apart(self, labels):
-        # With one code of a label, the fold that holds it out trains on the other label alone.
+    def test_is_none_with_one_label(self, labels):
+        # If a label has only one code, the fold that holds it out trains on the other label only.
         assert representation.linear_probe_accuracy(np.arange(8.0)[:, None], labels) is None
 
 
 class TestClustering:
-    def test_is_1_where_clusters_are_the_labels(self):
+    def test_is_1_if_clusters_equal_labels(self):
         codes, labels = clusters(per_label=10)
         assert representation.clustering(codes, 9 - labels) == pytest.approx({"purity": 1, "nmi": 1, "ari": 1})
 
     def test_by_hand(self):
-        # k-means finds {0, 1, 2} and {10, 11, 12}, labelled 0 0 1 and 1 1 1: a table of 2, 0 | 1, 3.
+        # k-means finds {0, 1, 2} and {10, 11, 12}, with labels 0 0 1 and 1 1 1. The contingency table is 2, 0 | 1, 3.
         codes, labels = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]), np.array([0, 0, 1, 1, 1, 1])
         found = representation.clustering(codes, labels)
         assert found["purity"] == pytest.approx(5 / 6)
@@ -142,7 +143,7 @@ class TestClustering:
 
         information = entropy(1 / 3, 2 / 3) + entropy(1 / 2, 1 / 2) - entropy(1 / 3, 1 / 6, 1 / 2)
         assert found["nmi"] == pytest.approx(information / np.mean([entropy(1 / 3, 2 / 3), entropy(1 / 2, 1 / 2)]))
-        # Pairs together in both: 1 + 3; in clusters: 3 + 3; in labels: 1 + 6; of 15 in all.
+        # Of 15 pairs, 1 + 3 are together in both, 3 + 3 in the clusters and 1 + 6 in the labels.
         expected = 6 * 7 / 15
         assert found["ari"] == pytest.approx((4 - expected) / ((6 + 7) / 2 - expected))
 
@@ -153,13 +154,13 @@ class TestClustering:
         assert found["nmi"] == pytest.approx(0, abs=0.02)
         assert found["purity"] == pytest.approx(
             0.12, abs=0.02
-        )  # ten labels: chance is 0.1, and what the commonest has above it
+        )  # chance is 0.1 for ten labels, plus the excess of the most common label
 
     def test_collapsed_codes_are_one_cluster(self):
         labels = np.array([0, 0, 0, 1])
         assert representation.clustering(np.ones((4, 3)), labels) == {"purity": 0.75, "nmi": 0, "ari": 0}
 
-    def test_same_twice(self):
+    def test_is_deterministic(self):
         rng = np.random.default_rng(0)
         codes, labels = rng.normal(size=(500, 3)).astype(np.float32), rng.integers(0, 10, 500)
         assert representation.clustering(codes, labels) == representation.clustering(codes, labels)
@@ -176,9 +177,9 @@ class TestTrustworthiness:
         assert shuffled == pytest.approx(0.5, abs=0.05)
 
     def test_by_hand(self):
-        # Two neighbours each, of five images on a line of which the codes swap the ends. The codes' nearest, and their ranks
-        # among the images: of 0, 7 and 3 (3rd, 2nd); of 1, 15 and 3 (4th, 2nd); of 3, 1 and 15 (1st, 4th); of 7, 3 and 1
-        # (1st, 2nd); of 15, 1 and 3 (3rd, 2nd). What lies beyond the 2nd costs 1 + 2 + 2 + 0 + 1; 15 is the worst.
+        # Five images on a line, two neighbours each; the codes swap the two ends. Nearest codes, with their ranks among the
+        # images: of 0, 7 and 3 (3rd, 2nd); of 1, 15 and 3 (4th, 2nd); of 3, 1 and 15 (1st, 4th); of 7, 3 and 1 (1st, 2nd); of
+        # 15, 1 and 3 (3rd, 2nd). Ranks beyond the 2nd cost 1 + 2 + 2 + 0 + 1 in total; the maximum is 15.
         images = np.array([[0.0], [1.0], [3.0], [7.0], [15.0]])
         codes = np.array([[15.0], [1.0], [3.0], [7.0], [0.0]])
         assert representation.trustworthiness(codes, images) == pytest.approx(1 - 6 / 15)
@@ -194,13 +195,13 @@ class TestTrustworthiness:
         images = np.arange(float(n))[:, None] ** 2
         assert representation.trustworthiness(images, images) == (1 if n > 2 else None)
 
-    def test_names_unequal_numbers(self):
+    def test_refuses_unequal_numbers(self):
         with pytest.raises(ValueError, match="Received: 3 and 4"):
             representation.trustworthiness(np.eye(3), np.eye(4))
 
 
 class TestReport:
-    def test_sides(self):
+    def test_measures_codes_and_pca(self):
         codes, labels = clusters(per_label=8)
         images = np.repeat(codes, 2, axis=1)
         noise = np.random.default_rng(3).normal(size=codes.shape)
@@ -228,7 +229,7 @@ class TestReport:
         assert found["codes"]["linear_probe_accuracy"] == pytest.approx(1 / 3)
         assert found["codes"]["code_sparsity"] is None
 
-    def test_names_pca_codes_of_another_size(self):
+    def test_refuses_pca_codes_of_another_size(self):
         with pytest.raises(ValueError, match=r"Received: \(4, 2\)"):
             representation.report(np.zeros((4, 3)), np.zeros(4, int), np.zeros((4, 9)), np.zeros((4, 2)))
 

@@ -1,4 +1,4 @@
-"""The measures of generated images, each against points or Gaussians whose answer is known."""
+"""The measures of generated images, checked on points or Gaussians with known answers."""
 
 import math
 
@@ -29,12 +29,12 @@ def test_frechet_of_known_gaussians():
     shift, stretch = random.standard_normal(8), random.uniform(0, 3, 8)
     assert frechet(whitened, whitened[::-1]) == pytest.approx(0, abs=1e-9)
     assert frechet(whitened, whitened + shift) == pytest.approx(shift @ shift)
-    # of diagonal covariances: the sum of (σa − σb)²
+    # for diagonal covariances: the sum of (σa − σb)²
     assert frechet(whitened, whitened * stretch) == pytest.approx(np.sum((1 - stretch) ** 2))
     assert frechet(whitened * stretch, whitened + shift) == pytest.approx(np.sum((1 - stretch) ** 2) + shift @ shift)
 
 
-def test_frechet_where_dimensions_are_empty_and_covariances_do_not_commute():
+def test_frechet_of_singular_covariances_that_do_not_commute():
     random = np.random.default_rng(0)
     a, b = (random.standard_normal((400, 3)) @ random.standard_normal((3, 5)) for _ in range(2))  # rank 3 of 5
     covariances = [np.cov(codes, rowvar=False) for codes in (a, b)]
@@ -57,14 +57,14 @@ def test_kernel_distance_divides_by_the_width():
     assert kernel_distance(np.ones((2, 2)), np.zeros((2, 2))).mean == pytest.approx(8 + 1 - 2)
 
 
-def test_kernel_distance_is_without_bias():
-    """Of equal distributions it is 0 in the mean, also in blocks so small that the biased estimate is far from it."""
+def test_kernel_distance_is_unbiased():
+    """For equal distributions its mean is 0, even in blocks so small that the biased estimate is far from it."""
     found = kernel_distance(normal(40_000), normal(40_000, seed=1), block_size=10)
     assert (found.blocks, found.block_size) == (4_000, 10)
     assert found.sd is not None
     standard_error = found.sd / math.sqrt(found.blocks)
     assert abs(found.mean) < 3 * standard_error
-    bias = (np.mean(((normal(10_000) ** 2).sum(1) / 4 + 1) ** 3) - 1) / 10  # less is what a block's own pairs would add
+    bias = (np.mean(((normal(10_000) ** 2).sum(1) / 4 + 1) ** 3) - 1) / 10  # from pairs of a point with itself
     assert bias > 20 * standard_error
 
 
@@ -81,7 +81,7 @@ def test_kernel_distance_is_the_mean_over_blocks():
 
 def test_neighbourhoods_of_equal_sets():
     points = np.random.default_rng(0).integers(-(10**6), 10**6, (300, 4))  # integers: distances are exact
-    # A ball holds the point and its five nearest: (5 + 1) / 5
+    # A ball contains its own point and the five nearest: (5 + 1) / 5
     assert neighbourhoods(points, points) == pytest.approx({"precision": 1, "recall": 1, "density": 1.2, "coverage": 1})
 
 
@@ -97,7 +97,7 @@ def test_neighbourhoods_of_disjoint_sets():
     assert set(neighbourhoods(normal(50), normal(50, seed=1) + 100).values()) == {0}
 
 
-def test_neighbourhoods_of_a_sampler_that_drops_modes():
+def test_neighbourhoods_of_a_mode_dropping_generator():
     modes = np.repeat(np.arange(10), 100)[:, None] * np.array([[1000.0, 0, 0, 0]])
     real, generated = normal(1_000) + modes, normal(1_000, seed=1)  # all samples in the first of ten modes
     found, in_mode = neighbourhoods(real, generated), neighbourhoods(real[:100], generated)
@@ -108,13 +108,13 @@ def test_neighbourhoods_of_a_sampler_that_drops_modes():
 
 
 def test_neighbourhoods_by_hand():
-    real = column(0, 1, 2, 3, 4, 5, 100)  # to the third neighbour 3, 2, 2, 2, 2, 3, 97; to the fifth 5, 4, 3, 3, 4, 5, 99
-    generated = column(-4, -4, -4, -4, 7, 1_000)  # to the third neighbour 0, 0, 0, 0, 11, 1,004
+    real = column(0, 1, 2, 3, 4, 5, 100)  # third-neighbour distances 3, 2, 2, 2, 2, 3, 97; fifth 5, 4, 3, 3, 4, 5, 99
+    generated = column(-4, -4, -4, -4, 7, 1_000)  # third-neighbour distances 0, 0, 0, 0, 11, 1,004
     found = neighbourhoods(real, generated)
-    assert found["precision"] == pytest.approx(1 / 6)  # 7, by 5 and by 100; −4 is 4 from 0
+    assert found["precision"] == pytest.approx(1 / 6)  # only 7, in the balls of 5 and 100; −4 is 4 from 0
     assert found["recall"] == 1  # all within 1,004 of 1,000
-    assert found["density"] == pytest.approx((4 * 1 + 3) / (5 * 6))  # −4 by 0 alone; 7 by 4, 5 and 100; 1,000 by none
-    assert found["coverage"] == pytest.approx(4 / 7)  # 0, 4, 5, 100
+    assert found["density"] == pytest.approx((4 * 1 + 3) / (5 * 6))  # −4: ball of 0; 7: balls of 4, 5, 100; 1,000: none
+    assert found["coverage"] == pytest.approx(4 / 7)  # the balls of 0, 4, 5, 100
 
 
 def test_neighbourhoods_in_chunks(monkeypatch):
@@ -132,7 +132,7 @@ def test_neighbourhoods_need_six_points():
 # Labels
 
 
-def test_labels_of_a_collapsed_sampler_and_of_an_even_one():
+def test_label_measures_of_a_collapsed_and_a_uniform_generator():
     uniform = np.full(10, 0.1)
     collapsed, even = sample_quality.label_shares(np.full(50, 3)), sample_quality.label_shares(np.arange(50) % 10)
     assert collapsed.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
@@ -150,7 +150,7 @@ def test_classifier_score():
     assert sample_quality.classifier_score(np.repeat(certain, 3, axis=0)) == pytest.approx(10)
     assert sample_quality.classifier_score(np.repeat(certain[:2], 3, axis=0)) == pytest.approx(2)
     assert sample_quality.classifier_score(certain[[4, 4]]) == pytest.approx(1)
-    assert sample_quality.classifier_score(np.full((5, 10), 0.1)) == pytest.approx(1)  # varied or not: it cannot be told
+    assert sample_quality.classifier_score(np.full((5, 10), 0.1)) == pytest.approx(1)  # undecided, so variety is invisible
     # p(y|x) is (.8, .2) and (.2, .8), p(y) is (½, ½): E KL = ln 2 + .8 ln .8 + .2 ln .2
     expected = 2 * 0.8**0.8 * 0.2**0.2
     assert sample_quality.classifier_score(np.array([[0.8, 0.2], [0.2, 0.8]])) == pytest.approx(expected)
@@ -184,7 +184,7 @@ def test_nearest_to_a_copy_is_exactly_0():
     assert distance.tolist() == [0, 0, 0]
 
 
-def test_nearest_tells_its_progress(monkeypatch):
+def test_nearest_reports_progress(monkeypatch):
     monkeypatch.setattr(sample_quality, "CHUNK", 4)
     told = []
     nearest(normal(3), normal(10), progress=lambda done, total: told.append((done, total)))

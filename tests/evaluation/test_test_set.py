@@ -1,4 +1,4 @@
-"""test_set.py against answers worked out by hand or by plain NumPy."""
+"""test_set.py, checked against results by hand or by plain NumPy."""
 
 from types import SimpleNamespace
 
@@ -25,7 +25,7 @@ class TestErrors:
         mixed = np.array([[1.0, 2.0, 0.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0, 0.0]])
         within = test_set.pca_subspace_cosine(lambda codes: codes @ mixed + 7, images, 2)
         assert within == pytest.approx(1)
-        tilted = np.eye(2, 5) + np.array([[0, 0, 0, 0, 0], [0, 0, 0, 0, 1.0]])  # the second axis by 45 degrees
+        tilted = np.eye(2, 5) + np.array([[0, 0, 0, 0, 0], [0, 0, 0, 0, 1.0]])  # the second axis, tilted by 45 degrees
         assert test_set.pca_subspace_cosine(lambda codes: codes @ tilted, images, 2) == pytest.approx(2**-0.5)
 
     def test_l2_per_batch_is_the_2016_loss(self):
@@ -45,14 +45,14 @@ class TestPcaBaseline:
         patterns = rng.uniform(0, 1 / rank, (rank, 30))
         return (rng.uniform(size=(n, rank)) @ patterns).astype(np.float32)  # in [0, 1]
 
-    def test_reconstructs_data_of_its_own_rank(self):
+    def test_reconstructs_data_of_equal_rank(self):
         images, labels = self.images_of_rank(3, 200), np.arange(200) % 10
         result = test_set.pca_baseline(images[:150], images[150:], labels[150:], components=3)
         assert list(result) == ["components", "test_l2", "test_mse", "knn_accuracy"]
         assert result["components"] == 3
         assert result["test_mse"] == pytest.approx(0, abs=1e-10)
 
-    def test_error_is_the_variance_left_out(self):
+    def test_error_is_the_unexplained_variance(self):
         images, labels = self.images_of_rank(5, 200), np.arange(200) % 10
         result = test_set.pca_baseline(images, images, labels, components=2)
         centred = images.astype(np.float64) - images.mean(axis=0, dtype=np.float64)
@@ -66,12 +66,12 @@ class TestPcaBaseline:
         assert first == second
 
     @pytest.mark.parametrize("components", [0, 31])
-    def test_names_components_out_of_range(self, components):
+    def test_refuses_components_out_of_range(self, components):
         images = self.images_of_rank(3, 100)
         with pytest.raises(ValueError, match=f"Received: components={components}"):
             test_set.pca_baseline(images, images, np.zeros(100, int), components)
 
-    def test_names_images_on_another_scale(self):
+    def test_refuses_images_on_another_scale(self):
         images = self.images_of_rank(3, 100)
         with pytest.raises(ValueError, match=r"test_images must be floats in \[0, 1\]. Received: float32"):
             test_set.pca_baseline(images, 255 * images, np.zeros(100, int), 3)
@@ -97,7 +97,7 @@ class TestAutoencoderReport:
         assert numbers["silhouette"] is None
         assert numbers["knn_accuracy"] == 1.0
 
-    def test_names_a_batch_size_of_0(self):
+    def test_refuses_a_batch_size_of_0(self):
         with pytest.raises(ValueError, match="Received: batch_size=0"):
             test_set.autoencoder_report(None, some_images(10), np.zeros(10, int), batch_size=0)
 
@@ -113,7 +113,7 @@ class TestVaeReport:
         np.testing.assert_allclose(mu, expected_mu, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(log_var, expected_log_var, rtol=1e-5, atol=1e-6)
 
-        # The paper's forms, not those that the code uses: log p of each pixel, and the KL of appendix B.
+        # The formulas of the paper, not those of the code: log p of each pixel, and the KL of appendix B.
         kl = -0.5 * np.sum(1 + expected_log_var - expected_mu**2 - np.exp(expected_log_var), axis=1).mean()
         reconstructions = []
         for draw in range(3):
@@ -143,7 +143,7 @@ class TestVaeReport:
         assert numbers["log_var_zero_fraction"] == 0.5
         assert numbers["log_var_mean"] == pytest.approx([0, np.log(4)])
 
-    def test_noise_depends_on_the_seed_alone(self):
+    def test_noise_depends_only_on_the_seed(self):
         model, _ = linear_vae()
         images, labels = some_images(23), np.arange(23) % 10
 
@@ -160,11 +160,11 @@ class TestVaeReport:
         assert numbers["negative_elbo_standard_error"] is None
         assert numbers["silhouette"] is None
 
-    def test_names_draws_of_0(self):
+    def test_refuses_0_draws(self):
         with pytest.raises(ValueError, match="Received: draws=0"):
             test_set.vae_report(None, some_images(10), np.zeros(10, int), draws=0)
 
-    def test_names_a_bound_that_is_not_finite(self):
+    def test_refuses_a_non_finite_bound(self):
         model = constant_vae(mu=[np.inf], log_var=[0.0], logits=[0.0] * 6)
         with pytest.raises(ValueError, match=r"Received: kl=inf"):
             test_set.vae_report(model, some_images(10), np.zeros(10, int), draws=1)
@@ -173,6 +173,6 @@ class TestVaeReport:
         "images",
         [np.zeros((10, 28, 28), np.float32), np.zeros((10, 6), np.uint8), np.full((10, 6), np.nan), -some_images(10)],
     )
-    def test_names_images_it_cannot_use(self, images):
+    def test_refuses_invalid_images(self, images):
         with pytest.raises(ValueError, match="Received: "):
             test_set.vae_report(None, images, np.zeros(10, int))

@@ -20,14 +20,14 @@ class TestGanLosses:
         assert np.nanstd(np.asarray(smooth.get_ydata())[10:]) < np.nanstd(np.asarray(raw.get_ydata())[10:]) / 2
         assert plots.figure_to_rgb(figure).std() > 0
 
-    def test_smoothing_is_tensorboards(self):
+    def test_smoothing_matches_tensorboards(self):
         np.testing.assert_allclose(curves.smoothed(np.array([2.0, 4.0]), 0.5), [2.0, (2.0 / 4 + 4.0 / 2) / (1 / 4 + 1 / 2)])
         np.testing.assert_allclose(curves.smoothed(np.full(20, 3.0)), 3.0)
         np.testing.assert_allclose(curves.smoothed(np.array([1.0, np.nan, 1.0])), [1.0, np.nan, 1.0])
 
 
 class TestLossesOverlaid:
-    def test_each_run_is_drawn_raw_and_smoothed(self):
+    def test_draws_each_run_raw_and_smoothed(self):
         courses = {"2016": {0: 80.0, 100: 6.0, 200: 5.0}, "ours": {0: 79.0, 100: 7.0}}
         axes = curves.losses_overlaid(courses, "a title", "loss").axes[0]
         assert axes.get_legend_handles_labels()[1] == ["2016", "ours"]
@@ -36,7 +36,7 @@ class TestLossesOverlaid:
 
 
 class TestDistributions:
-    def test_quantiles_are_those_of_the_values(self):
+    def test_quantiles_match_those_of_the_values(self):
         values = np.random.default_rng(0).normal(size=100_000)
         counts, edges = np.histogram(values, 1000)
         found = curves.quantiles(np.column_stack([edges[:-1], edges[1:], counts]))
@@ -44,12 +44,12 @@ class TestDistributions:
         assert found[4] == pytest.approx(0, abs=0.02)
         np.testing.assert_allclose(found[2], -1, atol=0.02)
 
-    def test_values_all_equal(self):
+    def test_quantiles_of_equal_values_and_of_none(self):
         buckets = np.array([[0.0, 0.0, 0.0], [2.0, 2.0, 50.0]])
         assert curves.quantiles(buckets).tolist() == [2.0] * 9
         assert np.isnan(curves.quantiles(np.zeros((3, 3)))).all()
 
-    def test_a_panel_for_each_tag(self):
+    def test_draws_a_panel_for_each_tag(self):
         course = {step: np.array([[-1.0, 0.0, 5.0], [0.0, 1.0 + step, 5.0]]) for step in (0, 500, 1000)}
         figure = curves.distributions({"mu": course, "log_var": course}, "a title")
         assert [axes.get_title() for axes in figure.axes] == ["mu", "log_var"]

@@ -1,4 +1,4 @@
-"""plots.py: what each figure holds, and pixels where they can be known."""
+"""Contents of each figure, and its pixels where they are known."""
 
 from typing import Any
 
@@ -55,22 +55,22 @@ class TestLatentScatter:
         assert [axes.get_xlabel(), axes.get_ylabel()] == ["z1", "z2"]
         assert axes.get_aspect() == 1
 
-    def test_one_dimension_is_a_strip_for_each_digit(self):
+    def test_one_dimension_gives_a_strip_for_each_digit(self):
         codes, labels = some_codes(50, 1)
         axes = only_axes(scatters.latent_scatter(codes, labels, "a title"))
         drawn = np.asarray(axes.collections[0].get_offsets())
         np.testing.assert_allclose(drawn[:, 0], codes[:, 0])
         np.testing.assert_array_equal(np.round(drawn[:, 1]), labels)
 
-    def test_more_dimensions_are_projected_and_the_axes_say_so(self):
+    def test_more_dimensions_are_projected_and_the_axes_are_labelled_accordingly(self):
         codes, labels = some_codes(50, 5)
-        codes[:, 3] *= 1e4  # all but all of the variance
+        codes[:, 3] *= 1e4  # nearly all of the variance
         axes = only_axes(scatters.latent_scatter(codes, labels, "a title"))
         assert isinstance(axes, Axes3D)
         assert axes.get_xlabel() == "principal component 1 (100% of variance)"
         assert z_label(axes).startswith("principal component 3")
 
-    def test_a_digit_has_its_colour_whichever_digits_are_there(self):
+    def test_a_digits_colour_does_not_depend_on_the_other_digits(self):
         codes, _ = some_codes(20, 2)
         figure = scatters.latent_scatter(codes, np.full(20, 7), "only sevens")
         assert legend_entries(figure) == ["digit 7"]
@@ -78,7 +78,7 @@ class TestLatentScatter:
         np.testing.assert_allclose(drawn[0, :3], scatters.to_rgba_array(scatters.DIGIT_COLORS)[7, :3])
 
     @pytest.mark.parametrize("dimensions", [2, 3])
-    def test_axes_have_one_scale_and_hold_every_dot(self, dimensions):
+    def test_axes_have_the_same_scale_and_contain_every_dot(self, dimensions):
         codes, labels = some_codes(50, dimensions)
         codes[:, 0] *= 20
         axes = only_axes(scatters.latent_scatter(codes, labels, "a title"))
@@ -94,7 +94,7 @@ class TestLatentScatter:
         figure = scatters.latent_scatter(np.full((n, dimensions), 0.1, np.float32), np.arange(n) % 10, "collapsed")
         assert plots.figure_to_rgb(figure).std() > 0
 
-    def test_draws_codes_that_differ_by_rounding_only(self):
+    def test_draws_codes_that_differ_only_by_rounding(self):
         codes = np.full((30, 2), 1000.0)
         codes[::2] += 1e-9
         axes = only_axes(scatters.latent_scatter(codes, np.arange(30) % 10, "collapsed"))
@@ -112,11 +112,11 @@ class TestLatentScatter:
             (np.zeros((5, 2)), np.full(5, -1), "-1 … -1"),
         ],
     )
-    def test_names_what_it_cannot_draw(self, codes, labels, received):
+    def test_refuses_invalid_codes_and_labels(self, codes, labels, received):
         with pytest.raises(ValueError, match=f"Received: .*{received}"):
             scatters.latent_scatter(codes, labels, "a title")
 
-    def test_names_axis_names_that_do_not_fit(self):
+    def test_refuses_a_wrong_number_of_axis_names(self):
         codes, labels = some_codes(10, 3)
         with pytest.raises(ValueError, match=r"Received: axis_names=\['a'\]"):
             scatters.latent_scatter(codes, labels, "a title", axis_names=["a"])
@@ -130,10 +130,10 @@ class TestReconstructions:
         assert [label.get_text() for label in axes.get_yticklabels()] == ["input", "output"] * rows
         assert axes.get_title() == "a title"
 
-    def test_an_original_stands_above_its_reconstruction(self):
+    def test_originals_are_above_their_reconstructions(self):
         originals, outputs = some_digits(12), 1 - some_digits(12)
         canvas = shown_image(plots.reconstructions(originals, outputs, "a title"))
-        # The twelfth pair is the second of the second row; a row is 8 blank pixels, 28, 2 blank, 28.
+        # The twelfth pair is the second of the second row. A row consists of 8 blank, 28, 2 blank and 28 pixels.
         top, left = 66 + 8, 30
         np.testing.assert_array_equal(canvas[top : top + 28, left : left + 28], originals[11].reshape(28, 28))
         np.testing.assert_array_equal(canvas[top + 30 : top + 58, left : left + 28], outputs[11].reshape(28, 28))
@@ -143,11 +143,11 @@ class TestReconstructions:
         assert canvas.min() == 0
         assert canvas.max() == 1
 
-    def test_labels_stand_above_the_pairs(self):
+    def test_labels_are_above_the_pairs(self):
         figure = plots.reconstructions(some_digits(3), some_digits(3), "a title", labels=np.array([7, 2, 1]))
         assert [text.get_text() for text in only_axes(figure).texts] == ["7", "2", "1"]
 
-    def test_names_arrays_of_different_length(self):
+    def test_refuses_arrays_of_different_lengths(self):
         with pytest.raises(ValueError, match="Received: 3, 2, None"):
             plots.reconstructions(some_digits(3), some_digits(2), "a title")
 
@@ -164,7 +164,7 @@ class TestImageGrid:
         np.testing.assert_array_equal(canvas[29:57, 29:57], digits[4].reshape(28, 28))
 
     @pytest.mark.parametrize(("channels", "shape"), [(1, (129, 194)), (3, (131, 198, 3))])
-    def test_takes_pictures_of_any_size(self, channels, shape):
+    def test_accepts_pictures_of_any_size(self, channels, shape):
         pictures = np.random.default_rng(0).uniform(size=(6, 64, 64, channels)).astype(np.float32)
         canvas = shown_image(plots.image_grid(pictures, "a title", columns=3))
         assert canvas.shape == shape
@@ -175,16 +175,16 @@ class TestImageGrid:
         canvas = shown_image(plots.image_grid(np.full((1, 8, 8, 3), [255, 51, 0], np.uint8), "a title"))
         np.testing.assert_allclose(canvas[3, 4], [1.0, 0.2, 0.0])
 
-    def test_names_columns_of_0(self):
+    def test_refuses_0_columns(self):
         with pytest.raises(ValueError, match="Received: columns=0"):
             plots.image_grid(some_digits(5), "a title", columns=0)
 
     @pytest.mark.parametrize("shape", [(784,), (0, 784), (3, 100), (3, 28, 29), (3, 64, 64), (3, 64, 64, 2), (0, 64, 64, 3)])
-    def test_names_shapes_that_are_not_pictures(self, shape):
+    def test_refuses_shapes_that_are_not_pictures(self, shape):
         with pytest.raises(ValueError, match=r"Received: images\.shape="):
             plots.image_grid(np.zeros(shape), "a title")
 
-    def test_names_pixels_that_are_not_finite(self):
+    def test_refuses_non_finite_pixels(self):
         with pytest.raises(ValueError, match="Received: 784 values"):
             plots.image_grid(np.full((1, 784), np.nan), "a title")
 
@@ -192,7 +192,7 @@ class TestImageGrid:
 class TestImageRows:
     PICTURES = np.random.default_rng(0).uniform(size=(2, 3, 64, 64, 3))
 
-    def test_rows_and_columns_are_named(self):
+    def test_rows_and_columns_are_labelled(self):
         figure = plots.image_rows(self.PICTURES, "a title", ["a", "b"], ["0", "½", "1"], "x", row_ends=["c", "d"])
         axes = only_axes(figure)
         assert [axes.get_title(), axes.get_xlabel()] == ["a title", "x"]
@@ -204,7 +204,7 @@ class TestImageRows:
         np.testing.assert_array_equal(shown_image(figure)[67:, 67:131], self.PICTURES[1, 1].astype(np.float32))
 
     @pytest.mark.parametrize("rows", [["a"], ["a", "b", "c"]])
-    def test_names_names_that_do_not_fit(self, rows):
+    def test_refuses_a_wrong_number_of_names(self, rows):
         with pytest.raises(ValueError, match=r"Received: images.shape=\(2, 3, 64, 64, 3\), row_names="):
             plots.image_rows(self.PICTURES, "a title", rows, ["0", "½", "1"], "x")
         with pytest.raises(ValueError, match="row_ends="):
@@ -226,20 +226,20 @@ class TestManifold:
         ticks = zip(axes.get_yticks(), [label.get_text() for label in axes.get_yticklabels()], strict=True)
         assert dict(ticks) == {70: "-1.5", 42: "0", 14: "1.5"}  # in pixels from the top
 
-    def test_the_axes_can_have_other_names_and_values_of_their_own(self):
+    def test_axes_can_have_other_names_and_separate_values(self):
         values = np.array([-1.5, 0.0, 1.5])
         axes = only_axes(plots.manifold(np.zeros((3, 3, 784)), values, "a title", ("z2", "z7"), 10 * values))
         assert [axes.get_xlabel(), axes.get_ylabel()] == ["z2", "z7"]
         assert [label.get_text() for label in axes.get_xticklabels()] == ["-1.5", "0", "1.5"]
         assert [label.get_text() for label in axes.get_yticklabels()] == ["-15", "0", "15"]
 
-    def test_many_steps_have_few_numbers(self):
+    def test_many_steps_have_few_tick_labels(self):
         axes = only_axes(plots.manifold(np.zeros((20, 20, 784)), np.linspace(-3, 3, 20), "a title"))
         numbers = [label.get_text() for label in axes.get_xticklabels()]
         assert len(numbers) == 9
         assert (numbers[0], numbers[-1]) == ("-3", "3")
 
-    def test_names_shapes_that_do_not_fit(self):
+    def test_refuses_shapes_that_do_not_match(self):
         with pytest.raises(ValueError, match=r"Received: images.shape=\(3, 2, 784\), axis_values.shape=\(3,\)"):
             plots.manifold(np.zeros((3, 2, 784)), np.zeros(3), "a title")
 
@@ -254,7 +254,7 @@ class TestSprite:
             cell = sheet[i // 3 * 28 : (i // 3 + 1) * 28, i % 3 * 28 : (i % 3 + 1) * 28]
             np.testing.assert_array_equal(cell, images[i] if i < 7 else 0)
 
-    def test_names_pictures_that_are_not_digits(self):
+    def test_refuses_pictures_that_are_not_digits(self):
         with pytest.raises(ValueError, match=r"must be 28×28 and grey. Received: images\.shape=\(3, 64, 64, 3\)"):
             plots.sprite(np.zeros((3, 64, 64, 3)))
 
@@ -268,7 +268,7 @@ class TestSprite:
 
 
 class TestFigureToRgb:
-    def test_is_the_figure_in_pixels(self):
+    def test_renders_the_figure(self):
         codes, labels = some_codes(50, 3)
         figure = scatters.latent_scatter(codes, labels, "a title")
         pixels = plots.figure_to_rgb(figure)

@@ -1,9 +1,9 @@
-"""A small convolutional network that tells ten kinds of image apart: what generated digits are measured by.
+"""A small convolutional classifier of ten kinds of image, used to evaluate generated digits.
 
-FID, KID and their kin are published with the features of an Inception network trained on photographs, which would have to be
-downloaded and has never seen a digit. This one is trained on the run's own training images in less than a minute, always in
-the same way, and kept in the cache folder. Distances in its features are on a scale of their own: they compare generators on
-one data set with each other and with real images, not with published numbers.
+Published FIDs and KIDs use the features of an Inception network trained on photographs, which would have to be downloaded and
+has never seen a digit. This network is trained on the run's own training images in less than a minute, deterministically, and
+cached. Distances in its feature space compare generators for the same data set with each other and with real images, but not
+with published numbers.
 """
 
 import hashlib
@@ -24,26 +24,26 @@ from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.data.dataset import Dataset, cache_folder
 
-# All our choice: 98.9 % of MNIST's test images. 28×28 → 14×14 → 7×7 → features → logits. A batch is shifted by up to a pixel
-# in each direction and half of the features are dropped, without which scikit-learn's few digits are learnt by heart.
+# All our choice; accuracy is 98.9 % on MNIST's test images. 28×28 → 14×14 → 7×7 → features → logits. Batches are shifted by up
+# to a pixel in each direction and half of the features are dropped, to avoid overfitting scikit-learn's few digits.
 ARCHITECTURE = {"channels": [16, 32], "kernel_size": 5, "strides": 2, "activation": "relu", "features": 64, "classes": 10}
 TRAINING = {"updates": 1_500, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine", "shift": 1, "dropout": 0.5}
-FORMAT = 1  # to be raised by whoever changes what a kept file means
+FORMAT = 1  # increase it if the meaning of a cached file changes
 SIDE = 28
-AT_ONCE = 1_000  # images that go through the network together
+AT_ONCE = 1_000  # images per call of the network
 
-# Called with what is being done, how much of it is done and how much there is.
+# Called with a description of the task, the steps done and the total number of steps.
 Progress = Callable[[str, int, int], None]
 
 
 class DigitClassifier:
     """A trained classifier.
 
-    Images are [n, 28, 28], [n, 28, 28, 1] or [n, 784]: bytes in 0..255 or floats in [0, 1].
+    Images are [n, 28, 28], [n, 28, 28, 1] or [n, 784], uint8 or floats in [0, 1].
 
     Attributes:
         network: [batch, 28, 28, 1] in [0, 1] → features [batch, 64] and logits [batch, 10].
-        accuracy: on the test images; None if there are none.
+        accuracy: accuracy on the test images; None if there are none.
     """
 
     def __init__(self, seed: int = 0):
@@ -53,7 +53,7 @@ class DigitClassifier:
         self._apply = tf.function(lambda images: self.network(images, training=False), reduce_retracing=True)
 
     def features_and_probabilities(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The penultimate layer, float32 [n, 64], not negative, and the probabilities of the ten kinds, float32 [n, 10]."""
+        """Return the activations of the penultimate layer, float32 [n, 64] ≥ 0, and class probabilities, float32 [n, 10]."""
         features, probabilities = [np.zeros((0, ARCHITECTURE["features"]), np.float32)], [np.zeros((0, 10), np.float32)]
         for start in range(0, len(images), AT_ONCE):
             feature, logit = self._apply(tf.constant(as_input(images[start : start + AT_ONCE])))
@@ -62,29 +62,28 @@ class DigitClassifier:
         return np.concatenate(features), np.concatenate(probabilities)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """The penultimate layer, float32 [n, 64]."""
+        """Return the activations of the penultimate layer, float32 [n, 64]."""
         return self.features_and_probabilities(images)[0]
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Of the ten kinds, float32 [n, 10]."""
+        """Return the class probabilities, float32 [n, 10]."""
         return self.features_and_probabilities(images)[1]
 
     def describe(self) -> dict[str, Any]:
-        """What a report has to say about the classifier."""
+        """Return accuracy, size and settings, for a report."""
         settings = {"architecture": ARCHITECTURE, "training": TRAINING, "seed": self.seed}
         return {"test_accuracy": self.accuracy, "parameters": self.network.count_params(), **settings}
 
 
 def of(dataset: Dataset, cache_dir: str | None = None, seed: int = 0, progress: Progress | None = None) -> DigitClassifier:
-    """The classifier of a data set: from the cache folder, or trained now and kept there.
+    """Return the classifier of a data set from the cache folder, or train and cache it.
 
-    A kept file that is damaged, and a folder in which nothing can be kept, cost a line on stderr and the time of training;
-    the result is the same.
+    If the cached file is damaged or the folder is not writable, it warns on stderr and trains; the result is the same.
 
     Args:
-        dataset: of 28×28 images, with at least one for training.
-        cache_dir: the folder, as `cache_folder` takes it.
-        seed: of the weights' start and the batches.
+        dataset: data set of 28×28 images, with at least one for training.
+        cache_dir: the folder; see `cache_folder`.
+        seed: seed of the initial weights and the batches.
         progress: called after every update.
     """
     folder = cache_folder(cache_dir)
@@ -95,17 +94,17 @@ def of(dataset: Dataset, cache_dir: str | None = None, seed: int = 0, progress: 
     try:
         write(folder / name, classifier)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        errors.warn(f"cannot keep the classifier in {str(folder)!r}: {errors.reason(error)}; it will be trained anew each time")
+        errors.warn(f"cannot cache the classifier in {str(folder)!r}: {errors.reason(error)}; every run will train it again")
     return classifier
 
 
 def fingerprint(dataset: Dataset, seed: int) -> str:
-    """What decides the weights, as a name: the data, the network and its training, the seed."""
+    """Return a hash of everything that determines the weights: data, network, training settings and seed."""
     return hashlib.sha256(json.dumps([FORMAT, ARCHITECTURE, TRAINING, dataset.checksum, seed]).encode()).hexdigest()
 
 
 def build(seed: int) -> keras.Model:
-    """The network before training. In float32, whatever the run's precision."""
+    """Return the untrained network, in float32 at any Keras precision policy."""
     random = keras.random.SeedGenerator(seed)
 
     def start() -> keras.initializers.Initializer:
@@ -131,9 +130,9 @@ def build(seed: int) -> keras.Model:
 
 
 def train(dataset: Dataset, seed: int = 0, progress: Progress | None = None) -> DigitClassifier:
-    """Train on the training images alone; twice the same weights on one machine.
+    """Train on the training images only. Reproducible on one machine.
 
-    One update a call, for the reason in `loop.IterationLoop`: so that the arithmetic is always done in one order.
+    Each call makes one update, so that arithmetic always runs in the same order.
     """
     classifier = DigitClassifier(seed)
     images, labels = dataset.train.images, dataset.train.labels
@@ -156,17 +155,17 @@ def train(dataset: Dataset, seed: int = 0, progress: Progress | None = None) -> 
 
 
 def as_input(images: np.ndarray) -> np.ndarray:
-    """Images as `DigitClassifier` takes them → float32 [n, 28, 28, 1] in [0, 1].
+    """Convert images in any form that `DigitClassifier` accepts to float32 [n, 28, 28, 1] in [0, 1].
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other array.
     """
     if images.shape[1:] not in ((SIDE, SIDE), (SIDE, SIDE, 1), (SIDE * SIDE,)):
         raise ValueError(f"images must be [n, 28, 28], [n, 28, 28, 1] or [n, 784]. Received: images.shape={images.shape}")
     images = images.reshape(-1, SIDE, SIDE, 1)
     if images.dtype == np.uint8:
         return images.astype(np.float32) * np.float32(1 / 255)
-    if images.dtype.kind != "f" or not (images.min(initial=0) >= 0 and images.max(initial=0) <= 1):  # NaN fails too
+    if images.dtype.kind != "f" or not (images.min(initial=0) >= 0 and images.max(initial=0) <= 1):  # also true for NaN
         raise ValueError(
             "images must be bytes, or floats in [0, 1]. "
             f"Received: {images.dtype} from {images.min(initial=0)} to {images.max(initial=0)}"
@@ -174,11 +173,11 @@ def as_input(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32)
 
 
-# The file
+# The cached file
 
 
 def write(path: pathlib.Path, classifier: DigitClassifier) -> None:
-    """Keep a classifier: under a name of this process's own, then renamed."""
+    """Write a classifier atomically: to a name unique to this process, then renamed."""
     weights = {f"weight_{number}": value for number, value in enumerate(classifier.network.get_weights())}
     content = io.BytesIO()
     np.savez(content, accuracy=np.nan if classifier.accuracy is None else classifier.accuracy, **weights)
@@ -188,18 +187,18 @@ def write(path: pathlib.Path, classifier: DigitClassifier) -> None:
 
 
 def read(path: pathlib.Path, seed: int) -> DigitClassifier | None:
-    """A classifier that was kept; None, and a line on stderr, if it is damaged; None if there is none. Unpickles nothing."""
+    """Read a cached classifier, without unpickling. Return None if there is none, or if it is damaged, with a warning."""
     classifier = DigitClassifier(seed)
     shapes = [weight.shape for weight in classifier.network.get_weights()]
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             weights, accuracy = [kept[f"weight_{number}"] for number in range(len(shapes))], float(kept["accuracy"])
         if [weight.shape for weight in weights] != shapes or not all(np.isfinite(weight).all() for weight in weights):
-            raise ValueError("its weights are not this network's")
+            raise ValueError("its weights do not fit this network")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, LookupError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        errors.warn(f"{path}: {errors.reason(error)}; expected a kept classifier. It is trained anew")
+        errors.warn(f"{path}: {errors.reason(error)}; expected a cached classifier. Training it again")
         return None
     classifier.network.set_weights(weights)
     classifier.accuracy = None if np.isnan(accuracy) else accuracy

@@ -1,4 +1,4 @@
-"""A GAN looked into while it trains: its losses, gradients and activations for one batch; the author's sign of failure."""
+"""Diagnostics of a GAN in training: losses, gradients and activations for one batch, and the author's sign of failure."""
 
 from typing import Any, NamedTuple
 
@@ -9,20 +9,19 @@ from unsupervised_learning.gan import DCGAN, LOSSES
 
 # The author judged a GAN's health by its networks' first layers, and by whether the discriminator's loss stays near zero.
 FIRST_LAYERS = {"generator": "generator/W_0", "discriminator": "discriminator/W_conv0"}
-# The discriminator's loss below which it tells every fake image, where equilibrium is 1.386; and for how many iterations on
-# end that is a failure. Our choice.
+# Our choice. Below this loss the discriminator recognizes every fake image; at equilibrium it is 1.386.
 NEAR_ZERO = 0.1  # nats
-NEAR_ZERO_PATIENCE = 100  # iterations
+NEAR_ZERO_PATIENCE = 100  # consecutive iterations that count as a failure
 
 
 class Trace(NamedTuple):
-    """What the networks make of a batch of real images and of z.
+    """Losses, gradients and activations for a batch of real images and of z.
 
     Attributes:
-        losses: scalars by the names in `gan.LOSSES`, nats.
-        gradients: of each network's objective, by 2016's variable names.
-        generated: the generator's activations by layer: h_0 …, and the fake images, `image`.
-        on_real, on_fake: the discriminator's: h_0 …, the last of which is also `feature`, and the logit [batch, 1], `logit`.
+        losses: scalars in nats, by the names in `gan.LOSSES`.
+        gradients: gradients of each network's objective, by 2016's variable names.
+        generated: the generator's activations by layer, h_0 …, and the fake images, `image`.
+        on_real, on_fake: the discriminator's activations, h_0 …, with the last also as `feature`, and `logit` [batch, 1].
     """
 
     losses: dict[str, tf.Tensor]
@@ -33,7 +32,7 @@ class Trace(NamedTuple):
 
 
 def trace(model: DCGAN, images: tf.Tensor, latent: tf.Tensor) -> Trace:
-    """Losses, gradients and activations for a batch; changes nothing, the moving statistics included.
+    """Compute losses, gradients and activations for a batch, without changing the weights or the moving statistics.
 
     Args:
         model: compiled or not.
@@ -65,7 +64,7 @@ def trace(model: DCGAN, images: tf.Tensor, latent: tf.Tensor) -> Trace:
 
 
 def hidden_layers(network: keras.Model) -> keras.Model:
-    """The network with all its activations as outputs, by name."""
+    """Return a model with all activations of the network as outputs, by name."""
     outputs = {layer.name: layer.output for layer in network.layers if isinstance(layer, keras.layers.Activation)}
     if len(network.outputs) == 2:
         outputs |= {"logit": network.outputs[0], "feature": network.outputs[1]}

@@ -1,13 +1,12 @@
-"""A trained GAN in numbers: how good and how varied its images are, whether it copies, and what its discriminator thinks.
+"""Evaluation of a trained GAN: quality and variety of its images, copying of training images, and D's probabilities.
 
-Each measure stands beside the same measure of real images, as many, that are others than those it is held against. Where
-images are compared by what is on them, that is done in a *space* of features, which the report names: of digits the
-penultimate layer of a classifier (`digit_classifier`); of pictures the discriminator's last hidden layer, averaged over its
-4×4 places; of both the first principal components of the pixels. The discriminator is the run's own, so that in its space runs
-cannot be compared with each other.
+Samples and an equal number of other real images are both compared with the same reference set of real images. Comparison by
+content uses a *space* of features, named in the report: for digits the penultimate layer of a classifier (`digit_classifier`),
+for pictures the discriminator's last hidden layer, averaged over its 4×4 positions, and for both the first principal components
+of the pixels. Each run has its own discriminator, so runs cannot be compared with each other in its space.
 
-Images are made as everywhere in this project, with the generator's moving statistics, and rounded to bytes, as real ones are.
-All chance comes from the seed.
+Samples are generated with the moving statistics, as everywhere in this project, and rounded to bytes, like real images. The
+seed determines all random numbers.
 """
 
 import itertools
@@ -28,25 +27,25 @@ from unsupervised_learning.original.runs import GAN
 Json = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 
-# Our choice, by the images' height: what takes a minute or two on two cores.
+# Our choice, by image height: a minute or two on two cores.
 SAMPLES = {28: 10_000, 64: 2_000}
-QUERIES = {28: 2_000, 64: 500}  # of the samples, those whose nearest training images are looked for
-CANDIDATES = 60_000  # training images among which these are looked for, at most
-CANDIDATES_OF_DISCRIMINATOR = 10_000  # which takes 10 ms for each
-SHOWN = 100  # samples that come back as images
-COMPONENTS = 64  # of the pixels, as in `gan_notes`
+QUERIES = {28: 2_000, 64: 500}  # samples to find the nearest training images of
+CANDIDATES = 60_000  # largest number of training images to search
+CANDIDATES_OF_DISCRIMINATOR = 10_000  # fewer, because the discriminator takes 10 ms per image
+SHOWN = 100  # samples returned as images
+COMPONENTS = 64  # principal components of the pixels, as in `gan_notes`
 GRADIENT_BATCHES = 10
-AT_ONCE = 64  # images that go through the networks together, 2016's batch
+AT_ONCE = 64  # images per call of the networks: 2016's batch size
 
 
 class Images(NamedTuple):
-    """What is compared, uint8 [n, height, width] or [n, height, width, 3] each.
+    """The images to compare, each uint8 [n, height, width] or [n, height, width, 3].
 
     Attributes:
-        train, test: the data set's.
-        reference: training images against which the others are held.
-        real: other training images, as many.
-        made: samples, as many.
+        train, test: images of the data set.
+        reference: training images that samples and real images are compared with.
+        real: the same number of other training images.
+        made: the same number of samples.
     """
 
     train: np.ndarray
@@ -57,7 +56,7 @@ class Images(NamedTuple):
 
 
 class Space(NamedTuple):
-    """Features: what they are, images as bytes → float32 [n, d], and among how many training images to look for the nearest."""
+    """A description of features, the function from uint8 images to float32 [n, d], and how many training images to search."""
 
     what: str
     apply: Callable[[np.ndarray], np.ndarray]
@@ -77,42 +76,42 @@ def report(
     """Measure a trained GAN.
 
     Args:
-        model: with trained weights; compiled or not.
-        dataset: what it was trained on.
-        courses: iterations and values [n, 2] of what was logged in training: `discriminator_loss`, `gradient_norm_generator`,
-            `gradient_norm_discriminator`; None to go without.
-        samples: how many images to make; by default 10,000 at 28×28 and 2,000 at 64×64. Never more than half of the training
+        model: model with trained weights; compiled or not.
+        dataset: its training data set.
+        courses: iterations and logged values, [n, 2] each, of `discriminator_loss`, `gradient_norm_generator` and
+            `gradient_norm_discriminator`; None if not available.
+        samples: number of images to generate; by default 10,000 at 28×28 and 2,000 at 64×64. At most half of the training
             images.
-        seed: of z, of which real images are taken, and of the classifier.
-        cache_dir: where the classifier is kept, see `cache_folder`.
-        progress: called with what is being done, how much of it is done and how much there is.
+        seed: seed of z, of the choice of real images, and of the classifier.
+        cache_dir: cache folder of the classifier; see `cache_folder`.
+        progress: called with a description of the task, the steps done and the total number of steps.
 
     Returns:
-        Numbers that JSON can hold, and arrays for figures. Where real images are measured beside samples a measure is
-        {"samples": …, "real": …}. What this run does not allow is None, and `left_out` says why, by name.
+        Numbers for JSON, and arrays for figures. A measure of both samples and real images is {"samples": …, "real": …}. A
+        measure that is not available is None, with the reason under its name in `left_out`.
 
-        - `spaces`, by name: `what` it is; `frechet`; `kernel`, with its standard deviation over blocks; `precision`, `recall`,
-          `density` and `coverage`: see `sample_quality`
-        - `nearest_training_image`, in the pixels and in a space: median distances to it, `ratio`, the samples' over the real
-          images': 0 for copies, 1 for new images that are as good as real ones, more for bad ones; `copies`, the share of
-          samples nearer to a training image than 99 % of real images are. Real images are the test set's; where there is none,
-          training images, each of which does not count as its own neighbour
-        - `labels`: what the classifier takes images for: `shares` of the ten kinds; total variation and KL (nats) from uniform,
-          total variation from the training labels; mean probability of the likeliest kind, `confidence`; `classifier_score`
-        - `classifier`: its accuracy on the test images, its architecture and training
-        - `discriminator`: spread of D's probabilities that training images, test images and samples are real, each in batches
-          of their own with the batch's statistics, as in training; the samples before they are rounded
-        - `first_layer_gradient_norms`: of each network's own loss, mean and sd over 10 batches of training images
+        - `spaces`, by name: a description, `what`; `frechet`; `kernel`, with its standard deviation over blocks; `precision`,
+          `recall`, `density` and `coverage`: see `sample_quality`
+        - `nearest_training_image`, in pixels and in a space: median distances to it; `ratio` of the samples' to the real
+          images': 0 for copies, 1 for new images as good as real ones, more for bad ones; `copies`, the share of samples closer
+          to a training image than 99 % of real images are. Real images are the test images or, without a test set, training
+          images, excluding each image itself from its search
+        - `labels`: predictions of the classifier: `shares` of the ten kinds; total variation and KL (nats) from uniform; total
+          variation from the training labels; `confidence`, the mean of the largest probability; `classifier_score`
+        - `classifier`: its accuracy on the test images, architecture and training settings
+        - `discriminator`: mean and quantiles of D's probabilities that training images, test images and samples are real, each
+          in separate batches with batch statistics, as in training; samples are judged before rounding
+        - `first_layer_gradient_norms`: gradients of each network's own loss, mean and sd over 10 batches of training images
         - `discriminator_loss_near_zero`: the share of logged iterations
-        - `diversity`: mean Euclidean distance between the pixels, in [0, 1], of two images
+        - `diversity`: mean Euclidean distance between two images, with pixels in [0, 1]
 
-        The arrays: `samples`, uint8, the first 100. `nearest_<where>`, the numbers of their and more samples' nearest training
-        images, and `nearest_distance_<where>`, `nearest_distance_real_<where>`, where that is `pixels` or a space.
+        The arrays: `samples`, the first 100, uint8. `nearest_<where>`, indices of the training images nearest to the samples,
+        with `nearest_distance_<where>` and `nearest_distance_real_<where>`; `<where>` is `pixels` or a space.
         `label_shares_samples`, `label_shares_real`, [10]. `probability_train`, `probability_test`, `probability_samples`.
-        `discriminator_loss` and `gradient_norm_<network>`, [n, 2]: iteration and value, as logged.
+        `discriminator_loss` and `gradient_norm_<network>`, [n, 2]: logged iterations and values.
 
     Raises:
-        ValueError: images of another size than the model's; too few; or a model whose images are not finite.
+        ValueError: if the images do not have the model's size, there are too few, or the generated ones are not finite.
     """
     train = dataset.train.images
     shape = (model.side, model.side, model.channels)[: 2 if model.channels == 1 else 3]
@@ -120,7 +119,7 @@ def report(
     if train.shape[1:] != shape or train.dtype != np.uint8:
         raise ValueError(f"images must be bytes [n, {', '.join(map(str, shape))}]. Received: {train.dtype} {train.shape}")
     if wanted < 2 or len(train) < 4:
-        raise ValueError(f"needs 2 samples and 4 training images or more. Received: {wanted} and {len(train)}")
+        raise ValueError(f"needs at least 2 samples and 4 training images. Received: {wanted} and {len(train)}")
     tell = progress or (lambda what, done, total: None)
     count = min(wanted, len(train) // 2)
     order = np.random.default_rng([seed, 1]).permutation(len(train))
@@ -180,7 +179,7 @@ def report(
     if "discriminator_loss" in arrays:
         numbers["discriminator_loss_near_zero"] = near_zero(arrays["discriminator_loss"][:, 1])
     else:
-        left_out["discriminator_loss_near_zero"] = "there are no event files of the run"
+        left_out["discriminator_loss_near_zero"] = "the run has no event files"
     return {**numbers, "left_out": left_out}, arrays
 
 
@@ -188,7 +187,7 @@ def report(
 
 
 def generate(model: DCGAN, count: int, seed: int, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [count, side, side, channels], and what the discriminator thinks of them before they are rounded, [count].
+    """Generate images, uint8 [count, side, side, channels], and D's probabilities for them before rounding, [count].
 
     Raises:
         ValueError: if the images are not finite.
@@ -203,25 +202,25 @@ def generate(model: DCGAN, count: int, seed: int, progress: Progress) -> tuple[n
         for batch in batches(count):
             pictures, probability[batch] = (value.numpy() for value in apply(tf.constant(latents[batch])))
             if not np.isfinite(pictures).all():
-                raise ValueError("the model's images are not finite: its weights are no good")
+                raise ValueError("the model's images are not finite: its weights are unusable")
             made[batch] = np.rint(pictures * 255)
             progress("making samples", batch.stop, count)
     return made, probability
 
 
 def batches(count: int) -> Iterator[slice]:
-    """Stretches of at most 64 rows, all but equally long: of a last one of few rows the batch's statistics would be odd."""
+    """Return slices of nearly equal size, at most 64 rows: a small last batch would have unusual batch statistics."""
     edges = np.linspace(0, count, -(-count // AT_ONCE) + 1).round().astype(int)
     return (slice(start, stop) for start, stop in itertools.pairwise(edges))
 
 
 def as_pixels(images: np.ndarray) -> np.ndarray:
-    """Bytes [n, …] → float32 [n, pixels] in [0, 1]."""
+    """Convert uint8 [n, …] to float32 [n, pixels] in [0, 1]."""
     return images.reshape(len(images), -1).astype(np.float32) * np.float32(1 / 255)
 
 
 def beside_real(measure: Callable[[np.ndarray], Any], images: Images) -> Json:
-    """A measure of the samples, and of as many real images."""
+    """Apply a measure to the samples and to the same number of real images."""
     return {"samples": measure(images.made), "real": measure(images.real)}
 
 
@@ -229,7 +228,7 @@ def beside_real(measure: Callable[[np.ndarray], Any], images: Images) -> Json:
 
 
 def pixel_space(images: Images) -> Space:
-    """The first principal components of the pixels, fitted on the real images that are compared, both sets alike."""
+    """Return the space of the first principal components of the pixels, fitted on both sets of real images together."""
     pixels = as_pixels(np.concatenate([images.reference, images.real]))
     components = min(COMPONENTS, len(pixels) - 1)
     pca = PCA(components, svd_solver="randomized", random_state=0).fit(pixels)
@@ -238,7 +237,10 @@ def pixel_space(images: Images) -> Space:
 
 
 def discriminator_space(model: DCGAN) -> Space:
-    """The discriminator's last hidden layer with moving statistics, so that an image's features are its own alone."""
+    """Return the space of the discriminator's last hidden layer.
+
+    It uses the moving statistics, so that the features of an image do not depend on its batch.
+    """
 
     @tf.function(reduce_retracing=True)
     def of_batch(images):
@@ -252,12 +254,12 @@ def discriminator_space(model: DCGAN) -> Space:
 
 
 def width(model: DCGAN) -> int:
-    """The channels of the discriminator's last hidden layer."""
+    """Return the number of channels of the discriminator's last hidden layer."""
     return int(model.discriminator.outputs[1].shape[-1])
 
 
 def compared(space: Space, images: Images) -> tuple[Json, dict[str, str]]:
-    """The measures of a space, and why there are none of some."""
+    """Compute the measures in a space, and the reasons for missing ones."""
     reference, real, made = (space.apply(some) for some in (images.reference, images.real, images.made))
     found: Json = {"what": space.what}
     left_out = {}
@@ -275,7 +277,7 @@ def compared(space: Space, images: Images) -> tuple[Json, dict[str, str]]:
         found |= {name: {"samples": of_made[name], "real": of_real[name]} for name in names}
     else:
         found |= dict.fromkeys(names)
-        left_out |= dict.fromkeys(names, f"needs {sample_quality.FEWEST} samples; half of the training images are {len(made)}")
+        left_out |= dict.fromkeys(names, f"needs {sample_quality.FEWEST} samples; there are {len(made)}")
     return found, left_out
 
 
@@ -283,7 +285,7 @@ def compared(space: Space, images: Images) -> tuple[Json, dict[str, str]]:
 
 
 def labels(classifier: DigitClassifier, images: Images, training_labels: np.ndarray) -> tuple[Json, Arrays]:
-    """What the classifier takes samples and real images for: numbers, and the shares of each kind."""
+    """Classify samples and real images: return the measures, and arrays of the shares of each kind."""
     uniform, trained = np.full(10, 0.1), sample_quality.label_shares(training_labels)
     arrays: Arrays = {}
 
@@ -309,14 +311,14 @@ def labels(classifier: DigitClassifier, images: Images, training_labels: np.ndar
 def nearest_training_images(
     space: Space | None, images: Images, queries: int, seed: int, progress: Progress
 ) -> tuple[Json, Arrays]:
-    """Whether samples are nearer to training images than real ones are; in the space, or in pixels if that is None."""
+    """Compare how close samples and real images are to training images, in a space, or in pixels if it is None."""
     candidates = images.train[: CANDIDATES if space is None else space.candidates]
     random = np.random.default_rng([seed, 3])
     if len(images.test):
         held = "test images"
         real, itself = images.test[random.permutation(len(images.test))[:queries]], None
     else:
-        held = "training images, each of which does not count as its own neighbour"
+        held = "training images, not counting each as its own neighbour"
         itself = random.permutation(len(candidates))[:queries]
         real = candidates[itself]
     made = images.made[:queries]
@@ -347,19 +349,19 @@ def nearest_training_images(
 
 
 def probability_of(discriminator: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """D's probability that images in the generator's range are real, by the batch's statistics: [batch]."""
+    """Return D's probability that images in the generator's range are real, with batch statistics: [batch]."""
     return tf.sigmoid(discriminator(images, training=True)[0])[:, 0]
 
 
 def judged(model: DCGAN, images: np.ndarray) -> np.ndarray:
-    """The same of bytes [n, …], in batches: float32 [n]."""
+    """Return D's probabilities for uint8 images [n, …], computed in batches: float32 [n]."""
     with model.statistics_left_alone():
         apply = tf.function(lambda some: probability_of(model.discriminator, model.scale(some)), reduce_retracing=True)
         return np.concatenate([apply(tf.constant(images[batch])).numpy() for batch in batches(len(images))])
 
 
 def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progress) -> Json:
-    """Norms of the gradients of both networks' first layers, of real images as bytes [n, …] and as many from random z."""
+    """Measure the gradient norms of both networks' first layers for uint8 real images [n, …] and as many random z."""
     size = min(GAN[model.recipe]["batch_size"], len(images))
     random = np.random.default_rng([seed, 4])
 
@@ -382,7 +384,7 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
 
 
 def near_zero(losses: np.ndarray) -> Json:
-    """How often the discriminator's loss [n] was near zero, the author's sign of a failed GAN."""
+    """Return how often the discriminator's loss [n] was near zero, the author's sign of a failed GAN."""
     return {
         "share": float(np.mean(losses < gan_diagnostics.NEAR_ZERO)),
         "threshold": gan_diagnostics.NEAR_ZERO,

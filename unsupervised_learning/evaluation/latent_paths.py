@@ -1,15 +1,15 @@
-"""Where to walk in a latent space: along one dimension, from one code to another, over a plane. NumPy in, codes out."""
+"""Paths through a latent space: along one dimension, between two codes, over a plane. NumPy in, codes out."""
 
 import numpy as np
 
 
 def traversal(codes: np.ndarray, dimensions: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Let one dimension of a code take each of some values, the others staying as they are.
+    """Vary one dimension of each code and keep the others.
 
     Args:
-        codes: [n, z_dim], where the walks begin.
-        dimensions: [d] numbers of dimensions, counted from 0.
-        values: [d, steps], what each dimension becomes.
+        codes: [n, z_dim].
+        dimensions: [d], the dimensions to vary, counted from 0.
+        values: [d, steps], the values of each dimension.
 
     Returns:
         [n, d, steps, z_dim].
@@ -22,27 +22,27 @@ def traversal(codes: np.ndarray, dimensions: np.ndarray, values: np.ndarray) -> 
 
 
 def linear(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The straight lines from codes [n, z_dim] to codes [n, z_dim], at these shares [steps] of the way: [n, steps, z_dim]."""
+    """Return points on straight lines between codes [n, z_dim], at shares [steps] of the way: [n, steps, z_dim]."""
     start, end, shares = np.asarray(start)[:, None], np.asarray(end)[:, None], np.asarray(shares)[:, None]
     return start + shares * (end - start)
 
 
 def spherical(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """As `linear`, but along the arc about the origin: the angle grows evenly (Shoemake 1985, "slerp"), and so does the norm.
+    """Return points on arcs around the origin ("slerp", Shoemake 1985), with the arguments and shape of `linear`.
 
-    A Gaussian in many dimensions has nearly all its codes at about one distance from the origin, and the middle of a straight
-    line lies nearer to it than any of them (White 2016, arXiv:1609.04468, section 2.1). Between codes of equal norm the norm
-    stays what it is. Codes that point one way give the straight line, as does a single dimension, which has no arcs; of the
-    many arcs between opposite codes, one is taken.
+    The angle and the norm change evenly. In many dimensions nearly all codes of a Gaussian lie at about the same distance from
+    the origin, and the middle of a straight line lies closer to it than any of them (White 2016, arXiv:1609.04468, section
+    2.1). Parallel codes give a straight line, as does a single dimension, which has no arcs. Between opposite codes there are
+    many arcs; one of them is used.
     """
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     if start.shape[1] == 1:
         return linear(start, end, shares)
     lengths = [np.linalg.norm(codes, axis=1, keepdims=True) for codes in (start, end)]  # each [n, 1]
     first, last = (codes / np.where(norm > 0, norm, 1.0) for codes, norm in zip((start, end), lengths, strict=True))
-    first, last = np.where(lengths[0] > 0, first, last), np.where(lengths[1] > 0, last, first)  # the origin points nowhere
+    first, last = np.where(lengths[0] > 0, first, last), np.where(lengths[1] > 0, last, first)  # the origin has no direction
     cosine = np.clip(np.sum(first * last, axis=1, keepdims=True), -1.0, 1.0)
-    # The direction in which the arc leaves: what of `last` is perpendicular to `first`.
+    # Initial direction of the arc: the component of `last` perpendicular to `first`.
     across = last - cosine * first
     size = np.linalg.norm(across, axis=1, keepdims=True)
     parallel = size[:, 0] < 1e-9
@@ -54,19 +54,19 @@ def spherical(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndar
 
 
 def _perpendicular(direction: np.ndarray) -> np.ndarray:
-    """A vector that is perpendicular to this one and not zero."""
+    """Return a nonzero vector perpendicular to the given one."""
     axis = np.eye(len(direction))[np.abs(direction).argmin()]
     return axis - (axis @ direction) * direction
 
 
 def plane(center: np.ndarray, dimensions: tuple[int, int], across: np.ndarray, upward: np.ndarray) -> np.ndarray:
-    """A grid of codes on the plane of two dimensions through a code.
+    """Return a grid of codes that differ in two dimensions only.
 
     Args:
-        center: [z_dim], which gives the other dimensions.
-        dimensions: the two, counted from 0.
-        across: [columns], the values of the first.
-        upward: [rows], the values of the second.
+        center: [z_dim], the values of the other dimensions.
+        dimensions: the two dimensions, counted from 0.
+        across: [columns], values of the first.
+        upward: [rows], values of the second.
 
     Returns:
         [rows, columns, z_dim].

@@ -1,10 +1,10 @@
-"""What a VAE's bound says of images: how likely they are, what each latent dimension carries, how far from the prior it is.
+"""Evaluation of a VAE: bounds on log p(x), the KL of each latent dimension, and the aggregate posterior versus the prior.
 
-Everything is in nats per image, and of the images that are given; training must not have seen them. Noise depends on a seed
-and an image's number alone, so that the same numbers come twice, whatever the batches.
+All results are in nats per image, for images unseen in training. Noise depends only on a seed and the index of an image, so
+results are reproducible and do not depend on the batches.
 
-A Bernoulli decoder gives a probability only to pixels that are 0 or 1. Of grey pixels its "likelihood" is 2016's loss and
-good for comparing models of the same images, but not beside the literature's numbers: these are of binarised MNIST (see
+A Bernoulli decoder is a probability model only for pixels that are 0 or 1. For grey pixels its "likelihood" is 2016's loss. It
+can compare models of the same images, but cannot be compared with published numbers, which are for binarised MNIST (see
 `binarization.py`).
 """
 
@@ -22,12 +22,12 @@ from unsupervised_learning.losses import bernoulli_cross_entropy
 
 LogLikelihood = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Json = dict[str, Any]
-ACTIVE = 0.01  # a variance (Burda et al. 2015, section 5.2)
-PAIRED = 10_000  # images, our choice: the mutual information compares each with each
+ACTIVE = 0.01  # threshold on a variance (Burda et al. 2015, section 5.2)
+PAIRED = 10_000  # our choice: images for the mutual information, which compares all pairs
 
 
 def bernoulli_log_likelihood(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Give log p(x|z) of the post's decoder: images [n, pixels] in [0, 1] and logits [n, pixels] → [n], nats."""
+    """Return log p(x|z) of a Bernoulli decoder, in nats: images [n, pixels] in [0, 1] and logits [n, pixels] → [n]."""
     return -bernoulli_cross_entropy(images, logits)
 
 
@@ -43,31 +43,31 @@ def image_bounds(
     jit_compile: bool = True,
     advance: Callable[[int], object] | None = None,
 ) -> np.ndarray:
-    """Bound log p(x) of each image from below by k draws (Burda, Grosse & Salakhutdinov 2015, arXiv:1509.00519, eq. 8).
+    """Return k-sample lower bounds on log p(x) of each image (Burda, Grosse & Salakhutdinov 2015, arXiv:1509.00519, eq. 8).
 
-    It is L_k(x) = log 1/k Σ p(x|z_i) p(z_i) / q(z_i|x) for z_1 … z_k ~ q(z|x), where p(z) = N(0, 1). In expectation it rises
-    with k towards log p(x); L_1 estimates the ELBO. The draws are nested: the first 50 of 1,000 give L_50, so that all bounds
-    come from one pass. Only running sums are kept: memory grows with batch_size · chunk_size, not with k. MNIST's 10,000 test
-    images by 1,000 draws take 24 s of processor time; on two busy cores that was a minute.
+    L_k(x) = log 1/k Σ p(x|z_i) p(z_i) / q(z_i|x) for z_1 … z_k ~ q(z|x) and p(z) = N(0, 1). Its expectation rises with k
+    towards log p(x); L_1 estimates the ELBO. The draws are nested: the first 50 of 1,000 give L_50, so one pass yields all
+    bounds. Only running sums are kept, so memory grows with batch_size · chunk_size, not with k. MNIST's 10,000 test images
+    with 1,000 draws take 24 s of CPU time: a minute on two busy cores.
 
     Args:
-        model: has `encoder`, [batch, pixels] to mu and log_var, [batch, z_dim] each, and `decoder`, z to what
-            `log_likelihood` takes.
+        model: has `encoder`, [batch, pixels] to mu and log_var, [batch, z_dim] each, and `decoder`, z to the second argument of
+            `log_likelihood`.
         images: [n, pixels] floats in [0, 1].
-        k: numbers of draws, rising.
-        seed: names the noise; image i's is `numpy.random.default_rng([seed, i]).standard_normal([draws, z_dim])`.
-        images_of_largest: the largest k is taken for so many of the first images only, as it takes nearly all the time.
+        k: increasing numbers of draws.
+        seed: seed of the noise. Image i's is `numpy.random.default_rng([seed, i]).standard_normal([draws, z_dim])`.
+        images_of_largest: number of leading images that get the largest k, which takes most of the time; all by default.
         log_likelihood: images [m, pixels] and the decoder's output [m, …] → log p(x|z) [m].
-        batch_size: images that go through the decoder at once; changes memory and speed, not the result beyond rounding.
-        chunk_size: draws of each that do; the same.
-        jit_compile: have XLA compile it, which halves the time.
-        advance: called with how many more decodings are done, for a progress bar: see `decodings`.
+        batch_size: images per decoder call; affects memory and speed, and the result only by rounding.
+        chunk_size: draws per image and decoder call; affects the same.
+        jit_compile: compile with XLA, which halves the time.
+        advance: called with the number of decodings just done, for a progress bar of `decodings` in total.
 
     Returns:
-        [len(k), n], nats; NaN where the largest k was not taken.
+        [len(k), n], in nats; NaN for images without the largest k.
 
     Raises:
-        ValueError: arrays or numbers that are not such, bounds that are not finite.
+        ValueError: if an argument does not match its description, or bounds are not finite.
     """
     images, k = checked_images(images, "images"), _checked_draws(k)
     if images_of_largest is not None and images_of_largest < 1:
@@ -82,7 +82,7 @@ def image_bounds(
         repeated = tf.broadcast_to(images, tf.concat([tf.shape(noise)[:1], tf.shape(images)], axis=0))
         decoded = model.decoder(tf.reshape(latent, (-1, mu.shape[1])))  # [draws · batch, …]
         log_p_image = tf.reshape(log_likelihood(tf.reshape(repeated, (-1, images.shape[1])), decoded), tf.shape(noise)[:2])
-        # log p(z) − log q(z|x), where the terms in 2π cancel
+        # log p(z) − log q(z|x); the terms in 2π cancel
         return log_p_image + 0.5 * tf.reduce_sum(tf.square(noise) + log_var - tf.square(latent), axis=-1)
 
     def bounds_of(rows: slice, k: Sequence[int]) -> np.ndarray:
@@ -91,7 +91,7 @@ def image_bounds(
         chunk = min(chunk_size, k[-1])
         total, found = np.full(len(numbers), -np.inf), []
         for start in range(0, k[-1], chunk):
-            shape = (chunk, mu.shape[1])  # also where fewer are left: another shape would be compiled anew
+            shape = (chunk, mu.shape[1])  # also for the last, partial chunk: a new shape would be compiled again
             noise = np.stack([one.standard_normal(shape, dtype=np.float32) for one in generators], axis=1)
             weights = np.asarray(log_weights(images[rows], mu[rows], log_var[rows], noise), np.float64)  # [chunk, batch]
             if not np.isfinite(weights).all():
@@ -114,26 +114,26 @@ def image_bounds(
 
 
 def decodings(images: int, k: Sequence[int], images_of_largest: int | None = None) -> int:
-    """Count what `image_bounds` decodes, draws of all images: the total of a progress bar."""
+    """Return the total number of decodings in `image_bounds`, for a progress bar."""
     k = _checked_draws(k)
     some = images if images_of_largest is None else min(images_of_largest, images)
     return some * k[-1] + ((images - some) * k[-2] if len(k) > 1 else 0)
 
 
 def iwae_bounds(model: Any, images: np.ndarray, k: Sequence[int] = (1, 50, 1000), seed: int = 0, **how: Any) -> list[Json]:
-    """Average `image_bounds`, which says what the arguments are, over images.
+    """Average `image_bounds` over images. See there for the arguments.
 
-    2016's checkpoints have 160.3 (first form) and 130.6 (fixed form) on MNIST's test images for k = 50.
+    On MNIST's test images with k = 50, 2016's checkpoints give 160.3 (first form) and 130.6 (fixed form).
 
     Returns:
         For each k: `k`; `negative_bound`, minus the mean of L_k; its `standard_error` over images (None for one image), which
-        holds what comes from the draws too; `images`, over how many of them.
+        includes the variation from the draws; `images`, the number of images.
     """
     return summary(image_bounds(model, images, k, seed, **how), k)
 
 
 def summary(bounds: np.ndarray, k: Sequence[int]) -> list[Json]:
-    """What `iwae_bounds` returns, from what `image_bounds` did."""
+    """Convert the result of `image_bounds` to that of `iwae_bounds`."""
     rows = []
     for draws, row in zip(k, bounds, strict=True):
         taken = row[np.isfinite(row)]
@@ -143,55 +143,55 @@ def summary(bounds: np.ndarray, k: Sequence[int]) -> list[Json]:
 
 
 def kl_per_dimension(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
-    """Average KL(q(z_d|x) || N(0, 1)) over images for each latent dimension d (Kingma & Welling 2013, appendix B).
+    """Return KL(q(z_d|x) || N(0, 1)) for each latent dimension d, averaged over images (Kingma & Welling 2013, appendix B).
 
     Args:
         mu: [n, z_dim].
         log_var: [n, z_dim].
 
     Returns:
-        [z_dim], nats, at least 0; they add up to the KL of the ELBO.
+        [z_dim], in nats, at least 0. They add up to the KL of the ELBO.
     """
     mu, log_var = np.asarray(mu, np.float64), np.asarray(log_var, np.float64)
     return 0.5 * np.mean(np.square(mu) + (np.expm1(log_var) - log_var), axis=0)
 
 
 def active_units(mu: np.ndarray) -> Json:
-    """Count the latent dimensions whose mean depends on the image: Var_x(E[z_d|x]) > 0.01 (Burda et al. 2015, section 5.2).
+    """Count the active latent dimensions, those with Var_x(E[z_d|x]) > 0.01 (Burda et al. 2015, section 5.2).
 
     Args:
         mu: [n, z_dim].
 
     Returns:
-        `count`; `variance_of_mu`, for each dimension over images; `threshold`.
+        `count`; `variance_of_mu`, the variance over images for each dimension; `threshold`.
     """
     variance = np.var(np.asarray(mu, np.float64), axis=0)
     return {"count": int(np.sum(variance > ACTIVE)), "variance_of_mu": variance.tolist(), "threshold": ACTIVE}
 
 
 def aggregate_posterior(mu: np.ndarray, log_var: np.ndarray, seed: int = 0) -> Json:
-    """Hold the mean of all images' posteriors, q(z) = 1/n Σ q(z|x_i), against the prior N(0, 1).
+    """Compare the aggregate posterior, q(z) = 1/n Σ q(z|x_i), with the prior N(0, 1).
 
-    Splits the KL of the ELBO (Hoffman & Johnson 2016, "ELBO surgery"): it is the information that z has of which image
-    it is from, I(i; z), and KL(q(z) || p(z)), the price of codes that as a whole do not lie as the prior does. This is of the
-    images given: I cannot exceed log n, and where it comes near, more images would show more of it. Neither can the second part
-    be below `kl_of_gaussian_fit`, but for the noise of the estimate, as no q(z) with these moments has more entropy.
+    The KL of the ELBO is the sum of two parts (Hoffman & Johnson 2016, "ELBO surgery"). The mutual information I(i; z) measures
+    how well z identifies its image i. The marginal KL, KL(q(z) || p(z)), measures how far the codes as a whole are from the
+    prior. I cannot exceed log n; if it comes close, more images would give a larger value. The marginal KL is at least
+    `kl_of_gaussian_fit`, apart from sampling noise, because a Gaussian has the largest entropy for given moments.
 
     Args:
         mu: [n, z_dim].
         log_var: [n, z_dim].
-        seed: of one z for each image, by which the information is estimated.
+        seed: seed of the z, one per image, that estimate the mutual information.
 
     Returns:
-        - `mean` and `variance` of q(z), for each dimension; `largest_correlation` between two, 0 for one dimension
+        - `mean` and `variance` of q(z) for each dimension; `largest_correlation` of two dimensions, 0 if there is only one
         - `kl_of_gaussian_fit`: KL(N(mean, covariance of q(z)) || N(0, 1))
-        - `mutual_information`, its `standard_error` over images, `log_images` = log n, and `marginal_kl` = KL(q(z) || p(z)), so
-          that information and marginal KL add up to `kl`; all of the first `images` ≤ 10,000
+        - for the first `images` ≤ 10,000: `kl` = `mutual_information` + `marginal_kl`; the `standard_error` of the mutual
+          information over images; `log_images`, the log of their number
     """
     mu, log_var = np.asarray(mu, np.float64), np.asarray(log_var, np.float64)
     mean = mu.mean(axis=0)
     centred = mu - mean
-    # Law of total variance: that of the means, and the mean of the variances.
+    # Law of total variance: the covariance of the means plus the mean of the variances.
     covariance = centred.T @ centred / len(mu) + np.diag(np.exp(log_var).mean(axis=0))
     variance = np.diag(covariance)
     correlation = covariance / np.sqrt(np.outer(variance, variance)) - np.eye(len(mean))
@@ -214,23 +214,23 @@ def aggregate_posterior(mu: np.ndarray, log_var: np.ndarray, seed: int = 0) -> J
 
 
 def informations(mu: np.ndarray, log_var: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Compare log q(z_i|x_i) − log q(z_i), for one z_i ~ q(z|x_i) an image; the mean estimates I(i; z).
+    """Return log q(z_i|x_i) − log q(z_i) with one z_i ~ q(z|x_i) per image. The mean estimates I(i; z).
 
     Args:
         mu: [n, z_dim].
         log_var: [n, z_dim].
-        seed: of these z.
+        seed: seed of the z.
 
     Returns:
-        [n], nats, each at most log n.
+        [n], in nats, each at most log n.
     """
     mu, log_var = mu.astype(np.float32), log_var.astype(np.float32)
     latent = latent_draws.of_posterior(mu, log_var, np.random.default_rng(seed), np.float32)
 
-    def log_density(latent, mu, log_var):  # without the term in 2π, which cancels
+    def log_density(latent, mu, log_var):  # without the term in 2π, which cancels out
         return -0.5 * tf.reduce_sum(tf.square(latent - mu) * tf.exp(-log_var) + log_var, axis=-1)
 
-    @tf.function(jit_compile=True)  # where the differences [rows, n, z_dim] are never in memory
+    @tf.function(jit_compile=True)  # XLA does not materialize the differences [rows, n, z_dim]
     def information(latent, own_mu, own_log_var, mu, log_var):
         of_all = tf.reduce_logsumexp(log_density(latent[:, None], mu, log_var), axis=1)  # log Σ q(z_i|x_j)
         return log_density(latent, own_mu, own_log_var) - of_all
@@ -240,20 +240,20 @@ def informations(mu: np.ndarray, log_var: np.ndarray, seed: int = 0) -> np.ndarr
 
 
 def rate_distortion(runs: Mapping[str, tuple[Json, Json]], like: str | None = None) -> list[Json]:
-    """Put finished VAEs into the plane of rate and distortion (Alemi et al. 2018, arXiv:1711.00464), by kl_weight.
+    """Return the rate and distortion of finished VAEs (Alemi et al. 2018, arXiv:1711.00464).
 
-    The rate is the KL, what the code costs; the distortion is the reconstruction, what it fails to say. Training with another
-    kl_weight buys one with the other; their sum is the negative ELBO.
+    The rate is the KL and the distortion is the reconstruction; their sum is the negative ELBO. kl_weight trades one for the
+    other.
 
     Args:
-        runs: name → what its config.json and its results.json hold. Of a model: `{"model": …, "settings": its get_config()}`
-            and what `test_set.vae_report` says. Those of other models are left out.
-        like: the name of one of these; leaves out those that differ from it in the data's checksum, or in a setting other than
-            kl_weight and seed that both record.
+        runs: name → contents of config.json and results.json. For a model without a run: `{"model": …, "settings":
+            its get_config()}` and the result of `test_set.vae_report`. Models other than VAEs are skipped.
+        like: name of a reference run. Runs with another data checksum are skipped, as are runs that differ in a setting,
+            other than kl_weight and seed, that both record.
 
     Returns:
-        In order of kl_weight, then of rate: `name`, `kl_weight`, `seed`, `iterations` (None if unknown), `rate`, `distortion`
-        and `negative_elbo` in nats per image.
+        By kl_weight, then by rate: `name`, `kl_weight`, `seed`, `iterations` (None if unknown), and `rate`, `distortion` and
+        `negative_elbo` in nats per image.
     """
     points = []
     for name, (config, results) in runs.items():
@@ -282,25 +282,25 @@ def report(
     images_of_largest: int | None = None,
     **how: Any,
 ) -> Json:
-    """Everything above of one model, for evaluation.json.
+    """Compute all measures of this module for one model, for evaluation.json.
 
     Args:
-        model: see `image_bounds`, as for all but the labels.
+        model: see `image_bounds`.
         images: [n, pixels] floats in [0, 1].
         labels: [n] integers.
-        k: numbers of draws, rising.
-        seed: names the noise.
-        images_of_largest: for so many of the first images only is the largest k taken.
-        **how: more of `image_bounds`'s arguments.
+        k: increasing numbers of draws.
+        seed: seed of the noise.
+        images_of_largest: see `image_bounds`.
+        **how: more arguments of `image_bounds`.
 
     Returns:
-        - `images`; `binary`, whether their pixels are all 0 or 1, without which the bounds are not the literature's
-        - `bounds`: see `iwae_bounds`; `bounds_by_label`: label → the same for the largest k that was taken for all images
-        - `kl` and `kl_per_dimension`, `active_units`, `aggregate_posterior`: see the functions of these names
+        - `images`; `binary`: whether all pixels are 0 or 1. Otherwise the bounds cannot be compared with published ones
+        - `bounds`: see `iwae_bounds`; `bounds_by_label`: label → the same for the largest k with bounds for all images
+        - `kl`; `kl_per_dimension`, `active_units`, `aggregate_posterior`: see the functions of these names
     """
     images, labels = checked_images(images, "images"), np.asarray(labels)
     if labels.shape != images.shape[:1]:
-        raise ValueError(f"labels must be [n], one an image. Received: labels.shape={labels.shape} of {len(images)} images")
+        raise ValueError(f"labels must be [n], one per image. Received: labels.shape={labels.shape} of {len(images)} images")
     bounds = image_bounds(model, images, k, seed, images_of_largest, **how)
     of_all = [number for number, row in enumerate(bounds) if np.isfinite(row).all()][-1:]
     mu, log_var = posteriors(model, images)
@@ -322,7 +322,7 @@ def report(
 
 
 def _comparable(config: Json, like: Json) -> bool:
-    """Whether two runs had the same data and settings, but for kl_weight and seed, as far as both record them."""
+    """Whether two runs have the same data, and the same settings except kl_weight and seed, as far as both record them."""
     if config.get("data", {}).get("checksum") != like.get("data", {}).get("checksum"):
         return False
     both = (config["settings"].keys() & like["settings"].keys()) - {"kl_weight", "seed", "name"}
@@ -330,8 +330,8 @@ def _comparable(config: Json, like: Json) -> bool:
 
 
 def _checked_draws(k: Sequence[int]) -> list[int]:
-    """Return numbers of draws as a list, or say what is wrong with them."""
+    """Return numbers of draws as a list, or raise a ValueError if they are invalid."""
     draws = list(k)
     if not draws or draws[0] < 1 or any(after <= before for before, after in itertools.pairwise(draws)):
-        raise ValueError(f"k must be rising numbers of at least 1. Received: k={k}")
+        raise ValueError(f"k must be increasing numbers of at least 1. Received: k={k}")
     return draws

@@ -1,7 +1,7 @@
-"""How well codes tell digits apart: codes [n, d] and labels [n] in, numbers out, all by scikit-learn.
+"""Measures of how well codes separate digits: codes [n, d] and labels [n] in, numbers out, all by scikit-learn.
 
-Each measure is one of the codes alone, of images that training never saw, and means most beside that of PCA codes of equal
-size (`fitted_pca`): `report` gives both. Labels are used only to judge. Whatever chance there is has a fixed seed.
+The codes come from images unseen in training. Compare each measure with that of PCA codes of the same size (`fitted_pca`);
+`report` gives both. Labels are used for evaluation only. All random seeds are fixed.
 """
 
 import warnings
@@ -21,30 +21,30 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-FOLDS, NEIGHBOURS = 5, 10  # of the 2016 runs' measured numbers
-STARTS = 10  # of k-means, the best of which counts; our choice
-QUADRATIC = 3000  # the first so many codes, where the cost is quadratic in their number
-# Fits of so few numbers pass the time waiting for each other's threads, a hundred times as long on a busy machine; and sums in
-# one thread are the same with any number of cores.
+FOLDS, NEIGHBOURS = 5, 10  # as in the quoted numbers of the 2016 runs
+STARTS = 10  # our choice: k-means keeps the best of these starts
+QUADRATIC = 3000  # measures with quadratic cost use only the first 3,000 codes
+# With so few numbers, threads mostly wait for each other: up to a hundred times slower on a busy machine. One thread also gives
+# the same sums on any number of cores.
 one_thread = threadpool_limits.wrap(limits=1)
 
 
 def fitted_pca(train_images: np.ndarray, components: int) -> PCA:
-    """Fit principal component analysis to images [n, pixels]; `transform` gives codes [n, components].
+    """Fit PCA to images [n, pixels]; its `transform` returns codes [n, components].
 
-    Of the exact solvers the one that is quick for many images of few pixels; no random numbers.
+    The solver is exact, uses no random numbers, and is the fastest one for many images with few pixels.
     """
     return PCA(components, svd_solver="covariance_eigh").fit(train_images)
 
 
 def knn_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
-    """Measure how often a code's ten nearest neighbours, by majority, have its label, 5-fold cross-validated.
+    """Measure the 5-fold cross-validated accuracy of a classifier by ten nearest neighbours.
 
-    The folds are scikit-learn's stratified ones, in the order of the data. The 2016 autoencoder's test codes give 0.809
-    (run 3) and 0.819 (run 5); chance is 0.1.
+    The folds are scikit-learn's stratified ones, in the order of the data. The 2016 autoencoder's test codes give 0.809 (run 3)
+    and 0.819 (run 5); chance is 0.1.
 
-    Few data: no more neighbours than a fold trains on, no more folds than codes, and plain shuffled folds if some label
-    has fewer codes than there are folds.
+    For small data, there are at most as many neighbours as training codes in a fold, and at most as many folds as codes. Folds
+    are shuffled instead of stratified if some label has fewer codes than there are folds.
 
     Args:
         codes: [n, d] finite floats, n at least 2.
@@ -54,7 +54,7 @@ def knn_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
         A fraction in [0, 1].
 
     Raises:
-        ValueError: shapes that do not fit, non-finite codes, labels that are not integers, n below 2.
+        ValueError: if shapes do not match, codes are not finite, labels are not integers, or n is below 2.
     """
     codes, labels = _checked_codes(codes, labels)
     folds = _folds(codes, labels)
@@ -65,20 +65,20 @@ def knn_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
 
 @one_thread
 def linear_probe_accuracy(codes: np.ndarray, labels: np.ndarray) -> float | None:
-    """Measure how often a linear classifier of the codes is right, 5-fold cross-validated (Alain & Bengio 2016).
+    """Measure the 5-fold cross-validated accuracy of a linear classifier of the codes (Alain & Bengio 2016).
 
-    Multinomial logistic regression, with scikit-learn's L2 penalty of C = 1, on codes that are standardised by the folds it is
-    fitted to; the folds are those of `knn_accuracy`.
+    It is multinomial logistic regression with scikit-learn's L2 penalty, C = 1, on codes standardised by the training folds.
+    The folds are those of `knn_accuracy`.
 
     Args:
         codes: [n, d] finite floats, n at least 2.
         labels: [n] integers.
 
     Returns:
-        A fraction in [0, 1]; None where there is nothing to tell apart: one label only, or in what a fold trains on.
+        A fraction in [0, 1]; None if the data, or the training part of a fold, have only one label.
 
     Raises:
-        ValueError: as `knn_accuracy`.
+        ValueError: see `knn_accuracy`.
     """
     codes, labels = _checked_codes(codes, labels)
     folds = _folds(codes, labels)
@@ -90,21 +90,19 @@ def linear_probe_accuracy(codes: np.ndarray, labels: np.ndarray) -> float | None
 
 @one_thread
 def clustering(codes: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
-    """Measure how well k-means, with as many clusters as labels, finds the labels without having seen any.
-
-    The best of 10 starts (k-means++, seed 0).
+    """Measure how well k-means recovers the labels, with as many clusters as labels and the best of 10 starts.
 
     Args:
         codes: [n, d] finite floats.
         labels: [n] integers.
 
     Returns:
-        `purity`, the share of codes whose label is their cluster's commonest, at least that of the commonest label; `nmi`, the
-        mutual information of clusters and labels over the mean of their entropies, 0 … 1; `ari`, the adjusted Rand index
-        (Hubert & Arabie 1985), 0 for chance and 1 for the labels' own clusters. All None for one label only.
+        `purity`: see `purity`; at least the share of the most common label. `nmi`: the mutual information of clusters and
+        labels, divided by the mean of their entropies, 0 … 1. `ari`: the adjusted Rand index (Hubert & Arabie 1985), 0 for
+        chance, 1 if the clusters equal the labels. All None if there is only one label.
 
     Raises:
-        ValueError: shapes that do not fit, non-finite codes, labels that are not integers.
+        ValueError: if shapes do not match, codes are not finite, or labels are not integers.
     """
     codes, labels = _checked_codes(codes, labels)
     clusters = len(np.unique(labels))
@@ -112,7 +110,7 @@ def clustering(codes: np.ndarray, labels: np.ndarray) -> dict[str, float | None]
         return dict.fromkeys(("purity", "nmi", "ari"))
     k_means = KMeans(clusters, n_init=STARTS, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than labels are as many clusters
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than labels give fewer clusters
         found = k_means.fit_predict(codes.astype(np.float64))
     return {
         "purity": purity(found, labels),
@@ -122,50 +120,50 @@ def clustering(codes: np.ndarray, labels: np.ndarray) -> dict[str, float | None]
 
 
 def purity(clusters: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the members [n] of clusters whose label [n] is their cluster's commonest."""
+    """Return the share of codes with the most common label of their cluster, from clusters [n] and labels [n]."""
     return float(contingency_matrix(labels, clusters).max(axis=0).sum() / len(labels))  # [labels, clusters]
 
 
 def trustworthiness(codes: np.ndarray, images: np.ndarray) -> float | None:
-    """Measure whether neighbours among the codes are neighbours among the images (Venna & Kaski 2001).
+    """Measure whether nearest neighbours of codes are also nearest neighbours of images (Venna & Kaski 2001).
 
-    Each of a code's 10 nearest that is not among its image's 10 nearest costs by how much farther it lies, in rank. Over the
-    first 3,000, as the cost is quadratic; fewer neighbours for fewer than 21 codes.
+    Each of the 10 nearest codes that is not among the 10 nearest images is penalized by its excess rank. Only the first 3,000
+    are used, because the cost is quadratic. With fewer than 21 codes there are fewer neighbours.
 
     Args:
         codes: [n, d] finite floats.
         images: [n, pixels] floats.
 
     Returns:
-        A number in [0, 1], 1 if no code has a false neighbour, about ½ for codes that say nothing; None for n below 3.
+        A number in [0, 1]: 1 if no code has a false neighbour, about ½ for uninformative codes; None for n below 3.
 
     Raises:
-        ValueError: codes and images that are not equally many.
+        ValueError: if there are not as many codes as images.
     """
     codes, images = np.asarray(codes)[:QUADRATIC], np.asarray(images)[:QUADRATIC]
     if len(codes) != len(images):
         raise ValueError(f"There must be as many codes as images. Received: {len(codes)} and {len(images)}")
-    neighbours = min(NEIGHBOURS, (len(codes) - 1) // 2)  # it is defined for fewer than half
+    neighbours = min(NEIGHBOURS, (len(codes) - 1) // 2)  # defined for fewer than half of the codes
     if neighbours < 1:
         return None
     return float(trustworthiness_score(images, codes, n_neighbors=neighbours))
 
 
 def silhouette(codes: np.ndarray, labels: np.ndarray) -> float | None:
-    """Measure how much nearer codes lie to their own digit than to the next: mean silhouette (Rousseeuw 1987).
+    """Measure how much closer codes lie to their own digit than to the nearest other: mean silhouette (Rousseeuw 1987).
 
-    Over the first 3,000 codes, as its cost is quadratic. The 2016 autoencoder's test codes give 0.096 (run 3) and 0.117
-    (run 5).
+    Only the first 3,000 codes are used, because the cost is quadratic. The 2016 autoencoder's test codes give 0.096 (run 3) and
+    0.117 (run 5).
 
     Args:
         codes: [n, d] finite floats.
         labels: [n] integers.
 
     Returns:
-        A number in [-1, 1]; None where it is not defined: one label only, or as many labels as codes.
+        A number in [−1, 1]; None where it is undefined: only one label, or as many labels as codes.
 
     Raises:
-        ValueError: shapes that do not fit, non-finite codes, labels that are not integers.
+        ValueError: if shapes do not match, codes are not finite, or labels are not integers.
     """
     codes, labels = _checked_codes(codes, labels)
     codes, labels = codes[:QUADRATIC], labels[:QUADRATIC]
@@ -175,13 +173,13 @@ def silhouette(codes: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 def code_sparsity(codes: np.ndarray) -> float | None:
-    """Measure how few of a code's numbers carry it: (√d − |c|₁ / |c|₂) / (√d − 1), mean over codes (Hoyer 2004, section 3.1).
+    """Return the mean sparsity of the codes, (√d − |c|₁ / |c|₂) / (√d − 1) (Hoyer 2004, section 3.1).
 
     Args:
         codes: [n, d] finite floats.
 
     Returns:
-        0 if all numbers of a code are equally large, 1 if one alone is not zero; None for d = 1 or codes that are all zero.
+        0 if all numbers of a code have the same magnitude, 1 if only one is nonzero; None if d = 1 or all codes are zero.
     """
     codes = np.asarray(codes, np.float64)
     norms = np.linalg.norm(codes, axis=1)
@@ -193,7 +191,7 @@ def code_sparsity(codes: np.ndarray) -> float | None:
 
 
 def measures(codes: np.ndarray, labels: np.ndarray, images: np.ndarray) -> dict[str, Any]:
-    """Take every measure of this module.
+    """Compute every measure of this module.
 
     Args:
         codes: [n, d] finite floats, n at least 2.
@@ -202,7 +200,7 @@ def measures(codes: np.ndarray, labels: np.ndarray, images: np.ndarray) -> dict[
 
     Returns:
         `dimensions`, `knn_accuracy`, `linear_probe_accuracy`, `purity`, `nmi`, `ari`, `silhouette`, `trustworthiness`,
-        `code_sparsity`; None where one is not defined.
+        `code_sparsity`; None where undefined.
     """
     return {
         "dimensions": codes.shape[1],
@@ -216,24 +214,24 @@ def measures(codes: np.ndarray, labels: np.ndarray, images: np.ndarray) -> dict[
 
 
 def report(codes: np.ndarray, labels: np.ndarray, images: np.ndarray, pca_codes: np.ndarray | None = None) -> dict[str, Any]:
-    """Measure codes, and PCA codes of equal size beside them, for evaluation.json.
+    """Measure codes, and PCA codes of the same size for comparison, for evaluation.json.
 
     Args:
         codes: [n, d] finite floats, n at least 2: an autoencoder's codes, a VAE's mu.
         labels: [n] integers.
         images: [n, pixels] floats.
-        pca_codes: [n, d], of `fitted_pca` to the training images; None where PCA has no so many.
+        pca_codes: [n, d], from PCA fitted to the training images; None if PCA cannot have d components.
 
     Returns:
-        `codes` and `pca` (may be None): see `measures`; and how they were taken: `images`, `folds`, `neighbours`,
-        `k_means_starts`, `silhouette_and_trustworthiness_images`.
+        `codes` and `pca` (may be None): see `measures`. Their parameters: `images`, `folds`, `neighbours`, `k_means_starts`,
+        `silhouette_and_trustworthiness_images`.
 
     Raises:
-        ValueError: arrays that are not such.
+        ValueError: if an array does not match its description.
     """
     codes = np.asarray(codes)
     if pca_codes is not None and pca_codes.shape != codes.shape:
-        raise ValueError(f"pca_codes must be of the codes' shape, {codes.shape}. Received: {pca_codes.shape}")
+        raise ValueError(f"pca_codes must have the shape of codes, {codes.shape}. Received: {pca_codes.shape}")
     return {
         "codes": measures(codes, labels, images),
         "pca": None if pca_codes is None else measures(pca_codes, labels, images),
@@ -246,9 +244,9 @@ def report(codes: np.ndarray, labels: np.ndarray, images: np.ndarray, pca_codes:
 
 
 def _folds(codes: np.ndarray, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Split rows into what is trained on and what is held out, five times or as often as there are codes.
+    """Return up to five folds of row indices, each a training and a held-out part.
 
-    Stratified by label, in the order of the data; shuffled and plain if some label has fewer codes than there are folds.
+    Stratified by label, in the order of the data; shuffled without strata if some label has fewer codes than there are folds.
     """
     if len(codes) < 2:
         raise ValueError(f"Cross-validation needs at least 2 codes. Received: codes.shape={codes.shape}")
@@ -261,7 +259,7 @@ def _folds(codes: np.ndarray, labels: np.ndarray) -> list[tuple[np.ndarray, np.n
 
 
 def _checked_codes(codes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes and labels as arrays, or say what is wrong with them."""
+    """Return codes and labels as arrays, or raise a ValueError if they are invalid."""
     codes, labels = np.asarray(codes), np.asarray(labels)
     if codes.ndim != 2 or codes.size == 0 or labels.shape != codes.shape[:1]:
         raise ValueError(
@@ -271,5 +269,5 @@ def _checked_codes(codes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
         raise ValueError(f"labels must be integers. Received: labels.dtype={labels.dtype}")
     finite = np.isfinite(codes).all(axis=1)
     if not finite.all():
-        raise ValueError(f"codes must be finite. Received: {np.sum(~finite)} of {len(codes)} rows that are not")
+        raise ValueError(f"codes must be finite. Received: {np.sum(~finite)} of {len(codes)} rows that are not finite")
     return codes, labels

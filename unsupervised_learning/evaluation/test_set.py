@@ -1,8 +1,7 @@
-"""How good a trained model is, in numbers: NumPy arrays and Keras models in, floats out.
+"""Measures of a trained model on the test set: NumPy arrays and Keras models in, floats out.
 
-Everything is computed on images that training never saw, with noise that depends only on a seed, so that two
-evaluations of the same weights agree and numbers can be compared across time. The 2016 values named below were measured
-on the 2016 artefacts.
+All images are unseen in training, and all noise depends only on a seed, so that repeated evaluations of the same weights agree.
+The 2016 values quoted below were measured on the 2016 artefacts.
 """
 
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from unsupervised_learning.losses import bernoulli_cross_entropy, gaussian_kl
 
 
 def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int) -> float:
-    """Measure how nearly a linear decoder spans the subspace of the first principal components (Baldi & Hornik 1989).
+    """Measure how closely a linear decoder spans the subspace of the first principal components (Baldi & Hornik 1989).
 
     Args:
         decoder: codes [batch, components] to [batch, pixels], an affine function.
@@ -24,8 +23,8 @@ def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int)
         components: size of the code.
 
     Returns:
-        The cosine of the largest angle between the two subspaces: 1 if they are the same, 0 if a direction of one is
-        perpendicular to the other.
+        The cosine of the largest angle between the two subspaces: 1 if they are equal, 0 if a direction of one is perpendicular
+        to the other.
     """
     pca = fitted_pca(train_images, components)
     corners = np.concatenate([np.zeros((1, components)), np.eye(components)]).astype(np.float32)
@@ -35,46 +34,46 @@ def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int)
 
 
 def mean_squared_error(images: np.ndarray, reconstructions: np.ndarray) -> float:
-    """Average the squared difference over images and pixels.
+    """Return the mean squared difference over images and pixels.
 
     Args:
         images: [n, pixels].
         reconstructions: [n, pixels].
 
     Returns:
-        A number that is at least 0, in squared units of the pixels.
+        A number ≥ 0, in squared pixel units.
 
     Raises:
-        ValueError: arrays of different shapes, or empty.
+        ValueError: if the shapes differ or the arrays are empty.
     """
     images, reconstructions = np.asarray(images), np.asarray(reconstructions)
     if images.shape != reconstructions.shape or images.size == 0:
         raise ValueError(
-            "images and reconstructions must have one shape, not empty. "
+            "images and reconstructions must have the same non-empty shape. "
             f"Received: images.shape={images.shape}, reconstructions.shape={reconstructions.shape}"
         )
-    # A difference of uint8 would wrap around, and a float32 sum of millions of terms loses digits.
+    # float64, because a uint8 difference would wrap around and a float32 sum of millions of terms loses digits.
     difference = np.subtract(reconstructions, images, dtype=np.float64)
     return float(np.mean(np.square(difference)))
 
 
 def l2_per_batch(mse: float, batch_size: int = 256) -> float:
-    """Turn a mean squared error into 2016's autoencoder loss, `l2_loss(output - input) / 784` of a batch.
+    """Convert a mean squared error to 2016's autoencoder loss of a batch, `l2_loss(output - input) / 784`.
 
     `l2_loss` is half the sum of squares over the batch and its pixels, so the loss is mse · batch_size · 784 / 2 / 784
-    = mse · batch_size / 2, whatever the number of pixels. Run 5 of 2016: an MSE of 0.03474 is a loss of 4.447.
+    = mse · batch_size / 2. In run 5 of 2016, an MSE of 0.03474 corresponds to a loss of 4.447.
     """
     return mse * batch_size / 2
 
 
 def pca_baseline(train_images: np.ndarray, test_images: np.ndarray, test_labels: np.ndarray, components: int) -> dict[str, Any]:
-    """Measure what the best linear autoencoder of the same code size reaches: principal component analysis.
+    """Measure PCA, the best linear autoencoder of the same code size.
 
-    3 components fitted on all 60,000 MNIST training images give test_l2 6.606, test_mse 0.05161, knn_accuracy 0.508;
-    fitted on the 55,000 that the 2016 models train on they give the same errors, but 0.503.
+    With 3 components fitted on all 60,000 MNIST training images, test_l2 is 6.606, test_mse 0.05161 and knn_accuracy 0.508.
+    Fitted on the 55,000 images that the 2016 models train on, the errors are the same and knn_accuracy is 0.503.
 
     Args:
-        train_images: [n, pixels] floats in [0, 1]; the components are fitted on these.
+        train_images: [n, pixels] floats in [0, 1], to fit the components.
         test_images: [m, pixels] floats in [0, 1].
         test_labels: [m] integers.
         components: from 1 to the smaller of n and pixels.
@@ -83,13 +82,13 @@ def pca_baseline(train_images: np.ndarray, test_images: np.ndarray, test_labels:
         `components`, `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`.
 
     Raises:
-        ValueError: arrays that are not such, components out of range.
+        ValueError: if an array does not match its description, or components is out of range.
     """
     train_images = checked_images(train_images, "train_images")
     test_images = checked_images(test_images, "test_images")
     if train_images.shape[1] != test_images.shape[1]:
         raise ValueError(
-            "train_images and test_images must have equally many pixels. "
+            "train_images and test_images must have the same number of pixels. "
             f"Received: {train_images.shape[1]} and {test_images.shape[1]}"
         )
     if not 1 <= components <= min(train_images.shape):
@@ -108,20 +107,20 @@ def pca_baseline(train_images: np.ndarray, test_images: np.ndarray, test_labels:
 def autoencoder_report(
     model: Any, images: np.ndarray, labels: np.ndarray, batch_size: int = 1000
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Measure an autoencoder: how well it reconstructs, and how well its codes tell digits apart.
+    """Measure an autoencoder's reconstructions, and how well its codes separate digits.
 
     Args:
         model: has `encoder`, [batch, pixels] to codes [batch, d], and `decoder`, codes to [batch, pixels].
         images: [n, pixels] floats in [0, 1], n at least 2.
         labels: [n] integers.
-        batch_size: how many images go through the model at once; changes memory, not the result beyond rounding.
+        batch_size: images per model call; affects memory, and the result only by rounding.
 
     Returns:
-        The numbers `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`, `silhouette` and `code_sparsity` (these two
-        may be None); and the codes [n, d].
+        The numbers `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`, `silhouette` and `code_sparsity` (the last two
+        may be None), and the codes [n, d].
 
     Raises:
-        ValueError: arrays that are not such, codes that are not finite.
+        ValueError: if an array does not match its description, or codes are not finite.
     """
     images = checked_images(images, "images")
     codes, squared_errors = [], []
@@ -145,11 +144,11 @@ def autoencoder_report(
 def vae_report(
     model: Any, images: np.ndarray, labels: np.ndarray, draws: int = 20, seed: int = 0, batch_size: int = 1000
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Measure a VAE: the negative evidence lower bound (Kingma & Welling 2013, equation 10), and its codes.
+    """Measure a VAE: its negative ELBO (Kingma & Welling 2013, equation 10) and its codes.
 
-    The KL is exact; the reconstruction is an expectation over z ~ N(mu, exp(log_var)), estimated with `draws` noises
-    per image. Draw i's noise is `numpy.random.default_rng([seed, i]).standard_normal([n, z_dim])`: the same at every
-    evaluation. The bound weighs the KL by 1, whatever the model was trained with.
+    The KL is exact. The reconstruction is an expectation over z ~ N(mu, exp(log_var)), estimated with `draws` draws per image.
+    The noise of draw i is `numpy.random.default_rng([seed, i]).standard_normal([n, z_dim])`. The weight of the KL is 1, even if
+    the model was trained with another.
 
     Args:
         model: has `encoder`, [batch, pixels] to mu and log_var, [batch, z_dim] each, and `decoder`, z to logits [batch,
@@ -157,25 +156,23 @@ def vae_report(
         images: [n, pixels] floats in [0, 1], n at least 2.
         labels: [n] integers.
         draws: at least 1.
-        seed: names the noise.
-        batch_size: how many images go through the model at once; changes memory, not the result beyond rounding.
+        seed: seed of the noise.
+        batch_size: images per model call; affects memory, and the result only by rounding.
 
     Returns:
-        mu [n, z_dim], log_var [n, z_dim], and before them these numbers (nats per image, summed over pixels or
-        dimensions):
-        - `reconstruction`: minus log p(x|z), mean over images and draws; `kl`, mean over images; `negative_elbo`, their
-          sum
-        - `negative_elbo_standard_error`: of the mean over draws, from the noise alone: it does not say how the result
-          would vary with other test images; None for one draw
+        The numbers below (losses in nats per image, summed over pixels or dimensions), mu [n, z_dim] and log_var [n, z_dim].
+        - `reconstruction`: −log p(x|z), mean over images and draws; `kl`: mean over images; `negative_elbo`: their sum
+        - `negative_elbo_standard_error`: standard error of the mean over draws, None for one draw. It covers the noise, not the
+          variation between test images
         - `draws`
         - `knn_accuracy` and `silhouette` (may be None) of mu
-        - `log_var_mean`: for each latent dimension, over images
-        - `mu_alive`, `log_var_alive`: latent dimensions whose mu, log_var, is not exactly zero for every image
-        - `mu_zero_fraction`, `log_var_zero_fraction`: exact zeros among all n · z_dim numbers, 2016's `sparsity`; not 0
-          means that a relu cuts these heads
+        - `log_var_mean`: mean over images for each latent dimension
+        - `mu_alive`, `log_var_alive`: number of latent dimensions where mu (log_var) is nonzero for some image
+        - `mu_zero_fraction`, `log_var_zero_fraction`: fraction of exact zeros, 2016's `sparsity`; above 0 if a relu clips the
+          heads
 
     Raises:
-        ValueError: arrays that are not such, draws below 1, mu, log_var or logits that are not finite.
+        ValueError: if an array does not match its description, draws is below 1, or mu, log_var or logits are not finite.
     """
     numbers, mu, log_var = bound(model, images, draws, seed, batch_size)
     numbers |= {
@@ -193,7 +190,7 @@ def vae_report(
 def bound(
     model: Any, images: np.ndarray, draws: int = 20, seed: int = 0, batch_size: int = 1000
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Measure the bound alone: the first five numbers of `vae_report`, with mu and log_var, from the same arguments."""
+    """Measure the ELBO only: return the first five numbers of `vae_report`, mu and log_var."""
     images = checked_images(images, "images")
     if draws < 1:
         raise ValueError(f"draws must be at least 1. Received: draws={draws}")
@@ -203,12 +200,12 @@ def bound(
     if not np.isfinite(kl):
         raise ValueError(f"The KL is not finite. Received: kl={kl}")
 
-    @tf.function(reduce_retracing=True)  # a graph takes less than half the time of 20 draws op by op
+    @tf.function(reduce_retracing=True)  # for 20 draws, more than twice as fast as eager ops
     def cross_entropy(batch_images, batch_z):
         return bernoulli_cross_entropy(batch_images, model.decoder(batch_z))  # [batch]
 
     standard_deviation = np.exp(log_var / 2)
-    reconstructions = []  # for each draw the mean over images, nats
+    reconstructions = []  # for each draw, the mean over images in nats
     for draw in range(draws):
         noise = np.random.default_rng([seed, draw]).standard_normal(mu.shape, dtype=np.float32)
         z = mu + standard_deviation * noise
@@ -231,14 +228,14 @@ def bound(
 
 
 def posteriors(model: Any, images: np.ndarray, batch_size: int = 1000) -> tuple[np.ndarray, np.ndarray]:
-    """Encode images [n, pixels], batch by batch: mu [n, z_dim] and log_var [n, z_dim] of q(z|x)."""
+    """Encode images [n, pixels] in batches: return mu [n, z_dim] and log_var [n, z_dim] of q(z|x)."""
     encoded = [[np.asarray(head) for head in model.encoder(images[batch])] for batch in batches(len(images), batch_size)]
     mu, log_var = (np.concatenate(heads) for heads in zip(*encoded, strict=True))
     return mu, log_var
 
 
 def batches(n: int, batch_size: int) -> Iterator[slice]:
-    """Yield the slices that cut n rows into batches; the last may be smaller."""
+    """Yield slices that split n rows into batches; the last may be smaller."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
     for start in range(0, n, batch_size):
@@ -246,11 +243,15 @@ def batches(n: int, batch_size: int) -> Iterator[slice]:
 
 
 def checked_images(images: np.ndarray, name: str) -> np.ndarray:
-    """Return images as float32 [n, pixels] in [0, 1], or say what is wrong with them."""
+    """Return images as float32 [n, pixels] in [0, 1].
+
+    Raises:
+        ValueError: if they are not such floats.
+    """
     images = np.asarray(images)
     if images.ndim != 2 or images.size == 0:
         raise ValueError(f"{name} must be [n, pixels], not empty. Received: {name}.shape={images.shape}")
     low, high = images.min(), images.max()
-    if not (np.issubdtype(images.dtype, np.floating) and low >= 0 and high <= 1):  # NaN fails the comparison too
+    if not (np.issubdtype(images.dtype, np.floating) and low >= 0 and high <= 1):  # also false for NaN
         raise ValueError(f"{name} must be floats in [0, 1]. Received: {images.dtype} from {low} to {high}")
     return images.astype(np.float32, copy=False)

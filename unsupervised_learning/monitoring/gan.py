@@ -212,7 +212,7 @@ def walk_of_2016(model: DCGAN, latents: np.ndarray, dimension: int, seed: int) -
 
 
 def interpolation(model: DCGAN, latents: np.ndarray) -> Figure:
-    """Draw images along straight lines between consecutive pairs of latents [n, z_dim]: first to second, third to fourth, …"""
+    """Draw images along straight lines from each even row of latents [n, z_dim] to the next row."""
     shares = np.linspace(0, 1, 11, dtype=np.float32)
     between = latent_paths.linear(latents[0::2], latents[1::2], shares)  # [n / 2, 11, z_dim]
     names = [f"image {number}" for number in range(len(latents))]
