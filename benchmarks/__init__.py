@@ -1,1 +1,1 @@
-"""How fast this project's models train, beside the same written for another library."""
+"""Training speed of this project's models and of equivalents in other libraries."""

@@ -1,4 +1,4 @@
-"""JAX: the images stay on the device, and `lax.scan` runs many steps in one compiled call; Adam is Optax's."""
+"""JAX: the images stay on the device, `lax.scan` runs many steps in one compiled call, and Adam is from Optax."""
 
 from functools import partial
 from itertools import pairwise
@@ -12,7 +12,7 @@ from jax import lax
 
 from benchmarks.shapes import BATCH_SIZE, CODE, DENSE, REGULARIZATION, SIDES, WIDTHS, Z_DIM, training_images
 
-STEPS = {"autoencoder": 500, "vae": 500, "gan28": 10, "gan64": 2}  # of the scan, or of the whole round if that is shorter
+STEPS = {"autoencoder": 500, "vae": 500, "gan28": 10, "gan64": 2}  # per scan; at most the length of a round
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -96,7 +96,7 @@ def generate(network, z, side: int):
     x = (z @ weights + biases).reshape(len(z), 4, 4, -1)
     for (normalization, kernel, bias), before, after in zip(convolutions, SIDES[side], SIDES[side][1:], strict=False):
         x = jax.nn.relu(normalized(x, normalization))
-        padding = [(2, 2), (2, 2)] if after < 2 * before else [(2, 3), (2, 3)]  # 4 → 7, else doubled
+        padding = [(2, 2), (2, 2)] if after < 2 * before else [(2, 3), (2, 3)]  # 4 → 7, otherwise doubled
         x = lax.conv_transpose(x, kernel, (2, 2), padding, dimension_numbers=DIMENSIONS) + bias
     return jnp.tanh(x)
 

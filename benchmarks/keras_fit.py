@@ -1,4 +1,4 @@
-"""Plain Keras: models with a `train_step`, and `fit`, one step a call; the images from a `tf.data` pipeline or an array."""
+"""Plain Keras: models with a `train_step`, and `fit` with one step per call, from a `tf.data` pipeline or an array."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,7 @@ from benchmarks.shapes import BATCH_SIZE, CODE, DENSE, REGULARIZATION, SIDES, WI
 
 
 class Dense(keras.Model):
-    """The autoencoder, or the VAE."""
+    """The autoencoder or the VAE."""
 
     def __init__(self, model: str):
         super().__init__()
@@ -58,7 +58,7 @@ class Dense(keras.Model):
 
 
 class DCGAN(keras.Model):
-    """The GAN, each update with its own forward passes."""
+    """The GAN, with separate forward passes for each update."""
 
     def __init__(self, side: int, channels: int):
         super().__init__()

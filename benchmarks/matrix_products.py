@@ -1,4 +1,4 @@
-"""A yardstick: only an iteration's matrix products, one after the other, by NumPy; a convolution is one of the same size."""
+"""Baseline: only the matrix products of an iteration, one after another in NumPy. A convolution counts as one product."""
 
 from pathlib import Path
 
@@ -10,27 +10,30 @@ Product = tuple[int, int, int]  # [m, k] × [k, n]
 
 
 def of_layer(rows: int, inputs: int, outputs: int) -> tuple[Product, Product, Product]:
-    """A layer's output, the gradient of its weights, and that of its input."""
+    """Return the products of a layer: its output, the gradient of its weights, and the gradient of its input."""
     return (rows, inputs, outputs), (inputs, rows, outputs), (rows, outputs, inputs)
 
 
 def dense_products(model: str) -> list[Product]:
     sizes = ((784, 50), (50, 50), (50, CODE[model]), (3, 50), (50, 50), (50, 784))
     products = [product for size in sizes for product in of_layer(BATCH_SIZE[model], *size)]
-    products.pop(2)  # nobody needs the gradient of the images
+    products.pop(2)  # the gradient of the images is not needed
     return products
 
 
 def gan_products(model: str) -> list[Product]:
-    """Of an iteration that computes nothing twice: 2 forward and 2 backward passes of the generator; of the discriminator 5
-    forward, 2 for the gradients of its weights, and 2 for that of the images alone."""
+    """Return the products of an iteration without redundant computation.
+
+    The generator needs 2 forward and 2 backward passes. The discriminator needs 5 forward passes, 2 backward passes for its
+    weights, and 2 for the images only.
+    """
     side, batch = (64, 64) if model == "gan64" else (28, 64)
     sides, widths, channels = SIDES[side], WIDTHS[side], 3 if side == 64 else 1
     products: list[Product] = []
     forward, of_weights, of_input = of_layer(batch, Z_DIM, 16 * widths[0])
     products += 2 * [forward, of_weights]
     for before, width, after in zip(sides, widths, (*widths[1:], channels), strict=False):
-        forward, of_weights, of_input = of_layer(batch * before**2, width, 25 * after)  # the kernel of each pixel
+        forward, of_weights, of_input = of_layer(batch * before**2, width, 25 * after)  # 25 outputs per pixel: the 5×5 kernel
         products += 2 * [forward, of_weights, of_input]
     for number, (after, width) in enumerate(zip(reversed(sides[:-1]), reversed(widths), strict=True)):
         inputs = channels if number == 0 else tuple(reversed(widths))[number - 1]

@@ -1,4 +1,4 @@
-"""Our scripts as a user starts them: summaries, checkpoints, dumps, progress line. `bare` drops these."""
+"""Our scripts as a user runs them, with summaries, checkpoints, dumps and progress line; `bare` runs without these."""
 
 import math
 import os
@@ -12,7 +12,7 @@ SCRIPTS = {"autoencoder": "train_ae.py", "vae": "train_vae.py", "gan28": "train_
 
 
 def train(model: str, variant: str, turns, folder: Path) -> None:
-    """Run the script; its turns end where a call of the compiled loop ends."""
+    """Run the script. Turns end at the end of a call of the compiled loop."""
     sys.path.insert(0, str(REPOSITORY))
     from unsupervised_learning.start import prepare
 

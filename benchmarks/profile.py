@@ -1,4 +1,4 @@
-"""What an iteration's time is spent on: the operations of the compiled loop, on one core. See README.md beside this file."""
+"""Profiles an iteration: time per operation of the compiled loop on one core. See README.md in this folder."""
 
 import argparse
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from benchmarks.shapes import BATCH_SIZE, DIGITS, random_bytes
 
-CALL, CALLS = 100, 5  # iterations of the compiled loop in a call; calls that are measured
+CALL, CALLS = 100, 5  # iterations per call of the compiled loop; measured calls
 
 
 def operations(model: str) -> tuple[Counter[str], float]:
-    """Microseconds an iteration in each operation of XLA's, by its name, and in all."""
+    """Return the microseconds per iteration of each XLA operation, by name, and in total."""
     from unsupervised_learning.start import prepare
 
     prepare()  # before TensorFlow is imported
@@ -58,15 +58,15 @@ def operations(model: str) -> tuple[Counter[str], float]:
 
 
 def main() -> int:
-    """Print the operations that take longest."""
+    """Print the slowest operations."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("--model", choices=["autoencoder", "vae"], default="vae")
-    parser.add_argument("--shown", type=int, default=20, help="operations that are listed")
+    parser.add_argument("--shown", type=int, default=20, help="number of operations to list")
     options = parser.parse_args()
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # with one core an operation's time is its cost
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # on one core, the time of an operation is its cost
     spent, whole = operations(options.model)
     products = sum(microseconds for name, microseconds in spent.items() if name.startswith("MatMul"))
-    print(f"{options.model}: {whole:,.0f} µs an iteration on one core; matrix products {products / whole:.0%}")
+    print(f"{options.model}: {whole:,.0f} µs per iteration on one core; matrix products {products / whole:.0%}")
     print("| operation | µs | share |\n|---|---|---|")
     for name, microseconds in spent.most_common(options.shown):
         print(f"| {name} | {microseconds:.0f} | {microseconds / whole:.1%} |")

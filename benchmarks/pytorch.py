@@ -1,4 +1,4 @@
-"""PyTorch: `eager`; `compiled` by torch.compile; and, of the GAN, `tuned`, which does as little as ours. See pytorch_gan.py."""
+"""PyTorch: `eager`, `compiled` with torch.compile, and for the GAN `tuned`, with no more work than ours (pytorch_gan.py)."""
 
 import math
 from pathlib import Path
@@ -12,7 +12,7 @@ from benchmarks.shapes import BATCH_SIZE, CODE, DENSE, REGULARIZATION, training_
 
 
 class Dense(nn.Module):
-    """The autoencoder, or the VAE; called, it gives the loss of images [batch, 784]."""
+    """The autoencoder or the VAE. Calling it returns the loss of images [batch, 784]."""
 
     def __init__(self, model: str):
         super().__init__()

@@ -1,7 +1,7 @@
-"""The DCGAN of `unsupervised_learning.gan` as one writes it in PyTorch.
+"""The DCGAN of `unsupervised_learning.gan` in idiomatic PyTorch.
 
-Same layers, shapes, numbers of weights, losses and updates. Convolutions are padded by (2, 2) here and by (1, 2) in
-TensorFlow, transposed ones cut off accordingly: other numbers at the rim, the same cost.
+Layers, shapes, parameter counts, losses and updates are the same. Convolutions are padded by (2, 2) here and by (1, 2) in
+TensorFlow, and transposed ones are cropped accordingly: values at the border differ, the cost does not.
 """
 
 from itertools import pairwise
@@ -22,7 +22,7 @@ class Generator(nn.Module):
         self.dense = nn.Linear(Z_DIM, widths[0] * 4 * 4)
         modules = [nn.Unflatten(1, (widths[0], 4, 4))]
         for number, (width, after) in enumerate(zip(widths, (*widths[1:], channels), strict=True)):
-            wider = 0 if side == 28 and number == 0 else 1  # 4 → 7, else doubled
+            wider = 0 if side == 28 and number == 0 else 1  # 4 → 7, otherwise doubled
             modules += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
             modules += [nn.ConvTranspose2d(width, after, 5, stride=2, padding=2, output_padding=wider)]
         self.convolutions = nn.Sequential(*modules, nn.Tanh())
@@ -49,7 +49,7 @@ class Discriminator(nn.Module):
 
 
 def start(module: nn.Module) -> None:
-    """2016's start of a module's weights."""
+    """Initialize a module's weights as in 2016."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02, a=-0.04, b=0.04)
         nn.init.zeros_(module.bias)
@@ -58,16 +58,16 @@ def start(module: nn.Module) -> None:
 
 
 def cross_entropy(logit, label: float):
-    """The mean over the batch, with the same label for all."""
+    """Return the mean over the batch, with the same label for all images."""
     return functional.binary_cross_entropy_with_logits(logit, torch.full_like(logit, label))
 
 
 class DCGAN:
     """The networks, their optimizers, and the images, a uint8 tensor [n, side, side, channels].
 
-    The variant `tuned` leaves out what our implementation leaves out and the idiom does not (a generator's forward pass, one
-    for the real images' features, the gradients of the discriminator's weights in the generator's updates), and puts channels
-    last. `compiled` has torch.compile compile both networks.
+    The variant `tuned` puts channels last and skips the redundant work that our implementation skips: one forward pass of the
+    generator, one for the features of the real images, and the gradients of the discriminator's weights in the generator's
+    updates. `compiled` compiles both networks with torch.compile.
     """
 
     def __init__(self, images, variant: str):
@@ -83,7 +83,7 @@ class DCGAN:
         self.generator, self.discriminator = map(torch.compile, networks) if variant == "compiled" else networks
 
     def update(self, batch_size: int) -> float:
-        """One iteration: the discriminator's update, then two of the generator's, all with the same z."""
+        """Run one iteration: one update of the discriminator, then two of the generator, all with the same z."""
         real = self.images[torch.randint(len(self.images), (batch_size,))].float() / 127.5 - 1
         z = torch.rand(batch_size, Z_DIM) * 2 - 1
         fake = self.generator(z)

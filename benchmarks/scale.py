@@ -1,4 +1,4 @@
-"""How the VAE's cost grows with batch, code, width and data, and whether memory stays flat. See README.md beside this file."""
+"""Measures how the VAE's cost grows with batch, code, width and data, and its memory. See README.md in this folder."""
 
 import argparse
 import json
@@ -38,17 +38,17 @@ LABELS = {
     "width": "units in a layer",
     "images": "images in memory",
 }
-SECONDS, ROUNDS = 2.0, 3  # of a round; rounds
-LONG = 100_000  # iterations of the long run
-Growth = dict[str, dict[int, list[float]]]  # what grows → how large → seconds an iteration in each round
+SECONDS, ROUNDS = 2.0, 3  # length of a round; number of rounds
+LONG = 100_000  # iterations of the run that measures memory
+Growth = dict[str, dict[int, list[float]]]  # parameter → value → seconds per iteration in each round
 
 
 def rounds(share: float, batch_size: int, z_dim: int, width: int, images: int) -> list[float]:
-    """Seconds an iteration in each round of training the VAE without callbacks."""
+    """Return seconds per iteration for each round of training the VAE without callbacks."""
     model = VariationalAutoEncoder(z_dim, width=width)
     model.compile(optimizer=layers.adam())
     model.optimizer.build(model.trainable_variables)
-    length = max(1, 500 * 256 * 50 // max(256 * 50, batch_size * width))  # of a call: less where an iteration takes longer
+    length = max(1, 500 * 256 * 50 // max(256 * 50, batch_size * width))  # iterations per call: fewer if they are slow
     monitor = VAEMonitor(model)
     monitor.record_every = length
     pixels = random_bytes((images, 28, 28))
@@ -66,7 +66,7 @@ def rounds(share: float, batch_size: int, z_dim: int, width: int, images: int) -
 
 
 def grown(share: float, largest: float) -> Growth:
-    """The rounds for each size, up to that share of the largest; the standard one is measured once."""
+    """Measure the rounds for each size, up to the share `largest` of the largest one. The standard setting is measured once."""
     standard, found = rounds(share, **STANDARD), {}
     for name, sizes in GROWING.items():
         found[name] = {}
@@ -79,7 +79,7 @@ def grown(share: float, largest: float) -> Growth:
 
 
 def memory(iterations: int) -> list[tuple[float, float]]:
-    """Resident memory of train_vae.py in training, as (share of the run's time, MiB); empty where there is no /proc."""
+    """Return the resident memory of a train_vae.py run as (share of its time, MiB); empty without /proc."""
     seen = []
     with tempfile.TemporaryDirectory() as folder:
         write_data(Path(folder), pictures=False)
@@ -99,12 +99,12 @@ def memory(iterations: int) -> list[tuple[float, float]]:
             time.sleep(0.5)
         process.wait()
         if process.returncode:
-            raise ChildProcessError("train_vae.py failed; what it said is above")
+            raise ChildProcessError("train_vae.py failed; see its output above")
     return [(number / len(seen), size) for number, size in enumerate(seen)]
 
 
 def figure(found: Growth, sizes: list[tuple[float, float]], iterations: int) -> Figure:
-    """Milliseconds an iteration against each size, on logarithmic axes of one scale, and memory through a run."""
+    """Plot milliseconds per iteration against each size, on logarithmic axes with a common scale, and memory over a run."""
     whole = Figure(figsize=(13, 7.5), layout="constrained")
     grid = whole.add_gridspec(2, 6)
     panes = [whole.add_subplot(grid[0, 2 * column : 2 * column + 2]) for column in range(3)]
@@ -123,28 +123,28 @@ def figure(found: Growth, sizes: list[tuple[float, float]], iterations: int) -> 
         axes.minorticks_off()
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel(LABELS[name])
-        axes.set_ylabel("ms an iteration")
+        axes.set_ylabel("ms per iteration")
         axes.grid(alpha=0.3)
     axes = panes[-1]
     if sizes:
         axes.plot(*zip(*sizes, strict=True), color="C1")
         axes.set_ylim(0)
         axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.set_xlabel(f"of the time of a run of {iterations:,} iterations, its start included")
+        axes.set_xlabel(f"share of the time of a run of {iterations:,} iterations, including start-up")
         axes.set_ylabel("resident memory, MiB")
         axes.grid(alpha=0.3)
     else:
         axes.remove()
-    whole.suptitle("VAE: how cost grows (line and band: median and range of the rounds; dotted: as trained)")
+    whole.suptitle("VAE: growth of cost (line and band: median and range of the rounds; dotted: default setting)")
     return whole
 
 
 def main() -> int:
-    """Measure, write scale.json and scale.png."""
+    """Measure, and write scale.json and scale.png."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="of the usual time and iterations: 0.1 for a quick look")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the usual time and iterations; 0.1 for a quick look")
     parser.add_argument("--out", type=Path, default=Path("logs/speed"), help="folder for scale.json and scale.png")
-    parser.add_argument("--largest", type=float, default=1.0, help="share of the largest sizes beyond which none is tried")
+    parser.add_argument("--largest", type=float, default=1.0, help="skip sizes above this share of the largest")
     options = parser.parse_args()
     if not (options.share > 0 and options.largest > 0):
         parser.error(f"--share and --largest must be above 0. Received: {options.share}, {options.largest}")

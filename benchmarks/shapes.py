@@ -1,4 +1,4 @@
-"""What the contestants have in common: the networks' shapes, the losses' weights, the batches, and images of random bytes."""
+"""Settings shared by the contestants: network shapes, loss weights, batch sizes, and images of random bytes."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import numpy as np
 
 REPOSITORY = Path(__file__).parent.parent
 BATCH_SIZE = {"autoencoder": 256, "vae": 256, "gan28": 64, "gan64": 64}
-PARAMETERS = {"autoencoder": 84_687, "vae": 84_840, "gan28": 2_471_298, "gan64": 9_451_908}  # ours; 2016's but for gan28
+PARAMETERS = {"autoencoder": 84_687, "vae": 84_840, "gan28": 2_471_298, "gan64": 9_451_908}  # same as 2016, except gan28
 # Autoencoder and VAE: 784-50-50-3-50-50-784.
 DENSE = {"autoencoder": "tanh", "vae": "relu"}  # the activation of the hidden layers
-CODE = {"autoencoder": 3, "vae": 6}  # the encoder's outputs: mu and log_var in one layer, as these libraries' examples have it
+CODE = {"autoencoder": 3, "vae": 6}  # encoder outputs: mu and log_var in one layer, as in the libraries' examples
 REGULARIZATION = {"autoencoder": 1e-4, "vae": 1e-5}  # weight of the L2 term over all weights and biases
-# GAN: the generator's sides and channels, the discriminator's in reverse.
+# GAN: sides and channels of the generator's layers; reversed for the discriminator.
 SIDES = {64: (4, 8, 16, 32, 64), 28: (4, 7, 14, 28)}
 WIDTHS = {64: (512, 256, 128, 64), 28: (256, 128, 64)}
 Z_DIM = 100
@@ -19,28 +19,28 @@ DIGITS, TEST_DIGITS, PICTURES = 60_000, 10_000, 3_670
 
 
 def random_bytes(shape: tuple[int, ...]) -> np.ndarray:
-    """Three of four of them zero."""
+    """Return random bytes, three quarters of them zero."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, shape, np.uint8)
-    for image in images:  # one by one: the peers' memory is measured
+    for image in images:  # one by one, because memory is measured
         image[random.random(image.shape, np.float32) < 0.75] = 0
     return images
 
 
 def training_images(model: str, folder: Path) -> np.ndarray:
-    """Uint8 [n, side, side, channels], as `write_data` left them."""
+    """Load uint8 [n, side, side, channels] written by `write_data`."""
     return np.load(folder / ("pictures.npy" if model == "gan64" else "digits.npy"), allow_pickle=False)
 
 
 def write_data(folder: Path, pictures: bool = True) -> None:
-    """The images as arrays for the peers, and as MNIST's four files and a folder of PNGs for ours."""
+    """Write the images as arrays for the other libraries, and as MNIST's four files and a folder of PNGs for our scripts."""
     import gzip
     import struct
 
     from PIL import Image
 
     digits = random_bytes((DIGITS + TEST_DIGITS, 28, 28, 1))
-    np.save(folder / "digits.npy", digits[: DIGITS - 5_000])  # 5,000 are for validation
+    np.save(folder / "digits.npy", digits[: DIGITS - 5_000])  # 5,000 are reserved for validation
     labels = np.random.default_rng(1).integers(0, 10, len(digits), np.uint8)
     (folder / "idx").mkdir()
     for part, chosen in (("train", slice(DIGITS)), ("t10k", slice(DIGITS, None))):

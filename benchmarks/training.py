@@ -1,4 +1,4 @@
-"""Times training: ours, as a user runs it, against the same networks in other libraries. See README.md beside this file."""
+"""Times our training, as a user runs it, against the same networks in other libraries. See README.md in this folder."""
 
 import argparse
 import dataclasses
@@ -22,19 +22,19 @@ from typing import Any, NamedTuple
 
 from benchmarks.shapes import BATCH_SIZE, PARAMETERS, write_data
 
-# The contestants' libraries are imported in their own processes only: Linux counts the memory of a process that starts another
-# into the other's peak, so that this one has to stay small.
+# Import the contestants' libraries only in their own processes. On Linux, a child's peak memory includes its parent's memory at
+# the start, so this process must stay small.
 
 
 class Contestant(NamedTuple):
-    """A module of this folder with a function `train(model, variant, turns, folder)`, what it needs, and what it can do."""
+    """A module of this folder with a function `train(model, variant, turns, folder)`, its requirements and its models."""
 
     module: str
     variant: str = ""
     needs: tuple[str, ...] = ()
     compiler: bool = False
     models: tuple[str, ...] = tuple(BATCH_SIZE)
-    length: int = 1  # of its round, in those of the others
+    length: int = 1  # length of its round, as a multiple of the others'
 
 
 CONTESTANTS = {
@@ -42,25 +42,25 @@ CONTESTANTS = {
     "ours, no callbacks": Contestant("ours", "bare", length=5),
     "Keras fit, tf.data": Contestant("keras_fit", "tf.data"),
     "Keras fit, arrays": Contestant("keras_fit", "arrays"),
-    # An iteration of the 64×64 GAN takes XLA's convolutions some 20 s.
+    # Not gan64: with XLA's convolutions, an iteration takes about 20 s.
     "JAX scan": Contestant("jax_scan", needs=("jax", "optax"), models=("autoencoder", "vae", "gan28")),
     "PyTorch": Contestant("pytorch", "eager", ("torch",)),
     "torch.compile": Contestant("pytorch", "compiled", ("torch",), compiler=True),
     "PyTorch, tuned": Contestant("pytorch", "tuned", ("torch",), models=("gan28", "gan64")),
     "matrix products": Contestant("matrix_products"),
 }
-# Each group's contestants take turns, all of a round before the next; memory does not hold all groups at once.
+# The contestants of a group take turns, round by round. One group at a time, because all together do not fit in memory.
 GROUPS = (("autoencoder", "vae"), ("gan28",), ("gan64",))
-ITERATIONS = {"autoencoder": 1_000, "vae": 1_000, "gan28": 10, "gan64": 2}  # of a contestant's round
+ITERATIONS = {"autoencoder": 1_000, "vae": 1_000, "gan28": 10, "gan64": 2}  # per round of a contestant
 
 
 # In a contestant's process
 
 
 class Turns:
-    """A contestant's side: it says how many numbers it trains and what it has done, and waits where its turn ends."""
+    """Used by a contestant to report its parameter count and its progress. Blocks at the end of a turn."""
 
-    parameters: int | None = None  # for the contestant to set, before its first iteration
+    parameters: int | None = None  # set by the contestant before its first iteration
 
     def __init__(self, connection: Connection, iterations: int, spawned: float):
         self.connection, self.iterations, self.count = connection, iterations, 0
@@ -68,7 +68,7 @@ class Turns:
         self.began = time.perf_counter()
 
     def done(self, count: int) -> None:
-        """So many more iterations are done, their results at hand."""
+        """Report that `count` more iterations are done and their results are available."""
         self.start_seconds = self.start_seconds or time.time() - self.spawned
         self.count += count
         if self.count < self.iterations:
@@ -83,20 +83,20 @@ class Turns:
 
 
 def take_part(name: str, model: str, folder: str, iterations: int, connection: Connection, spawned: float) -> None:
-    """A contestant's process, until it is killed."""
+    """Run a contestant in its own process until it is killed."""
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{folder}/inductor-{model}"  # empty at first: compiling counts
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{folder}/inductor-{model}"  # initially empty, so that compilation is timed
     contestant = CONTESTANTS[name]
     turns = Turns(connection, iterations, spawned)
     importlib.import_module(f"benchmarks.{contestant.module}").train(model, contestant.variant, turns, Path(folder))
 
 
-# In the first process
+# In the main process
 
 
 @dataclasses.dataclass
 class Contest:
-    """A contestant at work on a model, and what has been measured of it."""
+    """A contestant training a model, with its measurements."""
 
     name: str
     model: str
@@ -110,14 +110,14 @@ class Contest:
         """Wait for the end of its turn.
 
         Raises:
-            ChildProcessError: if it fails, or trains something else than the others.
+            ChildProcessError: if it fails, or trains another number of parameters than the others.
         """
         try:
             measured = self.connection.recv()
         except (EOFError, ConnectionError):
-            raise ChildProcessError("it failed; what it said is above") from None
+            raise ChildProcessError("it failed; see its output above") from None
         if measured["parameters"] != PARAMETERS[self.model] and self.name != "matrix products":
-            raise ChildProcessError(f"it trains {measured['parameters']} numbers, not {PARAMETERS[self.model]}")
+            raise ChildProcessError(f"it trains {measured['parameters']} parameters, not {PARAMETERS[self.model]}")
         self.start_seconds, self.peak_bytes = measured["start_seconds"], measured["peak_bytes"]
         if not first:
             self.seconds.append(measured["seconds"])
@@ -135,7 +135,7 @@ def start(name: str, model: str, share: float, folder: str) -> Contest:
 
 
 def compete(pairs: list[tuple[str, str]], rounds: int, share: float, folder: str, left_out: dict[str, str]) -> list[Contest]:
-    """All rounds of a group of (model, contestant), in turn; those that fail are left out from there on, and named."""
+    """Run all rounds of a group of (model, contestant), in turns. Contestants that fail are dropped and added to `left_out`."""
     contests: dict[tuple[str, str], Contest] = {}
     try:
         for number in range(rounds + 1):
@@ -153,7 +153,7 @@ def compete(pairs: list[tuple[str, str]], rounds: int, share: float, folder: str
                 except ChildProcessError as error:
                     contests.pop((model, name)).process.kill()
                     left_out[f"{model}, {name}"] = str(error)
-                    print(f"\n{model}, {name}, is left out: {error}", file=sys.stderr)
+                    print(f"\n{model}, {name} is left out: {error}", file=sys.stderr)
     finally:
         for contest in contests.values():
             contest.process.kill()
@@ -163,7 +163,7 @@ def compete(pairs: list[tuple[str, str]], rounds: int, share: float, folder: str
 
 
 def missing(name: str) -> str:
-    """What a contestant lacks here, and how to get it; empty if nothing."""
+    """Return the missing requirements of a contestant and how to install them; empty if there are none."""
     contestant = CONTESTANTS[name]
     if lacking := [module for module in contestant.needs if not importlib.util.find_spec(module)]:
         return f"{', '.join(lacking)} not installed (pip install -r benchmarks/requirements.txt)"
@@ -172,7 +172,7 @@ def missing(name: str) -> str:
 
 
 def table(contests: list[Contest]) -> str:
-    """The measurements in Markdown, a table for each model."""
+    """Format the measurements in Markdown, one table per model."""
     parts = []
     heads = ("", "iterations/s", "min–max", "time / ours", "start, s", "peak, MiB")
     for model in dict.fromkeys(contest.model for contest in contests):
@@ -196,12 +196,12 @@ def table(contests: list[Contest]) -> str:
 
 
 def rate(value: float) -> str:
-    """With three digits, or all before the point."""
+    """Format a rate with three significant digits, or as a whole number from 100."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def setting() -> dict[str, Any]:
-    """What a reader has to know of where it was measured."""
+    """Describe the machine and the library versions of the measurement."""
     names = ("tensorflow", "keras", "numpy", "jax", "optax", "torch")
     return {
         "cores": os.cpu_count() or 1,
@@ -213,7 +213,7 @@ def setting() -> dict[str, Any]:
 
 
 def record(contests: list[Contest], where: dict[str, Any], left_out: dict[str, str]) -> dict[str, Any]:
-    """Measurement → model → contestant, for speed.json."""
+    """Return the measurements as measurement → model → contestant, for speed.json."""
     measured: dict[str, Any] = {"setting": where, "left_out": left_out}
     for key, of in (
         ("seconds_per_iteration", "seconds"),
@@ -228,12 +228,12 @@ def record(contests: list[Contest], where: dict[str, Any], left_out: dict[str, s
 
 
 def main() -> int:
-    """Run all rounds, write the measurements and the tables after each group, print the tables."""
+    """Run all rounds, write measurements and tables after each group, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--models", nargs="+", choices=list(BATCH_SIZE), default=list(BATCH_SIZE))
     parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS))
-    parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each, after one to start")
-    parser.add_argument("--share", type=float, default=1.0, help="of the usual length of a round: 0.1 for a quick look")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds per contestant, after one to warm up")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the usual length of a round; 0.1 for a quick look")
     parser.add_argument("--out", type=Path, default=Path("logs/speed"), help="folder for speed.json and speed.md")
     options = parser.parse_args()
     if options.rounds < 1 or not options.share > 0:

@@ -1,4 +1,4 @@
-"""The benchmark: that it runs, with rounds too short to mean anything, and that the claims can read what it writes."""
+"""The benchmark runs, with rounds too short to be meaningful, and the claims can read its output."""
 
 import json
 import subprocess

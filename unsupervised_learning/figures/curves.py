@@ -1,4 +1,4 @@
-"""What changes in training, drawn: losses, and the distributions of activations. NumPy in, matplotlib figures out."""
+"""Figures of training curves: losses, and distributions of activations. NumPy arrays in, matplotlib figures out."""
 
 import math
 
@@ -8,19 +8,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-SMOOTHING = 0.9  # our choice, of losses: an average over about ten values logged
-QUANTILES = (0.0, 0.0668, 0.1587, 0.3085, 0.5, 0.6915, 0.8413, 0.9332, 1.0)  # TensorBoard's: a normal's at every half sd
+SMOOTHING = 0.9  # our choice: averages about ten logged losses
+QUANTILES = (0.0, 0.0668, 0.1587, 0.3085, 0.5, 0.6915, 0.8413, 0.9332, 1.0)  # TensorBoard's: a normal's, every half sd
 
 
 def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
-    """Draw the courses of a GAN's losses: the discriminator's with its two parts above, the generator's below.
+    """Draw a GAN's losses: the discriminator's loss and its two parts above, the generator's below.
 
-    Each is drawn as it was logged, thin, and smoothed, see `smoothed`. Values that are not finite leave gaps.
+    Each is drawn as logged, with a thin line, and smoothed (see `smoothed`). Non-finite values leave gaps.
 
     Args:
         courses: `discriminator_loss`, `discriminator_loss_real`, `discriminator_loss_fake` and `generator_loss`, each as
             iteration → nats, with at least one iteration.
-        title: written above the panels.
+        title: title of the figure.
 
     Returns:
         A figure with two axes.
@@ -51,19 +51,19 @@ def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
         thin = Line2D([], [], color="0.5", linewidth=0.6, alpha=0.7, label="as logged")
         thick = Line2D([], [], color="0.5", linewidth=1.8, label=f"smoothed as in TensorBoard, {SMOOTHING}")
         drawn = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
-        where = {"loc": "lower left", "bbox_to_anchor": (0, 1)}  # above the axes, where it covers no line
+        where = {"loc": "lower left", "bbox_to_anchor": (0, 1)}  # above the axes, so that it hides no line
         axes.legend(handles=[*drawn, thin, thick], frameon=False, fontsize=9, ncols=3, **where)
     figure.suptitle(title, fontsize=14)
     return figure
 
 
 def losses_overlaid(courses: dict[str, dict[int, float]], title: str, label: str) -> Figure:
-    """Draw one loss of several runs over each other, as logged and smoothed, on a logarithmic scale.
+    """Draw one loss of several runs in one plot, as logged and smoothed, on a logarithmic scale.
 
     Args:
-        courses: a run's name → iteration → loss, above 0, with at least one iteration.
-        title: written above.
-        label: of the loss.
+        courses: run name → iteration → loss above 0, with at least one iteration.
+        title: title of the figure.
+        label: label of the loss axis.
 
     Returns:
         A figure with one axes.
@@ -82,14 +82,14 @@ def losses_overlaid(courses: dict[str, dict[int, float]], title: str, label: str
 
 
 def distributions(histograms: dict[str, dict[int, np.ndarray]], title: str) -> Figure:
-    """Draw how distributions change, as TensorBoard's distributions view does: bands between quantiles, a panel for each tag.
+    """Draw distributions over iterations like TensorBoard's distributions view: bands between quantiles, a panel per tag.
 
     Args:
-        histograms: tag → iteration → [buckets, 3]: left edge, right edge, count; with at least one iteration.
-        title: written above the panels.
+        histograms: tag → iteration → [buckets, 3] (left edge, right edge, count), with at least one iteration.
+        title: title of the figure.
 
     Returns:
-        A figure with an axes for each tag, side by side.
+        A figure with one axes per tag, side by side.
     """
     figure = Figure(figsize=(4.8 * len(histograms), 3.6), dpi=110, layout="constrained")
     for axes, (tag, course) in zip(np.atleast_1d(figure.subplots(1, len(histograms))), histograms.items(), strict=True):
@@ -105,12 +105,12 @@ def distributions(histograms: dict[str, dict[int, np.ndarray]], title: str) -> F
 
 
 def quantiles(buckets: np.ndarray) -> np.ndarray:
-    """The `QUANTILES` of what was counted in buckets [n, 3], a left edge, a right edge and a count each; linear within one."""
+    """Return the `QUANTILES` of a histogram [n, 3] (left edge, right edge, count), interpolated linearly within buckets."""
     buckets = buckets[buckets[:, 2] > 0]
     if not len(buckets):
         return np.full(len(QUANTILES), np.nan)
     ends = np.cumsum(buckets[:, 2]) / buckets[:, 2].sum()
-    # Each bucket's two edges and the shares below them, so that gaps between buckets are jumps.
+    # Both edges of each bucket with the shares below them, so that gaps between buckets become jumps.
     shares = np.column_stack([np.concatenate([[0.0], ends[:-1]]), ends]).ravel()
     return np.interp(QUANTILES, shares, buckets[:, :2].ravel())
 
@@ -126,11 +126,11 @@ def _dress(axes: Axes, label: str) -> None:
 
 
 def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
-    """TensorBoard's smoothing of a scalar: an exponential moving average that does not start from zero.
+    """Smooth a scalar like TensorBoard: an exponential moving average with debiasing at the start.
 
     Args:
-        values: [n] floats. Those that are not finite are passed over, and stay as they are.
-        weight: of the average so far, in [0, 1).
+        values: [n] floats. Non-finite ones are skipped and left unchanged.
+        weight: weight of the running average, in [0, 1).
 
     Returns:
         [n] floats.

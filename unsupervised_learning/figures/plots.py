@@ -1,10 +1,10 @@
-"""The project's pictures: NumPy arrays in, matplotlib figures out; beside them plain PNG and GIF, as bytes. Writes nothing.
+"""The project's image figures: NumPy arrays in, matplotlib figures, PNG bytes or GIF bytes out. Writes no files.
 
-Figures are made from `matplotlib.figure.Figure`, not from pyplot: no window, no global state, no figure left open.
+Figures are created from `matplotlib.figure.Figure`, not pyplot: no window, no global state, no figure left open.
 
-"Pictures" below means [n, height, width, channels] with 1 or 3 channels, [n, 28, 28] or [n, 784], floats in [0, 1] or uint8
-in 0 … 255; "digits" are pictures that are 28×28 and grey. Floats outside [0, 1] are clipped, because the output of 2016's
-autoencoder is linear and overshoots. Wrong shapes, non-finite numbers and empty arrays raise ValueError.
+"Pictures" below are [n, height, width, channels] with 1 or 3 channels, [n, 28, 28] or [n, 784], floats in [0, 1] or uint8.
+"Digits" are grey pictures of 28×28 pixels. Floats outside [0, 1] are clipped, because the output of 2016's autoencoder is
+linear and overshoots. Wrong shapes, non-finite numbers and empty arrays raise ValueError.
 """
 
 import io
@@ -18,38 +18,38 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE = 28  # pixels along a side of an MNIST image
-GIF_FRAMES = 100  # at most
+GIF_FRAMES = 100  # maximum
 
 
 def reconstructions(images: np.ndarray, reconstructions: np.ndarray, title: str, labels: np.ndarray | None = None) -> Figure:
-    """Draw originals above their reconstructions, ten pairs a row.
+    """Draw originals above their reconstructions, ten pairs per row.
 
     Args:
-        images: n digits. Made for n up to 40; more make a taller figure.
+        images: n digits.
         reconstructions: n digits, in the same order.
-        title: written above the pairs.
+        title: title of the figure.
         labels: [n], written above each pair; none by default.
 
     Returns:
         A figure with one axes.
 
     Raises:
-        ValueError: arrays that are not digits, or not n of each.
+        ValueError: if the arrays are not digits or differ in length.
     """
     inputs, outputs = _as_squares(images, "images"), _as_squares(reconstructions, "reconstructions")
     if len(inputs) != len(outputs) or (labels is not None and len(labels) != len(inputs)):
         raise ValueError(
-            "images, reconstructions and labels must be of one length. "
+            "images, reconstructions and labels must have the same length. "
             f"Received: {len(inputs)}, {len(outputs)}, {None if labels is None else len(labels)}"
         )
     columns = min(10, len(inputs))
     rows = math.ceil(len(inputs) / columns)
     gap = 2  # pixels between an original and its reconstruction, and between columns
-    space = 14 if labels is not None else 8  # pixels above each row of pairs; labels stand there
+    space = 14 if labels is not None else 8  # pixels above each row of pairs, room for the labels
     row_height = space + 2 * SIDE + gap
 
-    canvas = np.ones((rows * row_height, columns * (SIDE + gap) - gap))  # white paper
-    middles = []  # of the rows "input", "output", "input", …, in pixels
+    canvas = np.ones((rows * row_height, columns * (SIDE + gap) - gap))  # white
+    middles = []  # centres of the rows "input", "output", "input", …, in pixels
     for i, (original, output) in enumerate(zip(inputs, outputs, strict=True)):
         top, left = i // columns * row_height + space, i % columns * (SIDE + gap)
         canvas[top : top + SIDE, left : left + SIDE] = original
@@ -71,14 +71,14 @@ def image_grid(images: np.ndarray, title: str, columns: int | None = None) -> Fi
 
     Args:
         images: n pictures.
-        title: written above the grid.
-        columns: at least 1; by default as near to a square as n allows.
+        title: title of the figure.
+        columns: at least 1; by default the grid is as close to a square as possible.
 
     Returns:
         A figure with one axes.
 
     Raises:
-        ValueError: an array that is not pictures, columns below 1.
+        ValueError: if the array is not pictures, or columns is below 1.
     """
     pictures = _as_pictures(images, "images")
     if columns is None:
@@ -99,22 +99,22 @@ def image_rows(
     row_ends: Sequence[str] | None = None,
     columns_above: bool = False,
 ) -> Figure:
-    """Draw pictures in rows and columns that have names: walks through a latent space, one a row.
+    """Draw pictures in labelled rows and columns, such as walks through a latent space, one per row.
 
     Args:
         images: [rows, columns, …] pictures, with both dimensions at least 1.
-        title: written above the pictures.
-        row_names: a name for each row, written on its left.
-        column_names: a name for each column, written below.
-        column_label: what the columns' names are, written below them.
-        row_ends: a name for each row, written on its right; none by default.
-        columns_above: write the columns' names and label above the pictures.
+        title: title of the figure.
+        row_names: a name for each row, on its left.
+        column_names: a name for each column.
+        column_label: axis label for the column names.
+        row_ends: a name for each row, on its right; none by default.
+        columns_above: put the column names and label above the pictures, not below.
 
     Returns:
         A figure with one axes.
 
     Raises:
-        ValueError: an array that is not pictures, or names that are not one for each row and column.
+        ValueError: if the array is not pictures, or there is not one name for each row and column.
     """
     images = np.asarray(images)
     rows, columns = len(row_names), len(column_names)
@@ -150,21 +150,21 @@ def manifold(
     axis_names: tuple[str, str] = ("z1", "z2"),
     upward_values: np.ndarray | None = None,
 ) -> Figure:
-    """Draw what a decoder makes of a grid of codes, as in figure 4 of Kingma & Welling (2013).
+    """Draw images decoded from a grid of codes, as in figure 4 of Kingma & Welling (2013).
 
     Args:
-        images: [k, k, 784] or [k, k, 28, 28]; images[row, column] is decoded from z1 = axis_values[column],
-            z2 = axis_values[row]. Drawn with z1 growing to the right and z2 growing upward.
-        axis_values: [k], the codes along either axis.
-        title: written above the grid.
-        axis_names: of the two dimensions.
-        upward_values: [k], the codes along the second axis where they are others.
+        images: [k, k, 784] or [k, k, 28, 28]; images[row, column] is decoded from z1 = axis_values[column] and
+            z2 = axis_values[row]. z1 increases to the right and z2 upward.
+        axis_values: [k], the codes along both axes.
+        title: title of the figure.
+        axis_names: names of the two dimensions.
+        upward_values: [k], the codes along the second axis if they differ.
 
     Returns:
         A figure with one axes.
 
     Raises:
-        ValueError: an array that is not k×k digits.
+        ValueError: if the array is not k×k digits.
     """
     images, axis_values = np.asarray(images), np.asarray(axis_values)
     k = axis_values.size
@@ -173,12 +173,12 @@ def manifold(
             "images must be [k, k, 784] and axis_values [k]. "
             f"Received: images.shape={images.shape}, axis_values.shape={axis_values.shape}"
         )
-    upward = images[::-1]  # row 0 has the lowest z2 and belongs at the bottom
+    upward = images[::-1]  # row 0 has the lowest z2 and goes to the bottom
     squares = _as_squares(upward.reshape(k * k, *images.shape[2:]), "images")
     canvas = _tile(squares, columns=k, gap=0, background=0.0)  # no separators: the digits blend into each other
     figure, axes = _canvas_figure(canvas, title, extra_width=0.6)
 
-    # At most nine numbers along an axis, first and last included: more would run into each other.
+    # At most nine tick labels per axis, including the first and last: more would overlap.
     shown = np.linspace(0, k - 1, min(k, 9)).round().astype(int)
     upward_values = axis_values if upward_values is None else upward_values
     axes.set_xticks((shown + 0.5) * SIDE, [f"{value:.3g}" for value in axis_values[shown]], fontsize=9)
@@ -189,7 +189,7 @@ def manifold(
 
 
 def png(image: np.ndarray) -> bytes:
-    """One of `pictures`, as [height, width, channels], at its own size as PNG."""
+    """Encode one picture [height, width, channels] as PNG, at its original size."""
     picture = _as_pictures(np.asarray(image)[None], "image")[0]
     encoded = io.BytesIO()
     Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(encoded, format="PNG")
@@ -197,11 +197,11 @@ def png(image: np.ndarray) -> bytes:
 
 
 def training_gif(pictures: dict[int, bytes]) -> bytes:
-    """A GIF of one picture through training, with the iteration written above; ten frames a second, the last for three.
+    """Encode a GIF of one picture through training, captioned with the iteration: ten frames per second, the last for 3 s.
 
     Args:
-        pictures: iteration → PNG, at least one, all of one size. Of more than 100, 100 are taken, evenly, the first and the
-            last included.
+        pictures: iteration → PNG, at least one, all of the same size. If there are more than 100, 100 evenly spaced ones are
+            used, including the first and the last.
     """
     iterations = sorted(pictures)
     chosen = np.linspace(0, len(iterations) - 1, min(len(iterations), GIF_FRAMES)).round().astype(int)
@@ -213,16 +213,16 @@ def training_gif(pictures: dict[int, bytes]) -> bytes:
 
 
 def sprite(images: np.ndarray) -> np.ndarray:
-    """Lay digits out as the one image that TensorBoard's projector cuts its thumbnails from.
+    """Tile digits into one sprite image for TensorBoard's projector.
 
     Args:
         images: n digits.
 
     Returns:
-        uint8 [rows * 28, rows * 28], rows the smallest number with rows² ≥ n; row-major, cells left over black.
+        uint8 [rows * 28, rows * 28] with the smallest rows such that rows² ≥ n, in row-major order. Unused cells are black.
 
     Raises:
-        ValueError: an array that is not digits.
+        ValueError: if the array is not digits.
     """
     squares = _as_squares(images, "images")
     rows = math.ceil(math.sqrt(len(squares)))
@@ -243,7 +243,7 @@ def figure_to_rgb(figure: Figure) -> np.ndarray:
 
 
 def _as_pictures(images: np.ndarray, name: str) -> np.ndarray:
-    """Return pictures as floats in [0, 1]: grey ones [n, height, width], coloured ones [n, height, width, 3]."""
+    """Return pictures as floats in [0, 1]: [n, height, width] if grey, [n, height, width, 3] if coloured."""
     images = np.asarray(images)
     if images.shape[1:] in ((SIDE * SIDE,), (SIDE, SIDE)):
         pictures = images.reshape(-1, SIDE, SIDE)
@@ -253,13 +253,13 @@ def _as_pictures(images: np.ndarray, name: str) -> np.ndarray:
         pictures = images[:0]
     if pictures.size == 0:
         raise ValueError(
-            f"{name} must be [n, height, width, 1 or 3], [n, 28, 28] or [n, 784], n at least 1. "
+            f"{name} must be [n, height, width, 1 or 3], [n, 28, 28] or [n, 784], with n at least 1. "
             f"Received: {name}.shape={images.shape}"
         )
     if images.dtype == np.uint8:
         return pictures / np.float32(255)
     if not np.isfinite(pictures).all():
-        raise ValueError(f"{name} must be finite. Received: {np.sum(~np.isfinite(pictures))} values that are not")
+        raise ValueError(f"{name} must be finite. Received: {np.sum(~np.isfinite(pictures))} values that are not finite")
     return np.clip(pictures, 0.0, 1.0)
 
 
@@ -272,9 +272,9 @@ def _as_squares(images: np.ndarray, name: str) -> np.ndarray:
 
 
 def _captioned(encoded: bytes, caption: str) -> Image.Image:
-    """A PNG with a caption in a white margin above; a small one doubled, so that the caption can be read.
+    """Add a caption in a white margin above a PNG. Small pictures are doubled in size, so that the caption is readable.
 
-    In 16 greys or 64 colours, which a GIF keeps in a fraction of the bytes.
+    Colours are reduced to 16 greys or 64 colours, which makes a GIF much smaller.
     """
     picture = Image.open(io.BytesIO(encoded))
     if picture.width < 400:
@@ -286,14 +286,14 @@ def _captioned(encoded: bytes, caption: str) -> Image.Image:
     ImageDraw.Draw(framed).text((picture.width / 2, margin / 2), caption, "black", font, anchor="mm")
     if framed.mode == "L":
         return framed.point([round(grey / 17) * 17 for grey in range(256)])
-    # The colours are found in a sixteenth of the pixels: in all of them it takes half a second.
+    # The palette is computed from a sixteenth of the pixels: all of them would take half a second.
     few = framed.resize((framed.width // 4, framed.height // 4), Image.Resampling.NEAREST)
     palette = few.quantize(64, Image.Quantize.MEDIANCUT)
     return framed.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def _tile(pictures: np.ndarray, columns: int, gap: int, background: float) -> np.ndarray:
-    """Lay [n, h, w] or [n, h, w, 3] out as one [height, width] or [height, width, 3], row-major, `gap` pixels between two."""
+    """Tile [n, h, w] or [n, h, w, 3] into [height, width] or [height, width, 3] in row-major order, `gap` pixels apart."""
     height, width, *channels = pictures.shape[1:]
     rows = math.ceil(len(pictures) / columns)
     canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *channels), background, np.float32)
@@ -304,14 +304,14 @@ def _tile(pictures: np.ndarray, columns: int, gap: int, background: float) -> np
 
 
 def _separated(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Lay pictures out with lines between them that show: thin grey ones between grey pictures, white between coloured."""
+    """Tile pictures with visible separators: thin grey lines between grey pictures, white ones between coloured pictures."""
     grey = pictures.ndim == 3
     return _tile(pictures, columns, gap=1 if grey else 3, background=0.5 if grey else 1.0)
 
 
 def _canvas_figure(canvas: np.ndarray, title: str, extra_width: float = 0.2, extra_height: float = 0.7) -> tuple[Figure, Axes]:
-    """Show an image under a title, in a figure of its proportions; the extras are inches for labels and the title."""
-    inches = 8.0 * min(1.0, max(canvas.shape[1] / 280, 0.3))  # a row of ten digits is 8 inches wide, fewer are narrower
+    """Show an image under a title, in its aspect ratio. `extra_width` and `extra_height` are inches for labels and title."""
+    inches = 8.0 * min(1.0, max(canvas.shape[1] / 280, 0.3))  # a row of ten digits is 8 inches wide
     height = inches * canvas.shape[0] / canvas.shape[1]
     width = max(inches + extra_width, 5.0)  # room for the title
     figure = Figure(figsize=(width, height + extra_height), dpi=110, layout="constrained")
@@ -325,7 +325,7 @@ def _canvas_figure(canvas: np.ndarray, title: str, extra_width: float = 0.2, ext
 
 
 def figure_png(figure: Figure) -> bytes:
-    """A figure as PNG."""
+    """Encode a figure as PNG."""
     png = io.BytesIO()
     figure.savefig(png, format="png")
     return png.getvalue()

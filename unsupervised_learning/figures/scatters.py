@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
 
-# One colour a digit, in the order of the post's jet map, dark blue to dark red. Jet itself gives neighbours that look
-# alike; here the closest two are 39 apart in CIELAB (tab10's: 28), and 15 apart under deuteranopia (tab10's: 7).
+# One colour per digit, ordered like the post's jet map, dark blue to dark red. Adjacent jet colours look alike; here the
+# closest two are 39 apart in CIELAB (tab10: 28), and 15 under deuteranopia (tab10: 7).
 DIGIT_COLORS = (
     "#1c1a6e",
     "#2f62f0",
@@ -31,21 +31,20 @@ DIGIT_COLORS = (
 def latent_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_names: Sequence[str] | None = None) -> Figure:
     """Draw each code as a dot coloured by its digit: the post's latent-space figure, with a legend.
 
-    Three dimensions give a 3-D scatter, two a plane, one a strip for each digit. More than three are projected on their
-    first three principal components, and the axes say so. One unit is equally long on every axis, so distances can be
-    compared.
+    Three dimensions give a 3-D scatter, two a 2-D scatter, and one a strip per digit. More are projected onto their first three
+    principal components, as the axis labels state. All axes have the same scale, so distances can be compared.
 
     Args:
         codes: [n, d] finite floats, n and d at least 1.
         labels: [n] integers in 0 … 9.
-        title: written above the axes.
-        axis_names: d names; z1, z2, … by default. Not used when d > 3.
+        title: title of the figure.
+        axis_names: d names; z1, z2, … by default. Not used if d > 3.
 
     Returns:
-        A figure with one axes and a legend entry for each digit that occurs.
+        A figure with one axes and a legend entry for each digit present.
 
     Raises:
-        ValueError: shapes that do not fit, codes that are not finite, labels outside 0 … 9.
+        ValueError: if shapes do not match, codes are not finite, or labels are outside 0 … 9.
     """
     codes, labels = np.asarray(codes, np.float64), np.asarray(labels)
     if codes.ndim != 2 or codes.size == 0:
@@ -91,27 +90,27 @@ def latent_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_names
 
 
 def first_principal_components(codes: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Project codes [n, d] on their first three principal components (fewer if n is): [n, 3]; also name these."""
+    """Project codes [n, d] onto their first min(3, n) principal components: return [n, min(3, n)] and axis names."""
     pca = PCA(min(3, len(codes)), svd_solver="full")
-    with np.errstate(divide="ignore", invalid="ignore"):  # a share of the variance is 0/0 when all codes are equal
-        projected = pca.fit_transform(codes - codes[0])  # equal codes become exactly 0, not the mean's rounding errors
+    with np.errstate(divide="ignore", invalid="ignore"):  # the explained variance is 0/0 if all codes are equal
+        projected = pca.fit_transform(codes - codes[0])  # equal codes become exactly 0, without rounding errors of the mean
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     return projected, [f"principal component {i + 1} ({share:.0%} of variance)" for i, share in enumerate(shares)]
 
 
 def equal_limits(codes: np.ndarray) -> np.ndarray:
-    """Axis limits [d, 2] for codes [n, d]: each dimension's own middle, the same width for all."""
+    """Return axis limits [d, 2] for codes [n, d]: centred in each dimension, with the same width for all."""
     low, high = codes.min(axis=0), codes.max(axis=0)
     width = (high - low).max()
-    if width <= 1e-6 * np.abs(codes).max():  # all codes equal up to rounding, e.g. a collapsed VAE: a unit box around them
+    if width <= 1e-6 * np.abs(codes).max():  # all codes equal up to rounding, e.g. in a collapsed VAE: use a unit box
         width = 1.0
-    half = 0.53 * width  # 6 % more than the codes need, so that no dot is cut at the edge
+    half = 0.53 * width  # a margin of 6 %, so that no dot is cut off at the edge
     middle = (low + high) / 2
     return np.stack([middle - half, middle + half], axis=1)
 
 
 def _dots(labels: np.ndarray, area: float) -> dict[str, Any]:
-    """Return scatter's arguments for small dots, coloured by digit, with a thin darker edge of the same hue."""
+    """Return arguments of `scatter` for small dots, coloured by digit, with a thin darker edge of the same hue."""
     faces = to_rgba_array(DIGIT_COLORS)[labels]  # [n, 4]
     edges = faces * [0.45, 0.45, 0.45, 1.0]
     return {"s": area, "c": faces, "edgecolors": edges, "linewidths": 0.35}
@@ -119,16 +118,16 @@ def _dots(labels: np.ndarray, area: float) -> dict[str, Any]:
 
 def _scatter_3d(figure: Figure, codes: np.ndarray, labels: np.ndarray) -> Any:
     axes: Any  # matplotlib's type annotations lack the 3-D axes
-    with rc_context({"grid.color": "0.88", "grid.linewidth": 0.7, "axes.edgecolor": "0.4"}):  # fixed when axes are made
+    with rc_context({"grid.color": "0.88", "grid.linewidth": 0.7, "axes.edgecolor": "0.4"}):  # read at creation of axes
         axes = figure.add_axes((0.0, 0.05, 0.86, 0.9), projection="3d")
-    axes.view_init(elev=22, azim=-50)  # about the post's view
-    axes.set_box_aspect((1, 1, 1), zoom=0.97)  # at 1 the label of a long-named axis leaves the figure
+    axes.view_init(elev=22, azim=-50)  # roughly the post's view
+    axes.set_box_aspect((1, 1, 1), zoom=0.97)  # at 1, a long axis label extends beyond the figure
     limits = equal_limits(codes)
     axes.set(xlim=limits[0], ylim=limits[1], zlim=limits[2])
     for axis, grey in ((axes.xaxis, 0.97), (axes.yaxis, 0.945), (axes.zaxis, 0.96)):
         axis.set_pane_color((grey, grey, grey, 1.0))
-        axis.set_major_locator(MaxNLocator(5))  # more numbers run into each other where axes meet
-    # One scatter for all digits: matplotlib sorts dots by depth within a scatter, not between scatters.
+        axis.set_major_locator(MaxNLocator(5))  # more tick labels would overlap where axes meet
+    # One scatter for all digits, because matplotlib sorts dots by depth only within a scatter.
     axes.scatter(*codes.T, depthshade=False, **_dots(labels, area=9))
     return axes
 
@@ -138,7 +137,7 @@ def _scatter_2d(figure: Figure, codes: np.ndarray, labels: np.ndarray) -> Axes:
     limits = equal_limits(codes)
     axes.set(xlim=limits[0], ylim=limits[1], aspect="equal", axisbelow=True)
     axes.grid(color="0.92")
-    order = np.random.default_rng(0).permutation(len(codes))  # so that no digit lies on top because it came last
+    order = np.random.default_rng(0).permutation(len(codes))  # so that no digit covers the others because it comes last
     axes.scatter(*codes[order].T, **_dots(labels[order], area=9))
     return axes
 
