@@ -216,7 +216,7 @@ def stop(soak: Soak, sent: int) -> None:
     if status == -sent:  # SIGTERM where no training is
         return
     assert (status, error) == (128 + sent, ""), error
-    [at] = re.findall(r"Stopped and saved at iteration ([\d,]+)\. To resume, type the same again", out)
+    [at] = re.findall(r"Stopped and saved at iteration ([\d,]+)\. To resume, rerun", out)
     assert soak.iteration() == int(at.replace(",", ""))
 
 
@@ -335,7 +335,7 @@ def goes_on_from(soak: Soak, iteration: int, *said: str) -> None:
     [line] = error.splitlines()
     assert line.startswith("WARNING: ")
     assert all(part in line for part in said), line
-    assert line.endswith(f"going on from {soak.logs_dir}/model.ckpt-{iteration}")
+    assert line.endswith(f"resuming from {soak.logs_dir}/model.ckpt-{iteration}")
     assert f"Model restored: iteration {iteration:,}" in out or not out  # which is not on the disk yet
 
 

@@ -65,7 +65,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(script, sent, finished, idx_dir, tmp
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + sent, err
     assert "Traceback" not in err
-    stopped = re.search(r"Stopped and saved at iteration ([\d,]+)\. To resume, type the same again: (.*)", out)
+    stopped = re.search(r"Stopped and saved at iteration ([\d,]+)\. To resume, rerun: (.*)", out)
     assert stopped, out
     assert 0 < int(stopped[1].replace(",", "")) < 1101
     assert stopped[2].startswith(f"python {script} --data_dir")

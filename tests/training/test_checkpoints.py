@@ -57,7 +57,7 @@ def test_a_damaged_one_gives_way_to_the_one_before_it(how, logs_dir, capfd):
     assert restored(logs_dir) == ("model.ckpt-10", 100.0)
     [line] = capfd.readouterr().err.splitlines()
     assert line.startswith(f"WARNING: cannot read the checkpoint {logs_dir}/model.ckpt-100: ")
-    assert line.endswith(f"; going on from {logs_dir}/model.ckpt-10")
+    assert line.endswith(f"; resuming from {logs_dir}/model.ckpt-10")
 
 
 def test_all_damaged(logs_dir):
@@ -79,7 +79,7 @@ def test_a_list_that_does_not_help(content, logs_dir, capfd):
     assert restored(logs_dir) == ("model.ckpt-100", 1000.0)
     [line] = capfd.readouterr().err.splitlines()
     assert f"{logs_dir}/checkpoint" in line
-    assert line.endswith(f"going on from {logs_dir}/model.ckpt-100")
+    assert line.endswith(f"resuming from {logs_dir}/model.ckpt-100")
 
 
 def test_the_list_may_name_an_older_one(logs_dir):
