@@ -123,7 +123,7 @@ def test_idx_files_of_the_other_sets_are_taken_at_their_word(tmp_path, capsys, n
     write_idx(tmp_path)
     dataset = mnist.load(name, str(tmp_path))
     assert (dataset.name, dataset.comparable) == (name, False)
-    assert dataset.note == f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
+    assert dataset.note == f"{name} is not the MNIST of the 2016 post: not comparable with it"
     assert capsys.readouterr().err == ""
 
 
@@ -186,7 +186,7 @@ BROKEN = {  # what is done to which file: what the message says after the file's
     "three bytes": (
         TRAIN_LABELS,
         lambda content: content[:3],
-        ": truncated: 3 bytes; expected idx labels, a header of 8",
+        ": truncated: 3 bytes; expected idx labels, with a header of 8 bytes",
     ),
     "half a header": (TRAIN_IMAGES, lambda content: content[:10], ": truncated: 10 bytes; expected idx images"),
     "cut": (TRAIN_IMAGES, lambda content: content[:-1], ": truncated: 28239 bytes; expected 28240 for 36 images"),
@@ -207,12 +207,12 @@ BROKEN = {  # what is done to which file: what the message says after the file's
     "labels as images": (
         TRAIN_IMAGES,
         lambda content: idx_bytes(random_digits(36)[1]),
-        ": magic number 2049: it holds labels, files swapped or mislabelled; expected 2051, idx images",
+        ": magic number 2049: it holds labels, files swapped or misnamed; expected 2051, idx images",
     ),
     "images as labels": (
         TEST_LABELS,
         lambda content: idx_bytes(random_digits(12)[0]),
-        ": magic number 2051: it holds images, files swapped or mislabelled; expected 2049, idx labels",
+        ": magic number 2051: it holds images, files swapped or misnamed; expected 2049, idx labels",
     ),
     "label": (TRAIN_LABELS, lambda content: content[:-1] + b"\x0a", ": label 10 in row 35; expected 0 to 9"),
     "fewer labels": (

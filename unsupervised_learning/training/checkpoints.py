@@ -133,7 +133,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool =
         try:
             read_whole(path)
             checkpoint.restore(str(path)).expect_partial().assert_existing_objects_matched()
-        except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
+        except Exception as error:  # a damaged file can raise anything from DataLossError to IndexError
             said.append(f"cannot read the checkpoint {path}: {reason(error)}")
             damaged.append(path)
             continue
