@@ -324,8 +324,8 @@ def test_chief_and_workers_of_tf_config_are_numbered_chief_first(monkeypatch):
     ("arguments", "message"),
     [
         (["--strategy=mirrored"], "--strategy=mirrored needs two devices or more. Received: one"),
-        (["--strategy=mirrored", "--jit=on"], "--jit=on goes with --strategy=none. Received: --strategy=mirrored"),
-        (["--logical_cpus=2"], "--logical_cpus goes with --strategy=mirrored. Received: --strategy=none"),
+        (["--strategy=mirrored", "--jit=on"], "--jit=on needs --strategy=none. Received: --strategy=mirrored"),
+        (["--logical_cpus=2"], "--logical_cpus needs --strategy=mirrored. Received: --strategy=none"),
         (["--strategy=multi_worker", "--batch_size=63"], "a multiple of the 2 devices, as 62 or 64. Received: 63"),
         (["--strategy=multi_worker", "--batch_size=1"], "a multiple of the 2 devices, as 2. Received: 1"),
         (["--strategy=all"], "value should be one of <none|mirrored|multi_worker>"),
@@ -347,7 +347,7 @@ def test_busy_port_is_answered_in_one_line(run_script, monkeypatch):
         monkeypatch.setenv("TF_CONFIG", tf_config([port, *free_ports(1)], 0))
         finished = run_script("train_ae.py", "--strategy=multi_worker")
     assert finished.status == 2
-    assert f"port {port}, which cannot be had: Address already in use" in finished.err
+    assert f"port {port}, which cannot be used: Address already in use" in finished.err
 
 
 # How workers meet
@@ -379,14 +379,14 @@ def test_workers_with_the_same_flags_meet(monkeypatch):
 
 
 def test_workers_with_other_flags_are_refused(monkeypatch):
-    problem = "2 worker 1 was started with other flags than the chief: --seed=2 and not 1"
+    problem = "2 worker 1 was started with different flags than the chief: --seed=2, not 1"
     assert meet(monkeypatch, [{"seed": 1}, {"seed": 2}]) == [problem, problem]
 
 
 def test_workers_that_do_not_come_are_named(monkeypatch):
     (raised, _) = meet(monkeypatch, [{"seed": 1}, {}], patience=0.5)
     assert raised.startswith("1 127.0.0.1:")
-    assert raised.endswith("did not come within 0 seconds")
+    assert raised.endswith("did not connect within 0 seconds")
     (_, raised) = meet(monkeypatch, [{}, {"seed": 1}], patience=0.5)
     assert raised.startswith("1 the chief at 127.0.0.1:")
 

@@ -105,9 +105,7 @@ def earlier_run(settings: Settings, build: type[keras.Model]) -> dict[str, Any] 
     logs_dir = settings.logs_dir
     if not (logs_dir / "config.json").exists():
         if list(logs_dir.glob("model.ckpt-*.index")):
-            raise RunError(
-                f"{logs_dir} holds checkpoints but no config.json with their settings; choose another --logs_dir"
-            )
+            raise RunError(f"{logs_dir} holds checkpoints but no config.json with their settings; choose another --logs_dir")
         return None
     config = recorded(logs_dir)
     if config["model"] != settings.model:
