@@ -163,15 +163,15 @@ def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf
     Returns:
         float32 tensor of the given shape.
     """
-    return tf.random.stateless_normal(shape, _name(seed, stream, position))
+    return tf.random.stateless_normal(shape, _stateless_seed(seed, stream, position))
 
 
 def named_uniform(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     """Return noise uniform on [−1, 1), for the GAN's z; otherwise like `named_noise`."""
-    return tf.random.stateless_uniform(shape, _name(seed, stream, position), -1.0, 1.0)
+    return tf.random.stateless_uniform(shape, _stateless_seed(seed, stream, position), -1.0, 1.0)
 
 
-def _name(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
+def _stateless_seed(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int64), tf.cast(position, tf.int64) + (stream << 32)])
 
 
