@@ -55,7 +55,7 @@ class Life:
         self.process = subprocess.Popen(command, cwd=REPOSITORY, stdout=self.out, stderr=self.error, preexec_fn=prepare)
 
     def new(self, pattern: str) -> bool:
-        """Return whether a file matching `name` was created since the process started."""
+        """Return whether a file matching `pattern` was created since the process started."""
         return any(path.name not in self.known for path in self.logs_dir.glob(pattern))
 
     def wait_for(self, condition: Callable[[], bool], pause: float = 0.01) -> bool:

@@ -321,7 +321,7 @@ def test_finished_run_without_checkpoints_is_not_restarted(idx_dir, tmp_path, ru
     events = {path: path.read_bytes() for path in logs_dir.glob("events.*")}
     for path in [*logs_dir.glob("model.ckpt-*"), logs_dir / "checkpoint"]:
         path.unlink()
-    assert_refused(run_script("train_ae.py", *arguments), "checkpoints are gone")
+    assert_refused(run_script("train_ae.py", *arguments), "finished run without checkpoints")
     assert events
     assert all(path.read_bytes() == content for path, content in events.items())
 

@@ -8,9 +8,8 @@ arXiv:1511.06434). The discriminator minimises
 
     loss_real + loss_fake = −log D(x) − log(1 − D(G(z)))
 
-and the generator minimises −log D(G(z)). 2016 adds feature matching to the latter: 0.1 times the distance between the
-discriminator's features of real and fake images. At equilibrium D = ½ everywhere and the discriminator's loss is
-2 ln 2 = 1.386.
+and the generator −log D(G(z)), to which 2016 adds feature matching: 0.1 times the distance between the discriminator's
+features of real and fake images. At equilibrium D = ½ everywhere and the discriminator's loss is 2 ln 2 = 1.386.
 """
 
 import math
@@ -176,8 +175,8 @@ class DCGAN(keras.Model):
     def separate(self, images: tf.Tensor) -> list[tf.Tensor]:
         """Split an iteration's images [batch · k, …] into its k batches [batch, …], with k = `batches_each_iteration`.
 
-        The first image of each batch comes first, then the second of each, and so on. A replica, which takes a contiguous
-        share of the images, thus gets an equal share of every batch.
+        The images are interleaved: the first of each batch, then the second of each, and so on. So a contiguous share of
+        them, as a replica takes, is an equal share of every batch.
         """
         k = self.batches_each_iteration
         if k == 1:

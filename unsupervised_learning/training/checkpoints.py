@@ -47,7 +47,7 @@ class Checkpoints:
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
         self.restored = restore_newest(self.checkpoint, logs_dir, mend=True)
         if self.restored is None and (logs_dir / "results.json").exists():
-            raise RunError(f"{logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
+            raise RunError(f"{logs_dir} holds a finished run without checkpoints; choose another --logs_dir")
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(logs_dir), max_to_keep=KEPT, checkpoint_name=NAME)
         self.clock = time.perf_counter()
 

@@ -78,10 +78,7 @@ class FinishedRun:
         return model
 
     def dataset(self, **given: str | None) -> Dataset:
-        """Load the data that the run was trained on, from the folders given or else from those recorded.
-
-        Args:
-            given: `data_dir`, `image_dir` and `cache_dir`.
+        """Load the run's training data from `data_dir`, `image_dir` and `cache_dir`, as given or else as recorded.
 
         Raises:
             RunError: the data cannot be loaded, or differs from the run's.
