@@ -106,12 +106,12 @@ def is_number(text: str, kind: type) -> bool:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-# Below 1 is wrong too.
+# Values below 1 are invalid too.
 SHARES = ("beta1", "bn_decay")
 NO_PATH = st.sampled_from(
     ["/no/such/folder", "/dev/null/below", "/proc/none", "x" * 300, "~nobody/none", "\udcff\udcfe", "no\nline"]
 )
-PATHS = {  # what each path may not be, besides
+PATHS = {  # further invalid values of each path
     "logs_dir": st.one_of(
         st.just(""), st.sampled_from(["/dev/null", "/proc/run", "x" * 300, "run\udcff"]), TEXT.map(lambda text: f"{text}*")
     ),
@@ -153,7 +153,7 @@ def nonsense(name: str, flag: flags.Flag) -> st.SearchStrategy[str]:
         return st.one_of(
             TEXT.filter(lambda text: text != "only" and not is_number(text, float)), st.sampled_from(["nan", "inf", "-1"])
         )
-    return PATHS[name]  # a flag that is not there needs a strategy of its own
+    return PATHS[name]  # a KeyError means that a new flag needs its own strategy
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_every_flag_refuses_invalid_values(script, refuse, tmp_path, monkeypatch
         if script == REPRODUCE:
             positional = ["reference", str(run)] if name in ("out", "weights") else ["gan-notes"]
         others = [f"--{key}={value}" for key, value in good.items() if key in own and key != name]
-        if name == "cache_dir":  # which only pictures need
+        if name == "cache_dir":  # only pictures need it
             others.append(f"--image_dir={pictures}")
 
         @QUICKLY
@@ -211,7 +211,7 @@ def test_unknown_flags_and_positional_arguments(script, refuse, tmp_path, monkey
     one()
 
 
-HUGE = {  # values that are no nonsense as such, but more than any machine or number format holds
+HUGE = {  # valid in principle, but too large for any machine or number format
     "train_ae.py": [
         "batch_size=99999999999999999999",
         "learning_rate=1e308",
@@ -249,7 +249,7 @@ def big_endian(*numbers: int) -> bytes:
 
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-IDX = {  # file, what it holds instead
+IDX = {  # file, invalid content
     "empty": (IMAGES, lambda whole: b""),
     "half a header": (IMAGES, lambda whole: whole[:7]),
     "header only": (IMAGES, lambda whole: whole[:16]),

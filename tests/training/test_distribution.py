@@ -74,7 +74,7 @@ def train(mode: str, script: str, arguments: list[str], logs_dir: Path) -> Finis
     return chief
 
 
-# The same numbers
+# Equality with one device
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -392,7 +392,7 @@ def test_missing_workers_are_named(monkeypatch):
     assert raised.startswith("1 the chief at 127.0.0.1:")
 
 
-# What a replica does
+# Functions in a replica
 
 
 def test_moments_of_the_whole_batch(monkeypatch):

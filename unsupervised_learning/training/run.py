@@ -43,7 +43,7 @@ def run(
         RunError: the folder is unusable or holds another run, the data cannot be loaded, or training diverged.
     """
     with distribution.answering_for_the_lost() if strategy else nullcontext():
-        xla = settings.xla_by_default and settings.jit != "off"  # on one device
+        xla = settings.xla_by_default and settings.jit != "off"  # whether a run on one device would use XLA
         devices = distribution.Replicated(model, strategy, xla) if strategy else None
         if devices and devices.number:
             return follow(settings, model, monitor, load(), devices)
