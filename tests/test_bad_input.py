@@ -106,7 +106,7 @@ def is_number(text: str, kind: type) -> bool:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-# Values below 1 are invalid too.
+# Flags that must be below 1.
 SHARES = ("beta1", "bn_decay")
 NO_PATH = st.sampled_from(
     ["/no/such/folder", "/dev/null/below", "/proc/none", "x" * 300, "~nobody/none", "\udcff\udcfe", "no\nline"]
