@@ -24,7 +24,7 @@ FLAGS = flags.FLAGS
 
 
 def main() -> int:
-    """Train as the flags say."""
+    """Train as set by the flags."""
     settings = command_line.settings(AutoEncoder, runs.AUTOENCODER)
     strategy = distribution.start(settings)
     model = AutoEncoder(**settings.arguments)
@@ -38,7 +38,7 @@ def main() -> int:
 if __name__ == "__main__":
     default = command_line.define_flags(AutoEncoder, runs.AUTOENCODER, "run5", "logs/MNIST_logs/", mnist.DATASETS)
     command_line.define_dense_flags(default, list(layers.ACTIVATIONS))
-    flags.DEFINE_bool("mean_loss", default["mean_loss"], "Average the L2 loss over the batch, not sum it. By recipe.")
+    flags.DEFINE_bool("mean_loss", default["mean_loss"], "Average the L2 loss over the batch instead of summing. By recipe.")
     flags.DEFINE_float("sparsity", default["sparsity"], "Weight of the codes' absolute values in the loss; 2016 had none.")
     command_line.require_number("sparsity")
     command_line.launch(main)

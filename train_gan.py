@@ -1,4 +1,4 @@
-"""Trains the 2016 post's DCGAN: on MNIST at 28×28; on flowers, faces or a folder of pictures at 64×64.
+"""Trains the 2016 post's DCGAN, on MNIST at 28×28, or on flowers, faces or a folder of pictures at 64×64.
 
 Writes TensorBoard summaries, checkpoints, generated images and results to --logs_dir. Run it again to resume.
 """
@@ -23,12 +23,12 @@ FLAGS = flags.FLAGS
 
 
 def draw(logs_dir: Path, seed: int | None, model: gan.DCGAN) -> None:
-    """Only draw images."""
+    """Draw images from a trained model."""
     GANMonitor(model).write_outputs(logs_dir, None, seed)
 
 
 def main() -> int:
-    """Train, or with --visualize only draw, as the flags say."""
+    """Train as set by the flags, or only draw images with --visualize."""
     settings = command_line.gan_settings(gan.DCGAN, runs.GAN)
     if FLAGS.visualize:
         seed = None if FLAGS["seed"].using_default_value else settings.seed

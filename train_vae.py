@@ -1,4 +1,4 @@
-"""Trains the 2016 post's variational autoencoder, in its fixed form or, with --recipe=first, its first.
+"""Trains the 2016 post's variational autoencoder: the fixed version, or with --recipe=first the first one.
 
 Writes TensorBoard summaries, checkpoints, figures and results to --logs_dir. Run it again to resume.
 """
@@ -24,7 +24,7 @@ FLAGS = flags.FLAGS
 
 
 def main() -> int:
-    """Train as the flags say."""
+    """Train as set by the flags."""
     settings = command_line.settings(VariationalAutoEncoder, runs.VAE)
     strategy = distribution.start(settings)
     model = VariationalAutoEncoder(**settings.arguments)
@@ -43,13 +43,13 @@ if __name__ == "__main__":
     default = command_line.define_flags(VariationalAutoEncoder, runs.VAE, "fixed", "logs/MNIST_VAE_logs/", mnist.DATASETS)
     command_line.define_dense_flags(default, list(layers.ACTIVATIONS))
     flags.DEFINE_bool(
-        "relu_heads", default["relu_heads"], "Put a relu on mu and log_var too, as the first published run did. By recipe."
+        "relu_heads", default["relu_heads"], "Apply a relu to mu and log_var, as the first published run did. By recipe."
     )
     flags.DEFINE_enum(
         "binarize",
         Settings.binarize,
         binarization.BINARIZATIONS,
-        "Make pixels black or white: by a threshold of 0.5, or by one draw for each, the same in every run; 2016: none.",
+        "Binarise pixels: by a threshold of 0.5, or by one random draw per pixel, the same in every run. 2016: none.",
     )
     flags.DEFINE_float("kl_weight", default["kl_weight"], "Weight of the KL divergence in the loss.")
     command_line.require_number("kl_weight")

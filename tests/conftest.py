@@ -1,4 +1,4 @@
-"""The fixtures that tests share: a small stand-in for MNIST, ways to run a script, finished runs."""
+"""Shared fixtures: a small substitute for MNIST, a function to run scripts, finished runs."""
 
 import runpy
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from absl import app, flags
 
-pytest.register_assert_rewrite("tests.support", "tests.golden")  # their assertions say as much as a test's
+pytest.register_assert_rewrite("tests.support", "tests.golden")  # so that their assertions show values as in tests
 
 from tests.support import REPOSITORY, Finished, small, start, write_idx
 
@@ -22,11 +22,11 @@ def idx_dir(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
-    """Run a script with flags, in this process: the flags it defines are gone afterwards."""
+    """Function that runs a script with flags in this process and removes its flags afterwards."""
 
     def run(script: str, *arguments: str) -> Finished:
         monkeypatch.setattr(sys, "argv", [script, *arguments])
-        app.define_help_flags()  # which absl does once in a process
+        app.define_help_flags()  # absl does this only once per process
         before = set(flags.FLAGS)
         capfd.readouterr()
         try:
@@ -43,7 +43,7 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
 
 
 class FinishedRuns(dict[str, Path]):
-    """Each script's run of 1,101 iterations in a real process, made when it is first asked for."""
+    """Script → folder of a run of 1,101 iterations in a real process, created on first access."""
 
     def __init__(self, idx_dir: Path, folder: Path):
         super().__init__()
@@ -54,7 +54,7 @@ class FinishedRuns(dict[str, Path]):
         process = start(script, *small(self.idx_dir, logs_dir, "--max_iterations=1101", "--seed=3", "--z_dim=2"))
         out, err = process.communicate(timeout=280)
         assert process.returncode == 0, err
-        assert "WARNING: All log messages" not in err  # TensorFlow's own noise
+        assert "WARNING: All log messages" not in err  # start-up output of TensorFlow
         assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
         assert "1,101/1,101" in out
         assert "iterations/s" in out
@@ -68,7 +68,7 @@ def finished(idx_dir, tmp_path_factory) -> FinishedRuns:
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What tests have counted, also where they ran in a worker of pytest-xdist."""
+    """Print the counts recorded by tests, including those in pytest-xdist workers."""
     reports = [report for some in terminalreporter.stats.values() for report in some if getattr(report, "when", "") == "call"]
     recorded = [one for report in reports for one in report.user_properties]
     for name, value in recorded:

@@ -1,4 +1,4 @@
-"""What tests share: small data, ways to run a script and to read what it left, records of runs, tiny models."""
+"""Helpers for tests: small data, running scripts, reading their output, records of runs, tiny models."""
 
 import json
 import re
@@ -33,7 +33,7 @@ SCRIPTS = ["train_ae.py", "train_vae.py"]
 
 
 class Finished(NamedTuple):
-    """A script's end: exit status and what it printed."""
+    """Exit status and output of a script."""
 
     status: int
     out: str
@@ -41,7 +41,7 @@ class Finished(NamedTuple):
 
 
 def write_idx(folder: Path, train: int, test: int) -> Path:
-    """Write the four files with blurred bars for digits: ten kinds that a model can tell apart."""
+    """Write the four idx files with blurred bars as digits: ten classes that a model can distinguish."""
     random = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     for part, count in (("train", train), ("t10k", test)):
@@ -66,7 +66,7 @@ def start(script: str, *arguments: str) -> subprocess.Popen:
 
 
 def listen_to_ctrl_c() -> None:
-    """Tests that a shell has started in the background inherit an ignored SIGINT, and would hand it on to the script."""
+    """Restore the SIGINT handler: a shell's background jobs ignore SIGINT, and scripts started by them would too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -75,7 +75,7 @@ def small(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
 
 
 def read_events(logs_dir: Path) -> dict[tuple[str, str], dict[int, np.ndarray]]:
-    """(plugin, tag) → iteration → value; a value written twice for one iteration fails."""
+    """Return (plugin, tag) → iteration → value. Fails if a value was written twice for one iteration."""
     values: dict[tuple[str, str], dict[int, np.ndarray]] = defaultdict(dict)
     for path in sorted(logs_dir.glob("events.out.tfevents.*")):
         for event in EventFileLoader(str(path)).Load():
@@ -96,7 +96,7 @@ def assert_refused(run, *parts: str) -> None:
 
 
 def final_weights(logs_dir: Path) -> dict[str, np.ndarray]:
-    """Every number in the newest checkpoint but the seconds it took and how often it was saved."""
+    """Return all numbers in the newest checkpoint except the training seconds and the save counter."""
     reader = tf.train.load_checkpoint(str(logs_dir))
     names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
     return {name: reader.get_tensor(name) for name in names if not name.startswith(("seconds", "save_counter"))}
@@ -149,7 +149,7 @@ RESULTS = {
 
 
 def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **results):
-    """A finished run's records; returns its folder."""
+    """Write the records of a finished run; return its folder."""
     of = experiments.EXPERIMENTS[experiment]
     folder = logs_dir / f"{experiment}_seed{seed}"
     folder.mkdir(parents=True)
@@ -162,7 +162,7 @@ def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **re
 
 
 def write_events(folder, scalars=None, histograms=None):
-    """An event file with scalars tag → iteration → value and histograms tag → iteration → values."""
+    """Write an event file with scalars tag → iteration → value and histograms tag → iteration → values."""
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default():
         for tag, course in (scalars or {}).items():
@@ -176,7 +176,7 @@ def write_events(folder, scalars=None, histograms=None):
 
 
 def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85)):
-    """Dumps in which about that share of the codes lie with their digit; the rest lie with another's."""
+    """Write latent dumps in which about this share of the codes are near their own digit, the others near another one."""
     random = np.random.default_rng(0)
     labels = np.arange(1000) % 10
     for iteration, share in zip(claims.KNN_BY_ITERATION, accuracies, strict=True):
@@ -186,7 +186,7 @@ def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85)):
 
 
 class Tags(HTMLParser):
-    """Collects an HTML page's tags, and sees that they are closed in order."""
+    """Collects the tags of an HTML page, and checks that they are closed in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -204,7 +204,7 @@ class Tags(HTMLParser):
 
 
 def old_event_file(path):
-    """As TensorFlow 0.x wrote: values in the messages of then, variables' names with :0, an image a tag."""
+    """Write an event file like TensorFlow 0.x: old value messages, variable names with :0, one tag per image."""
     histogram = {"min": 0.0, "max": 2.0, "num": 3.0, "bucket_limit": [1.0, 2.0], "bucket": [1.0, 2.0]}
     picture = tf.io.encode_png(np.zeros((28, 28, 1), np.uint8)).numpy()
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -232,7 +232,7 @@ def dense(weights: np.ndarray, bias: np.ndarray) -> keras.Model:
 
 
 def linear_vae(pixels: int = 6, z_dim: int = 2) -> tuple[SimpleNamespace, dict[str, np.ndarray]]:
-    """Make a VAE of one linear layer a network, and return its weights too."""
+    """Return a VAE with one linear layer per network, and its weights."""
     rng = np.random.default_rng(1)
     shapes = {"mu": (pixels, z_dim), "log_var": (pixels, z_dim), "decoder": (z_dim, pixels)}
     weights = {name: rng.normal(0, 0.7, shape).astype(np.float32) for name, shape in shapes.items()}
@@ -244,7 +244,7 @@ def linear_vae(pixels: int = 6, z_dim: int = 2) -> tuple[SimpleNamespace, dict[s
 
 
 def constant_vae(mu: list[float], log_var: list[float], logits: list[float]) -> SimpleNamespace:
-    """Make a VAE that says the same of every image."""
+    """Return a VAE with the same output for every image."""
     pixels, z_dim = len(logits), len(mu)
     inputs = keras.Input((pixels,))
     heads = [dense(np.zeros((pixels, z_dim)), np.array(bias))(inputs) for bias in (mu, log_var)]

@@ -1,4 +1,4 @@
-"""The house keeps its shape: which room may import which, no circles, few levels, short modules. See docs/design.md."""
+"""Architecture: allowed imports between folders ("rooms"), no cycles, few levels, short modules. See docs/design.md."""
 
 import ast
 import functools
@@ -12,8 +12,8 @@ MODELS = ("autoencoder", "vae", "gan")
 MOST_LINES = 400
 MOST_LEVELS = 9
 
-# Room → the rooms that its modules may import, beside their own and the ground floor. "models" are the modules at the root;
-# "runs" is original/runs.py, the table of 2016's settings and numbers, which stands below all that looks things up in it.
+# Room → rooms that its modules may import, besides their own and the ground floor. "models" are the modules at the root;
+# "runs" is original/runs.py, the table of the 2016 settings and numbers, which is below all modules that use it.
 GROUND = {"errors", "atomic_files", "start", "runs"}
 ARROWS: dict[str, set[str]] = {
     **{room: set() for room in (*GROUND, "models", "data", "figures")},
@@ -28,7 +28,7 @@ ARROWS["explore"] = ARROWS["compare"] | {"compare"}
 
 
 def modules() -> dict[str, Path]:
-    """Dotted name → file, of every module of the package that has code."""
+    """Return dotted name → file for every non-empty module of the package."""
     found = {}
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -38,7 +38,7 @@ def modules() -> dict[str, Path]:
 
 @functools.cache
 def imports() -> dict[str, set[str]]:
-    """Module → the package's modules that it imports anywhere in its text, functions and TYPE_CHECKING included."""
+    """Return module → modules of the package that it imports, including imports in functions and under TYPE_CHECKING."""
     known = modules()
     arrows: dict[str, set[str]] = {}
     for name, path in known.items():
@@ -56,7 +56,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def room(module: str) -> str:
-    """The room that a module is in."""
+    """Return the room of a module."""
     parts = module.split(".")[1:]
     if parts == ["original", "runs"]:
         return "runs"
@@ -66,7 +66,7 @@ def room(module: str) -> str:
 
 
 def levels() -> dict[str, int]:
-    """Module → the longest way down from it, in imports. Fails on a circle."""
+    """Return module → length of its longest chain of imports. Fails on a cycle."""
     found: dict[str, int] = {}
 
     def level(module: str, above: tuple[str, ...] = ()) -> int:
@@ -80,13 +80,13 @@ def levels() -> dict[str, int]:
     return found
 
 
-def test_imports_make_no_circle_and_few_levels():
+def test_imports_have_no_cycle_and_few_levels():
     deepest = max(levels().items(), key=lambda item: item[1])
     assert deepest[1] <= MOST_LEVELS, deepest
 
 
 @pytest.mark.parametrize("module", [name for name in modules() if name != PACKAGE])
-def test_arrows_point_as_the_design_says(module):
+def test_imports_follow_the_design(module):
     mine = room(module)
     others = {room(target) for target in imports()[module]} - {mine}
     allowed = ARROWS[mine] | (set() if mine in ("models", *GROUND) else GROUND)
@@ -94,11 +94,11 @@ def test_arrows_point_as_the_design_says(module):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_model_imports_nothing_but_layers_and_losses(model):
+def test_models_import_only_layers_and_losses(model):
     allowed = {f"{PACKAGE}.{name}" for name in ("layers", "losses", *(("gan_networks",) if model == "gan" else ()))}
     assert imports()[f"{PACKAGE}.{model}"] <= allowed
 
 
 @pytest.mark.parametrize("path", modules().values(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_can_be_read_in_one_go(path):
+def test_modules_are_short(path):
     assert len(path.read_text().splitlines()) <= MOST_LINES

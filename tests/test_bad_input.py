@@ -1,4 +1,4 @@
-"""Everything that a user can hand over, as nonsense: refused in one line on stderr, exit status 2, and nothing written.
+"""Invalid user input of every kind is refused with one line on stderr and exit status 2, and nothing is written.
 
 Values come from hypothesis, by each flag's type and bounds; files are made by hand. At the end pytest says how many there were.
 """
@@ -49,7 +49,7 @@ QUICKLY = settings(
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
-    """What is in a folder, at any depth."""
+    """Return the content of a folder, at any depth."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() and not path.is_symlink() else None
         for path in folder.rglob("*")
@@ -57,7 +57,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 
 def refused(run: Finished, *parts: str) -> None:
-    """Exit status 2, and one line, which holds these parts and is not a traceback."""
+    """Check for exit status 2 and one line on stderr that contains these parts and is no traceback."""
     lines = [line for line in run.err.splitlines() if "not the canonical MNIST" not in line]
     assert (run.status, len(lines)) == (2, 1), (run.status, run.err[-3000:])
     assert re.match(r"(\w+\.py|original|compare|reproduce): error: .", lines[0]), lines[0]
@@ -69,13 +69,13 @@ def refused(run: Finished, *parts: str) -> None:
 
 @pytest.fixture
 def refuse(run_script, tmp_path, record_property) -> Callable[..., None]:
-    """Run a script, see that it refuses in one line and leaves everything below tmp_path as it is, and count it."""
+    """Function that runs a script, checks for a one-line refusal and an unchanged tmp_path, and counts the case."""
 
     def run(kind: str, script: str, *arguments: str, said: tuple[str, ...] = ()) -> None:
         before = contents(tmp_path)
         refused(run_script(script, *arguments), *said)
         after = contents(tmp_path)
-        after |= {name: before[name] for name in after if name in before and Path(name).name == "lock"}  # who held it last
+        after |= {name: before[name] for name in after if name in before and Path(name).name == "lock"}  # names its last holder
         assert after == before, {name for name in {**before, **after} if before.get(name) != after.get(name)}
         record_property("bad input", kind)
 
@@ -86,7 +86,7 @@ def refuse(run_script, tmp_path, record_property) -> Callable[..., None]:
 
 
 def flags_of(script: str, monkeypatch) -> dict[str, flags.Flag]:
-    """A script's own flags; nothing is run."""
+    """Return a script's own flags, without running it."""
     before = set(flags.FLAGS)
     monkeypatch.setattr(command_line, "launch", lambda *_, **__: None)
     runpy.run_path(str(REPOSITORY / script), run_name="__main__")
@@ -106,12 +106,12 @@ def is_number(text: str, kind: type) -> bool:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-# Below 1 is wrong too.
+# Flags that must be below 1.
 SHARES = ("beta1", "bn_decay")
 NO_PATH = st.sampled_from(
     ["/no/such/folder", "/dev/null/below", "/proc/none", "x" * 300, "~nobody/none", "\udcff\udcfe", "no\nline"]
 )
-PATHS = {  # what each path may not be, besides
+PATHS = {  # further invalid values of each path
     "logs_dir": st.one_of(
         st.just(""), st.sampled_from(["/dev/null", "/proc/run", "x" * 300, "run\udcff"]), TEXT.map(lambda text: f"{text}*")
     ),
@@ -128,7 +128,7 @@ PATHS = {  # what each path may not be, besides
 
 
 def nonsense(name: str, flag: flags.Flag) -> st.SearchStrategy[str]:
-    """Values that a flag cannot have."""
+    """Return a strategy of invalid values for a flag."""
     parser: Any = flag.parser
     if isinstance(parser, flags.IntegerParser):
         wrong = [TEXT.filter(lambda text: not is_number(text, int)), st.floats(allow_nan=True).map(str)]
@@ -153,13 +153,13 @@ def nonsense(name: str, flag: flags.Flag) -> st.SearchStrategy[str]:
         return st.one_of(
             TEXT.filter(lambda text: text != "only" and not is_number(text, float)), st.sampled_from(["nan", "inf", "-1"])
         )
-    return PATHS[name]  # a flag that is not there needs a strategy of its own
+    return PATHS[name]  # a KeyError means that a new flag needs its own strategy
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [*TRAIN, *MODULES])
-def test_every_flag(script, refuse, tmp_path, monkeypatch):
-    """Each of a script's flags with values that it cannot have; the other flags are such that it would run."""
+def test_every_flag_refuses_invalid_values(script, refuse, tmp_path, monkeypatch):
+    """Try invalid values for each flag of a script, with valid values for all other flags."""
     monkeypatch.chdir(tmp_path)
     idx = write_idx(tmp_path / "idx", 36, 12)
     run = write_run(tmp_path / "logs", "autoencoder")
@@ -179,7 +179,7 @@ def test_every_flag(script, refuse, tmp_path, monkeypatch):
         if script == REPRODUCE:
             positional = ["reference", str(run)] if name in ("out", "weights") else ["gan-notes"]
         others = [f"--{key}={value}" for key, value in good.items() if key in own and key != name]
-        if name == "cache_dir":  # which only pictures need
+        if name == "cache_dir":  # only pictures need it
             others.append(f"--image_dir={pictures}")
 
         @QUICKLY
@@ -195,7 +195,7 @@ def test_every_flag(script, refuse, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("script", [*TRAIN, *MODULES])
-def test_flags_and_words_that_are_none(script, refuse, tmp_path, monkeypatch):
+def test_unknown_flags_and_positional_arguments(script, refuse, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     @QUICKLY
@@ -211,7 +211,7 @@ def test_flags_and_words_that_are_none(script, refuse, tmp_path, monkeypatch):
     one()
 
 
-HUGE = {  # values that are no nonsense as such, but more than any machine or number format holds
+HUGE = {  # valid in principle, but too large for any machine or number format
     "train_ae.py": [
         "batch_size=99999999999999999999",
         "learning_rate=1e308",
@@ -233,7 +233,7 @@ HUGE = {  # values that are no nonsense as such, but more than any machine or nu
 @pytest.mark.slow
 @pytest.mark.parametrize(("script", "value"), [(script, value) for script, values in HUGE.items() for value in values])
 def test_values_too_large(script, value, run_script, tmp_path, record_property):
-    """Refused, or stopped at the first number that is none; what was saved before may stay."""
+    """Refused at once, or stopped at the first NaN or infinity; files saved before that may remain."""
     idx = write_idx(tmp_path / "idx", 36, 12)
     more = ["gan-notes"] if script == REPRODUCE else ["--max_iterations=3"]
     given = [f"--data_dir={idx}", f"--logs_dir={tmp_path / 'run'}", *more, "--batch_size=2"]
@@ -249,7 +249,7 @@ def big_endian(*numbers: int) -> bytes:
 
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-IDX = {  # file, what it holds instead
+IDX = {  # file, invalid content
     "empty": (IMAGES, lambda whole: b""),
     "half a header": (IMAGES, lambda whole: whole[:7]),
     "header only": (IMAGES, lambda whole: whole[:16]),
@@ -293,7 +293,7 @@ def picture(side: int = 8) -> bytes:
 
 
 def png(width: int, height: int) -> bytes:
-    """A PNG that says it has this size, and has not."""
+    """Return a PNG with this size in its header but not in its content."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
     parts = [big_endian(len(content)) + kind + content + big_endian(zlib.crc32(kind + content)) for kind, content in chunks]
@@ -320,7 +320,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures(name, refuse, tmp_path, monkeypatch):
-    """A folder with nothing else. Among good ones such a file is left out and named: tests/data/test_pictures.py."""
+    """The folder has no other pictures. tests/data/test_pictures.py tests such files among valid ones."""
     folder, cache = tmp_path / "mine", tmp_path / "cache"
     folder.mkdir()
     cache.mkdir()
@@ -329,7 +329,7 @@ def test_pictures(name, refuse, tmp_path, monkeypatch):
     refuse("files", "train_gan.py", *given, said=(name, "can be read"))
 
 
-def test_a_picture_of_one_pixel_is_one_but_no_batch(refuse, tmp_path, run_script):
+def test_one_tiny_picture_is_valid_but_too_few_for_a_batch(refuse, tmp_path, run_script):
     folder, cache = tmp_path / "mine", tmp_path / "cache"
     folder.mkdir()
     (folder / "pixel.jpg").write_bytes(picture(1))
@@ -343,7 +343,7 @@ def test_a_picture_of_one_pixel_is_one_but_no_batch(refuse, tmp_path, run_script
 
 
 def of_2016(path: Path, **changed: Any) -> Path:
-    """An autoencoder's checkpoint as 2016's code wrote it, in which some variables are others."""
+    """Write an autoencoder's checkpoint as the 2016 code did, with some variables replaced."""
     model = AutoEncoder()
     model.compile(optimizer=layers.adam())
     write_checkpoint(model, path)
@@ -434,7 +434,7 @@ VALUES = (None, [], {}, "", "x", "<script>", -1, 0.5, True, 10**400, float("inf"
 
 
 def nonsense_records(record: dict[str, Any], keys: tuple[tuple[str, ...], ...]) -> Iterator[bytes]:
-    """A record in which one value is gone or nonsense, for each of the keys and kinds of nonsense."""
+    """Yield copies of a record with one value missing or invalid, for each key and kind of invalid value."""
     for *above, last in keys:
         for value in (*VALUES, "gone"):
             changed = json.loads(json.dumps(record))
@@ -448,12 +448,12 @@ def nonsense_records(record: dict[str, Any], keys: tuple[tuple[str, ...], ...]) 
             yield json.dumps(changed).encode()
 
 
-# Of config.json, whatever the run; what else is nonsense in it plays no part.
+# Keys of config.json that matter for any run. Other invalid values in it have no effect.
 CONFIG = (("model",), ("settings",), ("data",), ("data", "checksum"))
 
 
 @pytest.mark.slow
-def test_config_of_a_run_to_go_on_with(refuse, tmp_path, idx_dir, run_script):
+def test_invalid_config_of_a_run_to_resume(refuse, tmp_path, idx_dir, run_script):
     arguments = small(idx_dir, tmp_path / "run")
     assert run_script("train_ae.py", *arguments, "--max_iterations=1").status == 0
     path = tmp_path / "run" / "config.json"
@@ -465,8 +465,8 @@ def test_config_of_a_run_to_go_on_with(refuse, tmp_path, idx_dir, run_script):
 
 
 @pytest.mark.slow
-def test_config_of_a_run_to_draw_from_or_export(refuse, tmp_path):
-    """Its settings, of which a model is built; where they can be one's, the checkpoint is none."""
+def test_invalid_config_of_a_run_to_draw_from_or_export(refuse, tmp_path):
+    """The model is built from the recorded settings. Where these are valid, the checkpoint is invalid."""
     path = write_run(tmp_path, "gan") / "config.json"
     config = json.loads(path.read_text())
     keys = (("model",), ("settings",), *(("settings", name) for name in ("side", "channels", "initializer", "recipe")))
@@ -488,8 +488,8 @@ def test_config_of_a_run_to_draw_from_or_export(refuse, tmp_path):
 RESULTS = (("iterations",), ("training_seconds",), ("comparable_with_2016",), ("test_l2",), ("pca",), ("knn_accuracy",))
 
 
-def test_records_of_runs_to_report(tmp_path, run_script, record_property):
-    """`compare` leaves such runs out and names them, or says of a claim that it cannot be tested; its page stays a page."""
+def test_invalid_records_in_a_comparison_of_runs(tmp_path, run_script, record_property):
+    """`compare` skips and names such runs, or marks a claim as not testable; its page remains valid HTML."""
     kinds = []
     folder = write_run(tmp_path / "one", "autoencoder")
     config, results = (json.loads((folder / name).read_text()) for name in ("config.json", "results.json"))
@@ -516,8 +516,8 @@ def test_records_of_runs_to_report(tmp_path, run_script, record_property):
         record_property("bad input", "files")
 
 
-def test_records_of_runs_one_by_one(tmp_path, run_script, record_property):
-    """Each alone, so that what is nonsense in it is what the claims read."""
+def test_invalid_records_of_single_runs(tmp_path, run_script, record_property):
+    """Each run is tested alone, so that the claims read its invalid value."""
     folder = write_run(tmp_path / "logs", "autoencoder")
     whole = json.loads((folder / "results.json").read_text())
     runs = [json.loads(content) for content in nonsense_records(whole, (("test_l2",), ("pca",), ("knn_accuracy",)))]
@@ -530,7 +530,7 @@ def test_records_of_runs_one_by_one(tmp_path, run_script, record_property):
         record_property("bad input", "files")
 
 
-def test_records_of_a_run_to_keep(refuse, tmp_path):
+def test_invalid_records_of_a_run_to_keep(refuse, tmp_path):
     folder = write_run(tmp_path, "autoencoder")
     for name, keys in (("config.json", (*CONFIG[:3], ("settings", "seed"))), ("results.json", RESULTS[:1])):
         whole = (folder / name).read_bytes()
@@ -547,19 +547,19 @@ def test_records_of_a_run_to_keep(refuse, tmp_path):
         (folder / name).write_bytes(whole)
 
 
-# Nothing that is read is run
+# Files are never executed
 
 
 def harmful_model(path: Path, touched: Path) -> None:
-    """A model whose file holds code: a Lambda layer that writes a file when it is called."""
+    """Save a model containing code: a Lambda layer that writes a file when called."""
     hidden = keras.layers.Lambda(lambda x, name=str(touched): (open(name, "w").close(), x)[1])
     inputs = keras.Input((3,))
     model = keras.Model(inputs, hidden(inputs))
-    touched.unlink(missing_ok=True)  # building it has run it
+    touched.unlink(missing_ok=True)  # building the model ran the code
     model.save(path)
 
 
-def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
+def test_a_model_containing_code_is_not_loaded(tmp_path):
     harmful_model(tmp_path / "model.keras", tmp_path / "touched")
     with pytest.raises(RunError, match=r"cannot read .*model\.keras") as caught:
         finished_run.saved_model(tmp_path / "model.keras", DCGAN)
@@ -568,7 +568,7 @@ def test_a_model_with_code_in_it_is_not_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", bytes(1000), None], ids=str)
-def test_files_that_are_no_model(content, tmp_path, record_property):
+def test_files_that_are_not_models(content, tmp_path, record_property):
     if content is not None:
         (tmp_path / "model.keras").write_bytes(content)
     with pytest.raises(RunError, match=r"cannot read .*model\.keras") as caught:
@@ -578,7 +578,7 @@ def test_files_that_are_no_model(content, tmp_path, record_property):
 
 
 @pytest.mark.parametrize("config", [b"{", b"[]", b'{"module": "os", "class_name": "system", "config": {}}'])
-def test_models_of_another_kind(config, tmp_path, record_property):
+def test_models_of_another_class(config, tmp_path, record_property):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("config.json", config)
         archive.writestr("metadata.json", "{}")
@@ -588,7 +588,7 @@ def test_models_of_another_kind(config, tmp_path, record_property):
     record_property("bad input", "files")
 
 
-def test_no_call_in_the_code_could_run_what_it_reads():
+def test_no_call_can_execute_code_from_a_file():
     """No pickle, eval, exec, yaml; no load_model without safe_mode and no np.load with pickles."""
     files = [
         *REPOSITORY.glob("*.py"),

@@ -33,7 +33,7 @@ def test_a_short_race(tmp_path):
         assert all(10e6 < size < 20e9 for size in speed["peak_bytes"][model].values())
         assert f"### {model}, batch 256" in run.stdout
     [claim] = [claim for claim in post.CLAIMS if claim.measurement]
-    assert claim.find(experiments.find_runs(tmp_path)).verdict == claims.CANNOT  # too short to mean anything
+    assert claim.find(experiments.find_runs(tmp_path)).verdict == claims.CANNOT  # too short to be meaningful
     assert experiments.find_runs(tmp_path).left_out == {"speed/speed.json": "its rounds had 0.01 of their length"}
     speed["setting"]["share"] = 1.0
     (tmp_path / "speed" / "speed.json").write_text(json.dumps(speed))
@@ -41,7 +41,7 @@ def test_a_short_race(tmp_path):
 
 
 @pytest.mark.slow
-def test_growth(tmp_path):
+def test_benchmark_of_growth(tmp_path):
     command = [sys.executable, "-m", "benchmarks.scale", "--share", "0.001", "--largest", "0.01", "--out", str(tmp_path)]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stderr
@@ -49,7 +49,7 @@ def test_growth(tmp_path):
     assert (tmp_path / "scale.png").stat().st_size > 10_000
 
 
-def test_what_cannot_be_run_is_said(tmp_path):
+def test_invalid_benchmark_is_refused(tmp_path):
     run = benchmark("--rounds", "0", "--out", str(tmp_path / "speed"))
     assert run.returncode == 2
     assert "--rounds must be at least 1" in run.stderr

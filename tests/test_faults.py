@@ -1,10 +1,10 @@
-"""Training processes broken on purpose, again and again in one folder; what comes out is bit for bit the undisturbed run.
+"""Fault injection: training is disturbed repeatedly in one folder and must end bit for bit like the undisturbed run.
 
-    pytest -m slow -s tests/test_faults.py              # the short form, which .ci/run does
-    python -m tests.test_faults --kills=50              # the long form: so many kill -9 at random moments, on the three models
+    pytest -m slow -s tests/test_faults.py              # short form, as in .ci/run
+    python -m tests.test_faults --kills=50              # long form: 50 kill -9 at random moments, on all models
 
-A *life* is one process on a run's folder; each fault ends a life, and the next life goes on from what that left. After the last
-the weights, optimizers, moving statistics, summaries, dumps and results have to be those of a run that was never disturbed.
+A *life* is one process working on a run's folder. Each fault ends a life, and the next life resumes from its files. After the
+last one, weights, optimizers, moving statistics, summaries, dumps and results must equal those of the undisturbed run.
 """
 
 import argparse
@@ -29,9 +29,9 @@ import pytest
 
 from tests.support import REPOSITORY, assert_same, final_weights, read_events, write_idx
 
-SECONDS = 900  # that a life may take: the machine may be busy
-# Script → its flags, the iterations of the whole run, and by how many each life may go further: the GAN's lives are too short
-# for a checkpoint every 500, so that each has an end of its own, where one is saved.
+SECONDS = 900  # timeout of a life; long, because the machine may be busy
+# Script → its flags, the iterations of the whole run, and the iterations per life. The GAN's lives are too short for a
+# checkpoint every 500 iterations, so each has its own --max_iterations, at which one is saved.
 RUNS = {
     "train_ae.py": (["--z_dim=2"], 6_001, 6_001),
     "train_vae.py": (["--z_dim=2"], 4_001, 4_001),
@@ -40,26 +40,26 @@ RUNS = {
 
 
 class Life:
-    """A process on a run's folder."""
+    """One process working on a run's folder."""
 
     def __init__(self, command: list[str], logs_dir: Path, before: Callable[[], None] | None = None):
-        self.logs_dir, self.error = logs_dir, tempfile.TemporaryFile("w+")  # noqa: SIM115 (open as long as the process)
+        self.logs_dir, self.error = logs_dir, tempfile.TemporaryFile("w+")  # noqa: SIM115 (open while the process runs)
         self.out = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.known = {path.name for path in logs_dir.glob("*")}
 
         def prepare():
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit an ignored one
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell inherit an ignored SIGINT
             if before:
                 before()
 
         self.process = subprocess.Popen(command, cwd=REPOSITORY, stdout=self.out, stderr=self.error, preexec_fn=prepare)
 
     def new(self, pattern: str) -> bool:
-        """Whether there is a file of that name that was not there when the process began."""
+        """Return whether a file matching `pattern` was created since the process started."""
         return any(path.name not in self.known for path in self.logs_dir.glob(pattern))
 
     def wait_for(self, condition: Callable[[], bool], pause: float = 0.01) -> bool:
-        """Wait; whether it came true before the process ended."""
+        """Wait for the condition; return False if the process ends first."""
         deadline = time.monotonic() + SECONDS
         while not condition():
             if self.process.poll() is not None:
@@ -69,11 +69,11 @@ class Life:
         return True
 
     def training(self) -> bool:
-        """Wait until it trains, as its first summary tells."""
+        """Wait for the first event file, which shows that training has started."""
         return self.wait_for(lambda: self.new("events.out.tfevents.*"))
 
     def end(self, *sent: int) -> tuple[int, str, str]:
-        """Send signals, wait for the end: exit status, output, errors."""
+        """Send signals and wait for the end; return exit status, stdout and stderr."""
         for number in sent:
             self.process.send_signal(number)
             time.sleep(0.05)
@@ -87,11 +87,11 @@ class Life:
 
 
 class Soak:
-    """A run that is broken again and again, beside the undisturbed one.
+    """A run that is disturbed repeatedly, and an undisturbed run to compare with.
 
     Attributes:
-        tried: how often each fault was.
-        kills, in_checkpoint: kill -9, and how many of them left a checkpoint half-written.
+        tried: how often each fault was tried.
+        kills, in_checkpoint: number of kill -9, and how many of them left an incomplete checkpoint.
     """
 
     def __init__(self, script: str, folder: Path, seed: int, whole: Path | None = None):
@@ -115,7 +115,7 @@ class Soak:
         return self.lives[-1]
 
     def iteration(self) -> int:
-        """Of the newest checkpoint by the list; -1 if there is none yet."""
+        """Return the iteration of the newest checkpoint in the list; -1 if there is none yet."""
         if not (self.logs_dir / "checkpoint").exists():
             return -1
         return int(re.findall(r'model_checkpoint_path: ".*model\.ckpt-(\d+)"', (self.logs_dir / "checkpoint").read_text())[0])
@@ -124,16 +124,16 @@ class Soak:
         return {path.name: path.read_bytes() for path in self.logs_dir.glob("model.ckpt-*.*") if path.is_file()}
 
     def try_(self, fault: str) -> None:
-        """Break the run by the fault of that name, and see that it is answered as it should be."""
+        """Inject the named fault and check the reaction."""
         FAULTS[fault](self)
         self.tried[fault] += 1
 
     def finish(self) -> None:
-        """The last life, undisturbed; its end has to be the undisturbed run's."""
+        """Run the last life undisturbed, and check that it ends like the undisturbed run."""
         status, _, error = Life(self.command(self.logs_dir), self.logs_dir).end()
         assert (status, error) == (0, ""), error
         assert_same(final_weights(self.logs_dir), final_weights(self.whole))
-        events, whole = read_events(self.logs_dir), read_events(self.whole)  # fails where a value was written twice
+        events, whole = read_events(self.logs_dir), read_events(self.whole)  # fails if a value was written twice
         whole = {key: values for key, values in whole.items() if key[0] in ("scalars", "histograms", "images")}
         lost = "event file deleted" in self.tried
         for key, values in whole.items():
@@ -155,7 +155,7 @@ class Soak:
 
 
 def one_line(status: int, error: str, *parts: str) -> None:
-    """An answer as it should be: exit status 2, one line, which holds these parts, and no traceback."""
+    """Check for exit status 2, no traceback, and one line on stderr that contains these parts."""
     assert status == 2, (status, error)
     [line] = error.splitlines()
     assert re.match(r"train_\w+\.py: error: ", line), line
@@ -169,14 +169,14 @@ def one_line(status: int, error: str, *parts: str) -> None:
 def killed(soak: Soak, life: Life) -> None:
     status, _, error = life.end(signal.SIGKILL)
     if status == 0:
-        return  # it had ended before
+        return  # it had already ended
     assert (status, error) == (-signal.SIGKILL, ""), (status, error)
     soak.kills += 1
     soak.in_checkpoint += bool(list(soak.logs_dir.glob("model.ckpt-*_temp")) or list(soak.logs_dir.glob("checkpoint.tmp*")))
 
 
 def kill(soak: Soak) -> None:
-    """Kill -9 at any moment: a fifth of the times before it trains, else up to some seconds after."""
+    """Kill -9 at a random moment: in a fifth of the cases before training, else up to some seconds after its start."""
     life = soak.life()
     if soak.random.random() < 0.2:
         time.sleep(soak.random.uniform(0, 8))
@@ -186,7 +186,7 @@ def kill(soak: Soak) -> None:
 
 
 def kill_in_checkpoint(soak: Soak) -> None:
-    """Kill -9 as soon as the temporary folder of a new checkpoint is there: the first, the second or the third of this life."""
+    """Kill -9 when the temporary folder of a checkpoint appears: the first, second or third checkpoint of this life."""
     life, wanted = soak.life(), soak.random.choice([1, 1, 2, 3] if soak.step == soak.iterations else [1])
     seen: set[str] = set()
 
@@ -199,7 +199,7 @@ def kill_in_checkpoint(soak: Soak) -> None:
     killed(soak, life)
 
 
-# Signals that ask
+# Signals that request a stop
 
 
 def stop(soak: Soak, sent: int) -> None:
@@ -208,15 +208,15 @@ def stop(soak: Soak, sent: int) -> None:
         assert life.end()[0] == 0
         return
     status, out, error = life.end(sent)
-    if status == 0:  # it was writing its outputs already, or past that
+    if status == 0:  # it was already writing its outputs, or had finished
         return
     if "Interrupted" in error:  # it was writing its outputs
         assert (status, len(error.strip().splitlines())) == (128 + sent, 1), error
         return
-    if status == -sent:  # SIGTERM where no training is
+    if status == -sent:  # SIGTERM outside training
         return
     assert (status, error) == (128 + sent, ""), error
-    [at] = re.findall(r"Stopped and saved at iteration ([\d,]+)\. To resume, type the same again", out)
+    [at] = re.findall(r"Stopped and saved at iteration ([\d,]+)\. To resume, rerun", out)
     assert soak.iteration() == int(at.replace(",", ""))
 
 
@@ -233,7 +233,7 @@ def twice_ctrl_c(soak: Soak) -> None:
 
 
 def too_large(most: int) -> Callable[[], None]:
-    """No file of this process may have more bytes; writing more fails, as on a full disk."""
+    """Limit the file size of this process; writing more fails as on a full disk."""
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -243,7 +243,7 @@ def too_large(most: int) -> Callable[[], None]:
 
 
 def full_for_checkpoints(soak: Soak) -> None:
-    """No checkpoint can be written, nor the model."""
+    """Neither checkpoints nor the model can be written."""
     before = soak.checkpoints()
     status, _, error = soak.life(too_large(600_000)).end()
     one_line(status, error, "File too large")
@@ -252,7 +252,7 @@ def full_for_checkpoints(soak: Soak) -> None:
 
 
 def full_for_events(soak: Soak) -> None:
-    """The event file cannot grow: nothing later than what is in it may be taken for done."""
+    """The event file cannot grow, so no iteration beyond its content may count as completed."""
     before = soak.checkpoints()
     status, _, error = soak.life(too_large(20_000)).end()
     one_line(status, error, "File too large")
@@ -260,7 +260,7 @@ def full_for_events(soak: Soak) -> None:
 
 
 def full_disk(soak: Soak) -> None:
-    """The run's folder is on a small file system of its own, with no space left."""
+    """The run's folder is on its own small file system, which is full."""
     with mounted(soak) as folder:
         free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_bsize
         (folder / "filler").write_bytes(bytes(free - 300_000))
@@ -272,14 +272,14 @@ def full_disk(soak: Soak) -> None:
 
 
 def read_only(soak: Soak) -> None:
-    """The folder can be read, not written."""
+    """The folder is read-only."""
     before = {path: path.stat().st_mtime_ns for path in soak.logs_dir.rglob("*")}
     if os.geteuid():
         soak.logs_dir.chmod(0o555)
         status, _, error = soak.life().end()
         soak.logs_dir.chmod(0o755)
         assert {path: path.stat().st_mtime_ns for path in soak.logs_dir.rglob("*")} == before
-    else:  # permissions do not bind root
+    else:  # root ignores permissions
         with mounted(soak) as folder:
             subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
             status, _, error = soak.life().end()
@@ -288,7 +288,7 @@ def read_only(soak: Soak) -> None:
 
 @contextlib.contextmanager
 def mounted(soak: Soak) -> Iterator[Path]:
-    """The run's folder moved to a file system of its own, and back."""
+    """Move the run's folder to its own file system, and back afterwards."""
     soak.logs_dir.mkdir(exist_ok=True)
     kept = soak.logs_dir.rename(soak.logs_dir.with_name("kept"))
     soak.logs_dir.mkdir()
@@ -313,7 +313,7 @@ def mounted(soak: Soak) -> Iterator[Path]:
 
 
 def newest(soak: Soak) -> list[int]:
-    """The checkpoints' iterations, the newest first; where there is only one, after a life that makes another."""
+    """Return the checkpoints' iterations, newest first. If there is only one, run a life that adds another."""
     while True:
         found = sorted((int(path.stem.split("-")[1]) for path in soak.logs_dir.glob("model.ckpt-*.index")), reverse=True)
         if len(found) > 1:
@@ -328,19 +328,19 @@ def damage(path: Path, how: str) -> None:
 
 
 def goes_on_from(soak: Soak, iteration: int, *said: str) -> None:
-    """A life that says these things on one line, and goes on from that iteration."""
+    """Run a life; check that it prints these parts on one line and resumes from that iteration."""
     life = soak.life()
     life.training()
     _, out, error = life.end(signal.SIGKILL)
     [line] = error.splitlines()
     assert line.startswith("WARNING: ")
     assert all(part in line for part in said), line
-    assert line.endswith(f"going on from {soak.logs_dir}/model.ckpt-{iteration}")
-    assert f"Model restored: iteration {iteration:,}" in out or not out  # which is not on the disk yet
+    assert line.endswith(f"resuming from {soak.logs_dir}/model.ckpt-{iteration}")
+    assert f"Model restored: iteration {iteration:,}" in out or not out  # the output may not have been flushed yet
 
 
 def damaged_checkpoint(soak: Soak, how: str) -> None:
-    """The newest, which the list names: the one before it is taken, and both are named."""
+    """The newest checkpoint is damaged: the one before it is restored, and the message names both."""
     newest(soak)
     last = soak.iteration()
     before = max(number for number in newest(soak) if number != last)
@@ -349,7 +349,7 @@ def damaged_checkpoint(soak: Soak, how: str) -> None:
 
 
 def all_damaged(soak: Soak) -> None:
-    """Refused, and nothing touched: put back, they are gone on from."""
+    """All checkpoints are damaged: the run is refused and leaves them alone. When repaired, they are resumed from."""
     numbers, before = newest(soak), soak.checkpoints()
     for number in numbers:
         damage(soak.logs_dir / f"model.ckpt-{number}.index", "truncated")
@@ -362,7 +362,7 @@ def all_damaged(soak: Soak) -> None:
 
 
 def list_damaged(soak: Soak, content: bytes | None) -> None:
-    """TensorFlow's file `checkpoint`, which names the newest, is gone or nonsense: the newest there is is taken."""
+    """TensorFlow's list `checkpoint` is missing or invalid: the newest existing checkpoint is restored."""
     last = newest(soak)[0]
     (soak.logs_dir / "checkpoint").unlink()
     if content is not None:
@@ -371,7 +371,7 @@ def list_damaged(soak: Soak, content: bytes | None) -> None:
 
 
 def event_file_deleted(soak: Soak) -> None:
-    """While the process writes it: said, and the next events are in another."""
+    """The event file is deleted while open: the process warns and writes later events to a new file."""
     life = soak.life()
     if life.training():
         life.process.send_signal(signal.SIGSTOP)
@@ -389,7 +389,7 @@ def event_file_deleted(soak: Soak) -> None:
 
 
 def data_deleted(soak: Soak) -> None:
-    """It is in memory, so that the process goes on; the next one cannot, and says so."""
+    """The data is deleted: the process continues, as it has the data in memory; the next one ends with an error."""
     life, away = soak.life(), soak.data.with_name("away")
     life.training()
     soak.data.rename(away)
@@ -403,7 +403,7 @@ def data_deleted(soak: Soak) -> None:
 
 
 def two_processes(soak: Soak) -> None:
-    """The second is refused and named the first; when the first is dead, its lock is none."""
+    """The second process is refused, and the message names the first; after the first dies, its lock has no effect."""
     first = soak.life()
     if not first.training():
         return
@@ -412,11 +412,11 @@ def two_processes(soak: Soak) -> None:
     status, _, error = soak.life().end()
     one_line(status, error, f"another process (its id: {first.process.pid}) is working in {soak.logs_dir}")
     first.end(signal.SIGKILL)
-    assert (soak.logs_dir / "lock").read_text() == str(first.process.pid)  # stale: the next life does not mind
+    assert (soak.logs_dir / "lock").read_text() == str(first.process.pid)  # stale: the next life ignores it
 
 
 class CannotTryError(Exception):
-    """A fault cannot be made here; says why."""
+    """A fault cannot be injected on this machine; the message says why."""
 
 
 FAULTS: dict[str, Callable[[Soak], None]] = {
@@ -452,13 +452,13 @@ OF_SCRIPT = {  # the short form
 
 
 class Counts:
-    """What was tried, over several runs."""
+    """Number of tried faults, over several runs."""
 
     def __init__(self):
         self.tried, self.kills, self.in_checkpoint, self.runs, self.not_tried = Counter(), 0, 0, 0, {}
 
     def soak(self, soak: Soak, faults: list[str]) -> None:
-        """Break a run by these faults, one after the other; see that its end is the undisturbed run's, and count."""
+        """Inject these faults one after the other, check that the run ends like the undisturbed one, and count."""
         try:
             for fault in faults:
                 try:
@@ -467,7 +467,7 @@ class Counts:
                     self.not_tried[fault] = str(error)
             soak.finish()
         finally:
-            for life in soak.lives:  # none is left to itself where a test fails
+            for life in soak.lives:  # stop leftover processes when a test fails
                 if life.process.poll() is None:
                     life.process.kill()
         self.tried += soak.tried
@@ -496,7 +496,7 @@ def test_faults(script, tmp_path, record_property):
 
 
 def main() -> None:
-    """The long form."""
+    """Run the long form."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="kill -9 in all, a third of them on each model")
     parser.add_argument("--in_a_run", type=int, default=7, help="kills in one run before its end is compared")

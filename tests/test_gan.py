@@ -1,4 +1,4 @@
-"""The GAN's networks, losses and turns."""
+"""The GAN's networks, losses and updates."""
 
 import math
 from collections import Counter
@@ -50,12 +50,12 @@ def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[
     [
         ({"side": 64, "channels": 3}, (5_135_363, 4_316_545)),  # FACTS of 2016
         ({"recipe": "first_attempt", "shared_normalization": False}, (1_439_489, 1_031_937)),  # the same
-        ({"recipe": "first_attempt"}, (1_439_489, 1_031_041)),  # as our runs were before there were two sets
+        ({"recipe": "first_attempt"}, (1_439_489, 1_031_041)),  # as in our runs before there were two sets
         ({}, (1_440_385, 1_030_913)),  # our 28×28: the first attempt's sizes, with the recipe's normalization
     ],
     ids=["64x64", "first attempt", "first attempt, shared", "28x28"],
 )
-def test_numbers_of_parameters(arguments, expected):
+def test_parameter_counts(arguments, expected):
     model = DCGAN(**arguments)
     assert (parameters(model.generator.trainable_variables), parameters(model.discriminator_variables)) == expected
 
@@ -89,7 +89,7 @@ def test_normalizations_of_the_recipes():
     assert DCGAN(recipe="first_attempt").generator.layers[-1].activation is keras.activations.sigmoid
 
 
-def test_discriminator_of_fake_shares_all_but_normalization():
+def test_discriminator_of_fake_shares_all_weights_but_normalization():
     model = first_attempt()
     real, fake = ({layer.name: layer for layer in network.layers if layer.weights} for network in networks(model))
     assert real.keys() & fake.keys() == {"conv0", "conv1", "conv2", "fc_3"}
@@ -103,9 +103,9 @@ def networks(model: DCGAN) -> tuple[keras.Model, keras.Model]:
     return model.discriminator, model.discriminator_of_fake
 
 
-def test_starts():
+def test_initial_weights():
     start = values(DCGAN(init_stddev=0.05, seed=1))
-    assert np.std(start["generator/W_2"]) == pytest.approx(0.05 * 0.8796, rel=0.01)  # a normal cut off at two stddevs
+    assert np.std(start["generator/W_2"]) == pytest.approx(0.05 * 0.8796, rel=0.01)  # a normal truncated at two stddevs
     assert np.abs(start["generator/W_2"]).max() <= 0.1
     assert np.std(start["generator/gen_bn2/gamma"]) == pytest.approx(0.02, rel=0.3)
     assert np.mean(start["generator/gen_bn2/gamma"]) == pytest.approx(1, abs=0.01)
@@ -116,15 +116,15 @@ def test_starts():
     assert not np.array_equal(start["generator/W_3"].ravel()[:9], start["discriminator/W_conv1"].ravel()[:9])
 
 
-def test_xavier_is_what_2016s_code_asks_for():
+def test_xavier_follows_the_2016_formula():
     assert layers.conv_stddev("xavier", 0.02, 128, 256) == math.sqrt(2 / 384)
     start = values(build(initializer="xavier"))
     assert np.std(start["discriminator/W_conv2"]) == pytest.approx(math.sqrt(2 / 384) * 0.8796, rel=0.01)
-    assert np.std(start["generator/W_0"]) == pytest.approx(0.02 * 0.8796, rel=0.01)  # dense layers start as everywhere
+    assert np.std(start["generator/W_0"]) == pytest.approx(0.02 * 0.8796, rel=0.01)  # dense layers ignore `xavier`
 
 
-def test_start_of_the_first_attempt():
-    """What its `weight_variable` did: 0.1 for all weights, 0.1 for all biases; gamma 1 and beta 0 in both sets."""
+def test_initial_weights_of_the_first_attempt():
+    """As its `weight_variable` did: 0.1 for all weights and biases; gamma 1 and beta 0 in both sets."""
     start = values(first_attempt())
     assert len(start) == 28
     for name, value in start.items():
@@ -164,7 +164,7 @@ def test_wrong_arguments(arguments, message):
 # Images in and out
 
 
-def test_scale_and_back():
+def test_scale_and_as_pictures_are_inverse():
     images = tf.constant(np.linspace(0, 255, 784).astype(np.uint8).reshape(1, 28, 28))
     expected = np.asarray(images, np.float32)[..., None] / 255
     for model, low, high in ((DCGAN(), -1, 1), (first_attempt(), 0, 1), (first_attempt(divide_twice=True), 0, 1 / 255)):
@@ -176,7 +176,7 @@ def test_scale_and_back():
 
 
 @pytest.mark.parametrize("make", [build, first_attempt])
-def test_saved_model_decodes_and_judges_alike(make, tmp_path):
+def test_saved_model_has_the_same_outputs(make, tmp_path):
     model = make(z_dim=7, seed=3)
     images, latent = batch(model)
     model.update(images, latent)
@@ -188,7 +188,7 @@ def test_saved_model_decodes_and_judges_alike(make, tmp_path):
         np.testing.assert_array_equal(network(images)[0], same(images)[0])
 
 
-def test_model_that_is_not_compiled_is_saved_too(tmp_path):
+def test_uncompiled_model_can_be_saved(tmp_path):
     DCGAN(z_dim=2).save(tmp_path / "model.keras")
     assert not keras.models.load_model(tmp_path / "model.keras").compiled
 
@@ -210,7 +210,7 @@ def test_feature_matching_by_hand():
     assert not losses.feature_matching(first, first, 64 * 64).numpy().any()
 
 
-def test_generator_loss_with_without_and_only_feature_matching():
+def test_generator_loss_for_each_kind_of_feature_matching():
     adversarial, features = build(feature_matching="0"), build(feature_matching="only")
     both = build()
     images, latent = batch(both)
@@ -230,12 +230,12 @@ def test_first_attempt_minimises_half_of_the_discriminators_loss():
     assert float(build().discriminator_losses(logits, logits)["objective"]) == pytest.approx(2 * math.log(2))
 
 
-# The turns
+# The updates
 
 
 @pytest.mark.parametrize("settings", [{}, {"generator_steps": 1}, {"real_batches": "fresh"}, {"recipe": "first_attempt"}])
-def test_update_is_the_plain_one(settings):
-    """With the same gradients, to rounding: not Adam, which makes whole steps of what is nothing but rounding."""
+def test_update_equals_plain_update(settings):
+    """Gradients agree up to rounding. Not tested with Adam, which turns rounding errors into full steps."""
     if "recipe" in settings:
         settings |= {**first_attempt_settings(), "discriminator_every": 1}
     shared, plain = DCGAN(seed=6, **settings), DCGAN(seed=6, **settings)
@@ -253,7 +253,7 @@ def test_update_is_the_plain_one(settings):
     assert int(shared.iterations) == int(plain.iterations) == 1
 
 
-def test_both_sets_of_normalization_train_and_have_statistics_of_their_own():
+def test_both_normalization_sets_train_with_separate_statistics():
     model = first_attempt(discriminator_every=1)
     images, latent = batch(model)
     before = values(model)
@@ -271,16 +271,16 @@ def test_both_sets_of_normalization_train_and_have_statistics_of_their_own():
 BN0 = ("disc_bn0", "disc_bn0_1")
 
 
-def test_real_images_of_an_update_are_told_apart():
+def test_separate_splits_an_iterations_images_into_batches():
     model = build(real_batches="fresh")
     assert model.batches_each_iteration == 3
     assert build().batches_each_iteration == build(real_batches="fresh", generator_steps=1).batches_each_iteration - 1 == 1
-    rows = tf.range(6.0)[:, None, None, None] * tf.ones((6, 28, 28, 1))  # of two pictures in each batch
+    rows = tf.range(6.0)[:, None, None, None] * tf.ones((6, 28, 28, 1))  # two images per batch
     assert [batch[:, 0, 0, 0].numpy().tolist() for batch in model.separate(rows)] == [[0, 3], [1, 4], [2, 5]]
-    assert model.separate(rows[:3])[2].shape == (1, 28, 28, 1)  # a replica's share is a share of each
+    assert model.separate(rows[:3])[2].shape == (1, 28, 28, 1)  # a replica's share contains an equal share of each batch
 
 
-def test_fresh_batches_go_to_the_updates_in_turn(monkeypatch):
+def test_each_update_gets_its_own_fresh_batch(monkeypatch):
     model = build(real_batches="fresh")
     seen = []
     monkeypatch.setattr(model, "update_discriminator", lambda images, fake: seen.append(float(images[0, 0, 0, 0])))
@@ -291,7 +291,7 @@ def test_fresh_batches_go_to_the_updates_in_turn(monkeypatch):
     assert seen == [1, 2, 3]
 
 
-def test_fresh_batches_that_are_the_same_are_shared_ones():
+def test_identical_fresh_batches_equal_a_shared_batch():
     shared, fresh = build(), build(real_batches="fresh")
     images, latent = batch(shared)
     shared.update(images, latent)
@@ -312,12 +312,12 @@ def test_nothing_is_computed_twice(monkeypatch):
 
         monkeypatch.setattr(network, "call", counted)
     model.update(*batch(model))
-    # generator: one forward pass for each of its updates, the first also the discriminator's; discriminator: real and fake
-    # in its own update, real once for both of the generator's, fake in each of them
+    # Generator: one forward pass per own update; the first is shared with the discriminator's update. Discriminator: real and
+    # fake in its own update, real once for both of the generator's updates, fake in each of these.
     assert calls == {"generator": 2, "discriminator": 5}
 
 
-def test_discriminator_has_its_turn_every_so_often():
+def test_discriminator_is_updated_every_n_iterations():
     model = first_attempt(discriminator_every=2)
     images, latent = batch(model)
     update = tf.function(model.update)
@@ -330,10 +330,10 @@ def test_discriminator_has_its_turn_every_so_often():
     assert int(model.iterations) == 4
     assert int(model.generator_optimizer.iterations) == 4
     assert int(model.discriminator_optimizer.iterations) == 2
-    assert float(model.trackers[2].result()) > 0  # the loss of the last turn stands
+    assert float(model.trackers[2].result()) > 0  # the loss of the last update is kept
 
 
-def test_latents_depend_on_seed_and_iteration_alone():
+def test_latents_depend_only_on_seed_and_iteration():
     model, same, other = build(seed=1), build(seed=1), build(seed=2)
     first = model.training_latent(64).numpy()
     assert first.shape == (64, 100)
@@ -368,5 +368,5 @@ def test_trace_changes_nothing():
     assert first.gradients.keys() == model.variables_of_2016().keys()
     assert set(first.generated) == {"h_0", "h_2", "h_3", "image"}
     assert set(first.on_real) == set(first.on_fake) == {"h_0", "h_1", "h_2", "feature", "logit"}
-    model.update(images, latent)  # which moves the statistics again
+    model.update(images, latent)  # this updates the statistics again
     assert model.generator.get_layer("gen_bn0").moving_mean.numpy().any()

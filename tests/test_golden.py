@@ -1,4 +1,4 @@
-"""Training follows the 2016 code's trajectory, number by number.
+"""Training follows the trajectory of the 2016 code, number by number.
 
 Each JSON file in GOLDEN_DIR (default: tests/golden) records a run of the author's network, losses and updates under
 TensorFlow 0.12 from a fixed start and fixed inputs (its recipe is in `start` and `inputs` of golden/trajectories.py), with the
@@ -13,7 +13,7 @@ import pytest
 from tests.golden.trajectories import FILES, GOLDEN_DIR, build_model, norm, read, run, start
 
 
-def test_golden_dir_holds_trajectories():
+def test_golden_dir_contains_trajectories():
     assert {json.loads(path.read_text())["case"] for path in FILES}, f"no autoencoder or VAE trajectory in {GOLDEN_DIR}"
 
 
@@ -30,13 +30,13 @@ def test_training_follows_2016(path, jit_compile):
         np.testing.assert_allclose(trajectory[tag], values, rtol=tolerance, err_msg=tag)
     for record, variable in zip(golden["variables"], model.variables_of_2016().values(), strict=True):
         np.testing.assert_allclose(norm(variable), record["final"]["l2"], rtol=2e-5, err_msg=record["name"])
-        first = np.ravel(variable)[: len(record["final"]["head"])]  # a tenth of one of Adam's steps: order, not only size
+        first = np.ravel(variable)[: len(record["final"]["head"])]  # atol: a tenth of an Adam step; checks the order too
         np.testing.assert_allclose(first, record["final"]["head"], atol=1e-4, err_msg=record["name"])
     compare_probe(golden, model)
 
 
 def compare_probe(golden: dict, model) -> None:
-    """The trained network on inputs it has not seen."""
+    """Compare the trained network on new inputs."""
     images = np.random.RandomState(golden["seed"] * 10000 + 8).uniform(size=(4, 784)).astype(np.float64) ** 4
     probe = golden["probe"]
     if golden["case"] == "ae":

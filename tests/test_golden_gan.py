@@ -1,7 +1,7 @@
-"""The GANs' training follows the 2016 code's trajectory as far as float32 lets it: GANs are chaotic.
+"""Training of the GANs follows the trajectory of the 2016 code as far as float32 permits: GANs are chaotic.
 
-As tests/test_golden.py, for the JSON files of the two GANs: `flowers_gan` is the 64×64 DCGAN, `mnist_gan` the first attempt.
-With the option `fresh_real` each update has real images of its own.
+Like tests/test_golden.py, for the JSON files of the two GANs: `flowers_gan` is the 64×64 DCGAN, `mnist_gan` the first attempt.
+With the option `fresh_real`, each update has its own real images.
 """
 
 import json
@@ -16,11 +16,11 @@ from tests.golden.gan_trajectories import FILES, LOSSES, NO_GRADIENT, OPTIONS, T
 from tests.golden.trajectories import GOLDEN_DIR
 from unsupervised_learning.evaluation import gan_diagnostics
 
-# Tighter, because with shared real images, or the generator's two batches exchanged, the second step is 1e-2 off.
+# Tighter, to detect shared real images or swapped generator batches, which change the second step by 1e-2.
 FRESH_TOLERANCES = [3e-5, 3e-3, 3e-2]
 
 
-def test_golden_dir_holds_gan_trajectories():
+def test_golden_dir_contains_gan_trajectories():
     assert FILES, f"no GAN trajectory in {GOLDEN_DIR}"
 
 

@@ -1,4 +1,4 @@
-"""The faster forms are TensorFlow's own functions: in value nearly, in gradient to the last bit."""
+"""The faster versions match TensorFlow's functions: values up to rounding, gradients to the last bit."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.random((8, 784), np.float32)
 LOGITS = RANDOM.normal(0, 5, (8, 784)).astype(np.float32)
 LOGITS[0, :4] = 0.0, -0.0, 100.0, -100.0
-PAIRS = {  # ours, TensorFlow's, of the logits
+PAIRS = {  # our function and TensorFlow's, both of the logits
     "sum_rows": (kernels.sum_rows, lambda x: tf.reduce_sum(x, axis=-1)),
     "l2_loss": (kernels.l2_loss, tf.nn.l2_loss),
     "l2_loss of a vector": (lambda x: kernels.l2_loss(x[0]), lambda x: tf.nn.l2_loss(x[0])),
@@ -23,7 +23,7 @@ PAIRS = {  # ours, TensorFlow's, of the logits
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize("name", PAIRS)
-def test_values_and_gradients_are_tensorflows(name, compiled):
+def test_values_and_gradients_match_tensorflow(name, compiled):
     def with_gradient(function):
         def of(x):
             with tf.GradientTape() as tape:

@@ -8,7 +8,7 @@ from unsupervised_learning import layers, losses
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 
-def test_squared_error_is_2016s_l2_loss_over_784():
+def test_squared_error_matches_2016():
     random = np.random.default_rng(0)
     images, outputs = random.random((2, 5, 784), np.float32)
     expected = float(tf.nn.l2_loss(outputs - images)) / 784
@@ -21,20 +21,20 @@ def test_bernoulli_cross_entropy_by_hand():
     images = tf.constant([[0.0, 1.0], [1.0, 1.0], [0.25, 0.5]])
     logits = tf.constant([[0.0, 0.0], [100.0, -2.0], [math.log(3), 1.0]])
     expected = [
-        2 * math.log(2),  # no idea: ln 2 for each pixel
-        math.log1p(math.exp(2)),  # sure and right: 0; the other 1 has probability 1 / (1 + e²)
+        2 * math.log(2),  # undecided: ln 2 per pixel
+        math.log1p(math.exp(2)),  # certain and correct: 0; the other label 1 has probability 1 / (1 + e²)
         -0.25 * math.log(0.75) - 0.75 * math.log(0.25) + 0.5 * (math.log1p(math.exp(-1)) + math.log1p(math.e)),
     ]
     np.testing.assert_allclose(losses.bernoulli_cross_entropy(images, logits), expected, rtol=1e-6)
 
 
 def plain_kl(mu, log_var):
-    """As the paper (Kingma & Welling 2013, appendix B) and the 2016 code write it."""
+    """Return the KL as written in the paper (Kingma & Welling 2013, appendix B) and in the 2016 code."""
     return -0.5 * tf.reduce_sum(1.0 + log_var - tf.square(mu) - tf.exp(log_var), axis=-1)
 
 
 def plain_kl_reordered(mu, log_var):
-    """The same with the terms in another order, as it is often written."""
+    """Return the KL with its terms in another common order."""
     return 0.5 * tf.reduce_sum(tf.square(mu) + tf.exp(log_var) - log_var - 1.0, axis=-1)
 
 
@@ -54,10 +54,10 @@ def with_xla(kl):
 
 
 @pytest.mark.parametrize("compiled", [lambda kl: kl, with_xla], ids=["eager", "xla"])
-def test_plain_kl_rounds_below_zero_and_ours_does_not(compiled):
-    """2016's order of terms escapes with TensorFlow 2.21's exp, which never rounds below 1 + v; the other order does not.
+def test_plain_kl_rounds_below_zero_but_ours_does_not(compiled):
+    """The 2016 order of terms stays positive with TensorFlow 2.21, where exp never rounds below 1 + v; the other does not.
 
-    Not tried as a plain graph: there TensorFlow's optimizer itself turns exp(v) − 1 into expm1(v).
+    Not tested as a graph without XLA, where TensorFlow's optimizer replaces exp(v) − 1 by expm1(v).
     """
     magnitudes = np.concatenate([np.logspace(-12, -1, 1_000_000), np.linspace(0.1, 80, 10_000)]).astype(np.float32)
     log_var = np.concatenate([magnitudes, -magnitudes])[:, None]
@@ -70,7 +70,7 @@ def test_plain_kl_rounds_below_zero_and_ours_does_not(compiled):
 
 
 @pytest.mark.parametrize("plain", [plain_kl, plain_kl_reordered])
-def test_plain_kl_trains_alike(plain, monkeypatch):
+def test_training_with_the_plain_kl_gives_the_same_losses(plain, monkeypatch):
     images = (np.random.default_rng(0).random((40, 32, 784)) ** 4).astype(np.float32)
     courses = []
     for kl in (losses.gaussian_kl, plain):

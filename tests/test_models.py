@@ -1,4 +1,4 @@
-"""What the two models promise alone: Keras's compile, fit, evaluate, predict, save and load; sizes; their losses."""
+"""The two models without the training loop: compile, fit, evaluate, predict, save and load; sizes; losses."""
 
 import subprocess
 import sys
@@ -23,14 +23,14 @@ def compiled(model):
     return model
 
 
-def test_parameter_counts_are_2016s():
+def test_parameter_counts_match_2016():
     assert AutoEncoder().count_params() == 84_687
     assert VariationalAutoEncoder().count_params() == 84_840
 
 
 @pytest.mark.parametrize("model_class", MODELS)
 @pytest.mark.parametrize(("stddev", "bias", "given"), [(0.1, 0.1, {}), (0.02, 0.0, {"init_stddev": 0.02, "init_bias": 0.0})])
-def test_start_is_that_of_the_published_runs_or_of_the_newest_commit(model_class, stddev, bias, given):
+def test_initial_weights_match_the_published_runs_or_the_newest_commit(model_class, stddev, bias, given):
     for name, variable in model_class(seed=4, **given).variables_of_2016().items():
         values = np.asarray(variable)
         if values.ndim == 1:
@@ -38,18 +38,18 @@ def test_start_is_that_of_the_published_runs_or_of_the_newest_commit(model_class
         else:
             assert np.abs(values).max() <= 2 * stddev, name  # truncated at two stddevs
             if values.size > 1000:
-                assert values.std() == pytest.approx(stddev * 0.88, rel=0.05), name  # 0.88: what truncation leaves
+                assert values.std() == pytest.approx(stddev * 0.88, rel=0.05), name  # truncation shrinks it to 0.88
                 assert abs(values.mean()) < stddev / 20, name
 
 
-def test_mean_loss_is_the_sum_by_the_batch():
+def test_mean_loss_divides_the_sum_by_the_batch_size():
     summed, averaged = (AutoEncoder(seed=1, mean_loss=mean).objective(tf.constant(IMAGES)) for mean in (False, True))
     assert float(averaged["reconstruction"]) == pytest.approx(float(summed["reconstruction"]) / len(IMAGES), rel=1e-6)
     assert float(averaged["regularization"]) == float(summed["regularization"])
 
 
 @pytest.mark.parametrize("model_class", MODELS)
-def test_seed_decides_the_start_and_layers_differ(model_class):
+def test_initial_weights_depend_on_the_seed_and_differ_between_layers(model_class):
     first, again, other = (model_class(seed=seed).get_weights() for seed in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0], other[0])
@@ -68,7 +68,7 @@ def test_fit_evaluate_predict(model_class):
     assert history["loss"][-1] < history["loss"][0]
     assert set(history) == set(before) | {f"val_{name}" for name in before}
     assert int(model.optimizer.iterations) == 18
-    assert model.evaluate(IMAGES, verbose=0, return_dict=True) == after  # the noise of evaluations stays the same
+    assert model.evaluate(IMAGES, verbose=0, return_dict=True) == after  # every evaluation uses the same noise
     prediction = model.predict(IMAGES, verbose=0)
     assert prediction.shape == (300, 784)
     assert np.isfinite(prediction).all()
@@ -77,7 +77,7 @@ def test_fit_evaluate_predict(model_class):
         assert prediction.max() <= 1
 
 
-def test_optimizer_is_the_only_one():
+def test_fit_uses_the_given_optimizer():
     model = compiled(AutoEncoder())
     model.fit(IMAGES, batch_size=100, verbose=0)
     assert model.optimizer.name.startswith("adam")
@@ -105,7 +105,7 @@ def test_activations(name):
     assert VariationalAutoEncoder(activation=name)(IMAGES[:2]).shape == (2, 784)
 
 
-def test_autoencoder_loss_in_numpy():
+def test_autoencoder_loss_matches_numpy():
     model = AutoEncoder(regularization=0.5, seed=1)
     output = np.asarray(model(IMAGES), np.float64)
     reconstruction = ((output - IMAGES) ** 2).sum() / 2 / 784
@@ -117,7 +117,7 @@ def test_autoencoder_loss_in_numpy():
 
 
 @pytest.mark.parametrize("model_class", MODELS)
-def test_encode_is_the_encoder_and_follows_its_weights(model_class):
+def test_encode_matches_the_encoder_after_weight_changes(model_class):
     model = model_class(seed=2)
     before = tf.nest.flatten(model.encode(IMAGES))
     model.encoder.trainable_variables[0].assign_add(tf.ones((784, 50)) * 0.01)
@@ -128,7 +128,7 @@ def test_encode_is_the_encoder_and_follows_its_weights(model_class):
         assert np.abs(np.asarray(ours) - old).max() > 1e-3
 
 
-def test_a_sparse_autoencoder_pays_for_its_codes():
+def test_sparsity_adds_the_absolute_codes_to_the_loss():
     model, plain = AutoEncoder(sparsity=0.5, seed=1), AutoEncoder(seed=1)
     images = tf.constant(IMAGES)
     codes = np.abs(np.asarray(model.encoder(images), np.float64)).sum()
@@ -136,7 +136,7 @@ def test_a_sparse_autoencoder_pays_for_its_codes():
     assert difference == pytest.approx(0.5 * codes, rel=1e-4)
 
 
-def test_autoencoder_evaluates_as_batches_of_256_whatever_the_batch():
+def test_autoencoder_evaluation_is_scaled_to_256_for_any_batch_size():
     model = compiled(AutoEncoder(seed=1))
     mse = np.mean((np.asarray(model(IMAGES), np.float64) - IMAGES) ** 2)
     for batch_size in (7, 300):  # 7: a last batch of 6
@@ -145,9 +145,9 @@ def test_autoencoder_evaluates_as_batches_of_256_whatever_the_batch():
         assert values["loss"] == pytest.approx(values["reconstruction"] + 1e-4 * values["regularization"], rel=1e-6)
 
 
-def test_vae_loss_in_numpy():
+def test_vae_loss_matches_numpy():
     model = VariationalAutoEncoder(kl_weight=3.0, regularization=0.01, seed=1)
-    for variable in model.trainable_variables:  # far from the start, where everything is near zero
+    for variable in model.trainable_variables:  # scale up, as initial values are near zero
         variable.assign(variable * 4)
     noise = np.random.default_rng(5).standard_normal((300, 3)).astype(np.float32)
     mu, log_var = (np.asarray(head, np.float64) for head in model.encoder(IMAGES))
@@ -162,21 +162,21 @@ def test_vae_loss_in_numpy():
     assert float(objective["loss"]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_vae_evaluation_averages_over_images():
+def test_vae_evaluation_averages_over_images_not_batches():
     model = compiled(VariationalAutoEncoder(seed=1))
     uneven = model.evaluate(IMAGES[:100], batch_size=99, verbose=0, return_dict=True)
     whole = model.evaluate(IMAGES[:100], batch_size=100, verbose=0, return_dict=True)
-    assert uneven["kl"] == pytest.approx(whole["kl"], rel=1e-4)  # has no noise: would be off if batches weighed the same
+    assert uneven["kl"] == pytest.approx(whole["kl"], rel=1e-4)  # noise-free; would differ with equal weights per batch
 
 
-def test_relu_heads_cannot_be_negative():
+def test_relu_heads_are_never_negative():
     heads = VariationalAutoEncoder(relu_heads=True).encoder(IMAGES)
     assert min(float(tf.reduce_min(head)) for head in heads) == 0.0
     heads = VariationalAutoEncoder().encoder(IMAGES)
     assert min(float(tf.reduce_min(head)) for head in heads) < 0.0
 
 
-def test_noise_is_a_function_of_seed_stream_and_position():
+def test_noise_depends_on_seed_stream_and_position():
     def noise(seed, stream, position):
         return layers.named_noise((20_000, 3), seed, stream, tf.constant(position)).numpy()
 
@@ -189,7 +189,7 @@ def test_noise_is_a_function_of_seed_stream_and_position():
 
 
 @pytest.mark.parametrize("build", [*MODELS, DCGAN])
-def test_keras_policy_of_mixed_precision_is_followed(build):
+def test_models_train_under_a_mixed_precision_policy(build):
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         model = build(seed=1)
@@ -205,7 +205,7 @@ def test_keras_policy_of_mixed_precision_is_followed(build):
 
 
 @pytest.mark.parametrize("model_class", MODELS)
-def test_config_makes_the_model_again(model_class):
+def test_from_config_rebuilds_the_model(model_class):
     model = model_class(z_dim=5, activation="elu", regularization=0.1, seed=9)
     again = model_class.from_config(model.get_config())
     assert again.get_config() == model.get_config()
@@ -213,7 +213,7 @@ def test_config_makes_the_model_again(model_class):
 
 
 def test_saved_models_load_in_a_new_process_with_identical_outputs(tmp_path):
-    """Also their optimizers: one more step of training ends at the same weights."""
+    """Also test the optimizers: one more training step gives the same weights."""
     np.save(tmp_path / "images.npy", IMAGES[:64])
     for model_class in MODELS:
         model = compiled(model_class(z_dim=4, seed=3))

@@ -1,6 +1,6 @@
-"""The noise that training draws is standard normal and independent: between rows, dimensions, iterations and seeds.
+"""The training noise is standard normal, and independent across rows, dimensions, iterations and seeds.
 
-A VAE's bound ends half a nat to either side by chance alone, so that a poor stream of noise would not be seen in a few runs.
+The final bound of a VAE varies by half a nat by chance alone, so a few runs would not reveal poor noise.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from scipy import stats
 from unsupervised_learning import layers
 
 ITERATIONS, BATCH, Z_DIM = 8_000, 256, 3
-SIGMAS = 5  # a standard normal's own mean goes beyond that once in two million
+SIGMAS = 5  # the mean of correct noise exceeds this once in two million cases
 
 
 def drawn(seed: int, jit: bool) -> np.ndarray:
-    """Float32 [iterations, batch, z_dim], drawn iteration by iteration as training draws it."""
+    """Return noise float32 [iterations, batch, z_dim], drawn per iteration as in training."""
 
     @tf.function(jit_compile=jit, autograph=False)
     def thousand(start):
@@ -30,14 +30,14 @@ def drawn(seed: int, jit: bool) -> np.ndarray:
 
 
 def faults(noise: np.ndarray) -> list[str]:
-    """What sets noise [iterations, batch, z_dim] apart from independent draws of N(0, 1)."""
+    """Return how noise [iterations, batch, z_dim] differs from independent draws of N(0, 1)."""
     values, found = noise.astype(np.float64), []
 
     def check(name: str, mean: float, expected: float, deviation: float, count: int) -> None:
         if abs(mean - expected) > SIGMAS * deviation / np.sqrt(count):
             found.append(f"{name}: {mean:.6f}, expected {expected}")
 
-    # of a standard normal: the moment, and the standard deviation of what is averaged
+    # for a standard normal: the moment, and the standard deviation of the averaged values
     for power, expected, deviation in ((1, 0, 1), (2, 1, np.sqrt(2)), (3, 0, np.sqrt(15)), (4, 3, np.sqrt(96))):
         check(f"moment {power}", float(np.mean(values**power)), expected, deviation, values.size)
     for bound in (1.0, 2.0, 3.0, 4.0):
@@ -54,7 +54,7 @@ def faults(noise: np.ndarray) -> list[str]:
     for name, (one, other) in pairs.items():
         check(f"correlation with the {name}", float(np.mean(one * other)), 0, 1, one.size)
         check(f"correlation of squares with the {name}", float(np.mean((one**2 - 1) * (other**2 - 1))), 0, 2, one.size)
-    sums = values.sum(axis=(1, 2)) / np.sqrt(BATCH * Z_DIM)  # one for each iteration, standard normal again
+    sums = values.sum(axis=(1, 2)) / np.sqrt(BATCH * Z_DIM)  # one per iteration, also standard normal
     if stats.kstest(sums, "norm").pvalue < 1e-6:
         found.append("the iterations' sums are not normal")
     return found
@@ -82,7 +82,7 @@ def test_training_noise_is_independent_and_standard_normal(jit):
     ],
     ids=["scaled", "cut", "each twice", "rows twice", "one-sided"],
 )
-def test_the_check_sees_what_is_wrong(spoil, fault):
+def test_the_check_detects_bad_noise(spoil, fault):
     noise = np.random.default_rng(0).standard_normal((ITERATIONS, BATCH, Z_DIM), dtype=np.float32)
     assert faults(noise) == []
     assert any(fault in found for found in faults(spoil(noise)))

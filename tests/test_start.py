@@ -1,4 +1,4 @@
-"""Importing the package does nothing; `start.prepare` does what the scripts need."""
+"""Importing the package has no side effects; `start.prepare` prepares a process."""
 
 import subprocess
 import sys
@@ -22,12 +22,12 @@ def python(program: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
-def test_importing_every_module_sets_nothing():
+def test_imports_have_no_side_effects():
     done = python(IMPORT_ALL)
     assert done.returncode == 0, done.stderr
 
 
-def test_prepare_is_silent_and_keeps_what_the_user_has_set():
+def test_prepare_is_silent_and_keeps_user_settings():
     program = """
 import os
 os.environ["TF_NUM_INTEROP_THREADS"] = "2"

@@ -1,4 +1,4 @@
-"""train_gan.py as a user starts it: what it leaves, its flags, going on, and mistakes answered in one line."""
+"""train_gan.py as a user starts it: outputs, flags, resume, and one-line errors."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ def arguments(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def run_of_31(idx_dir, tmp_path_factory) -> Path:
-    """31 iterations in a real process."""
+    """Folder of a run of 31 iterations in a real process."""
     logs_dir = tmp_path_factory.mktemp("gan") / "run"
     process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=31"))
     out, err = process.communicate(timeout=280)
@@ -55,7 +55,7 @@ def test_every_tag_of_2016_is_there_every_10_iterations(run_of_31):
     assert sorted(events["images", "ours/fixed_z"]) == [0]
 
 
-def test_what_is_logged_is_what_it_says(run_of_31):
+def test_logged_values_are_correct(run_of_31):
     events = read_events(run_of_31)
     for step in (0, 30):
         real, fake = (events["scalars", name][step] for name in ("Discriminator_loss_real", "Discrimintator_loss_fake"))
@@ -84,8 +84,8 @@ def test_records_of_a_run(run_of_31):
 
 
 @pytest.mark.slow
-def test_going_on_equals_one_run(run_of_31, idx_dir, tmp_path, run_script):
-    """Stopped in the middle of a stretch and between two records; both optimizers and the moving statistics go on."""
+def test_resumed_run_equals_uninterrupted_run(run_of_31, idx_dir, tmp_path, run_script):
+    """Stop between two summaries. Resume must restore both optimizers and the moving statistics."""
     logs_dir = tmp_path / "run"
     first = run_script("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=13"))
     assert first.status == 0, first.err
@@ -106,8 +106,8 @@ def test_going_on_equals_one_run(run_of_31, idx_dir, tmp_path, run_script):
 
 
 @pytest.mark.slow
-def test_kill_9_and_going_on_equals_one_run(idx_dir, tmp_path):
-    """Killed past iteration 500, where the checkpoint is."""
+def test_run_resumed_after_kill_9_equals_uninterrupted_run(idx_dir, tmp_path):
+    """Kill the process after the checkpoint of iteration 500."""
     ends = {}
     for name in ("whole", "killed"):
         logs_dir = tmp_path / name
@@ -131,9 +131,9 @@ def test_kill_9_and_going_on_equals_one_run(idx_dir, tmp_path):
 
 @pytest.mark.slow
 def test_bn_decay_does_not_change_training(idx_dir, tmp_path):
-    """In two processes, to the last bit, and past iteration 100, where TensorFlow has learnt which operations are cheap.
+    """Two processes agree to the last bit, also beyond iteration 100, after which TensorFlow may schedule in parallel.
 
-    In 2016's code too the moving statistics, which the decay makes, are used outside training only.
+    In the 2016 code too, the moving statistics, which the decay affects, are used only outside training.
     """
     logged = []
     for decay in ("0.5", "0.99"):
@@ -177,21 +177,21 @@ def test_first_attempt(idx_dir, tmp_path, run_script):
     expected = {"discriminator_every": 10, "generator_steps": 1, "feature_matching": "0", "initializer": "truncated_normal"}
     expected |= {"init_stddev": 0.1, "init_bias": 0.1, "gamma_stddev": 0.0, "bn_decay": 0.1, "shared_normalization": False}
     expected |= {"real_batches": "shared"}
-    assert {**expected, "divide_twice": True, "batch_size": 2}.items() <= settings.items()  # the given batch size holds
+    assert {**expected, "divide_twice": True, "batch_size": 2}.items() <= settings.items()  # --batch_size overrides the recipe
     assert sorted(read_events(logs_dir)["scalars", "Generator_loss"]) == [0]  # every 100 iterations
     reader = tf.train.load_checkpoint(str(logs_dir))
     assert reader.get_tensor("model/discriminator_optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE") == 2
 
 
 @pytest.mark.slow
-def test_a_recipes_batch_size_is_the_default(idx_dir, tmp_path, run_script):
+def test_batch_size_defaults_to_the_recipe(idx_dir, tmp_path, run_script):
     given = [f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}", "--recipe=first_attempt", "--max_iterations=1"]
     assert run_script("train_gan.py", *given).status == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["batch_size"] == 128
 
 
-def test_the_recipes_set_what_the_user_does_not(monkeypatch, idx_dir, tmp_path, run_script):
-    """Settings and how often there are summaries and checkpoints, as they reach the training; nothing is trained."""
+def test_recipes_set_the_defaults(monkeypatch, idx_dir, tmp_path, run_script):
+    """Check the settings and the intervals of summaries and checkpoints that reach the loop, without training."""
     reached = []
     monkeypatch.setattr(run, "run", lambda *given: reached.append(given[:3]) or 0)
     given = [f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'run'}"]
@@ -208,7 +208,7 @@ def test_the_recipes_set_what_the_user_does_not(monkeypatch, idx_dir, tmp_path, 
     ]
 
 
-def test_real_batches_are_fresh_for_the_flowers_and_shared_otherwise(monkeypatch, tmp_path, run_script):
+def test_real_batches_are_fresh_only_for_tf_flowers(monkeypatch, tmp_path, run_script):
     reached = []
     monkeypatch.setattr(run, "run", lambda _, model, *others: reached.append(model.real_batches) or 0)
     flowers = "--dataset=tf_flowers"
@@ -217,8 +217,8 @@ def test_real_batches_are_fresh_for_the_flowers_and_shared_otherwise(monkeypatch
     assert reached == ["shared", "fresh", "shared", "shared", "shared"]
 
 
-def test_a_run_from_before_real_batches_shared_them(run_of_31, idx_dir, tmp_path, run_script):
-    """Its config.json and checkpoint, without what came later, are read as they were."""
+def test_a_run_without_real_batches_in_its_config_shares_them(run_of_31, idx_dir, tmp_path, run_script):
+    """Resume from a config.json and checkpoint without the settings introduced later."""
     logs_dir = tmp_path / "run"
     shutil.copytree(run_of_31, logs_dir)
     config = json.loads((logs_dir / "config.json").read_text())
@@ -234,8 +234,8 @@ def test_a_run_from_before_real_batches_shared_them(run_of_31, idx_dir, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("in_file", [False, True])
-def test_fresh_batches_stopped_and_gone_on_with_equal_one_run(in_file, idx_dir, tmp_path, run_script):
-    """From images in memory and from pictures in a file."""
+def test_resumed_run_with_fresh_batches_equals_uninterrupted_run(in_file, idx_dir, tmp_path, run_script):
+    """Test both images in memory and pictures in a file."""
     source = [f"--data_dir={idx_dir}", "--recipe=dcgan", "--z_dim=80"]
     if in_file:
         source = [f"--image_dir={write_pictures(tmp_path / 'mine', 7)}", f"--cache_dir={tmp_path / 'cache'}", "--z_dim=80"]
@@ -253,7 +253,7 @@ def test_fresh_batches_stopped_and_gone_on_with_equal_one_run(in_file, idx_dir, 
 
 @pytest.mark.slow
 def test_a_folder_of_pictures(tmp_path, run_script, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # default folders are below the present one
+    monkeypatch.chdir(tmp_path)  # default folders are relative to the current folder
     folder = write_pictures(tmp_path / "mine", 5)
     given = [f"--image_dir={folder}", f"--cache_dir={tmp_path / 'cache'}", "--batch_size=2"]
     first = run_script("train_gan.py", *given, "--max_iterations=1")
@@ -310,8 +310,8 @@ def test_wrong_flags_are_refused_in_one_line(given, parts, tmp_path, run_script)
 
 
 @pytest.mark.slow
-def test_training_that_blows_up_is_found_out(idx_dir, tmp_path, run_script):
-    """In the first iteration here: its later updates see what the first has done to the weights."""
+def test_diverging_training_is_detected(idx_dir, tmp_path, run_script):
+    """Divergence occurs within the first iteration, because later updates use the weights changed by the first."""
     run = run_script("train_gan.py", *arguments(idx_dir, tmp_path, "--max_iterations=12", "--learning_rate=1e30"))
     assert_refused(run, "not finite from iteration 0 on", "model.ckpt-0", "learning_rate")
     assert not (tmp_path / "model.ckpt-12.index").exists()

@@ -1,4 +1,4 @@
-"""The scripts as a user starts them: flags, files, summaries, and mistakes answered in one line."""
+"""The scripts as a user starts them: flags, files, summaries, and one-line errors."""
 
 import json
 import os
@@ -37,7 +37,7 @@ TAGS_OF_2016 = {
 SUMMARY_EVERY = {"train_ae.py": 100, "train_vae.py": 500}
 
 
-# What a run leaves
+# Outputs of a run
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -65,7 +65,7 @@ def test_our_own_tags(script, finished):
     assert len(of_dimensions) == (2 if script == "train_vae.py" else 0)  # --z_dim=2
     for step in [0, 1000] if of_dimensions else []:
         parts = sum(float(events["scalars", tag][step]) for tag in of_dimensions)
-        # The losses are float32: of log_var = 0.001, as at the start, expm1(log_var) − log_var is off by 1e-10.
+        # The losses are float32: at log_var = 0.001, as initially, expm1(log_var) − log_var has an error of 1e-10.
         assert parts == pytest.approx(float(events["scalars", "ours/validation/kl"][step]), rel=1e-5, abs=1e-9)
     hparams = next(value for (plugin, _), value in events.items() if plugin == "hparams")
     assert len(hparams) > 0
@@ -110,7 +110,7 @@ def test_the_first_recipe_logs_a_negative_kl(idx_dir, tmp_path, run_script):
     assert float(events["scalars", "Entropy_loss"][0]) > 100
 
 
-def test_a_recipe_sets_defaults_that_flags_overrule(idx_dir, tmp_path, run_script):
+def test_flags_override_the_defaults_of_a_recipe(idx_dir, tmp_path, run_script):
     given = ["--recipe=run1", "--max_iterations=1", "--init_stddev=0.02", f"--data_dir={idx_dir}", f"--logs_dir={tmp_path}"]
     assert run_script("train_ae.py", *given).status == 0
     settings = json.loads((tmp_path / "config.json").read_text())["settings"]
@@ -137,7 +137,7 @@ def test_records_of_a_run(script, finished):
         assert results[name] > 0, name
     assert results["pca"]["components"] == 2
     assert results["iterations"] == 1101
-    assert "original_2016" not in results  # these are not MNIST's images
+    assert "original_2016" not in results  # the images are not those of MNIST
     if script == "train_vae.py":
         assert results["negative_elbo"] == pytest.approx(results["reconstruction"] + results["kl"])
 
@@ -176,7 +176,7 @@ def test_z_vae_output_has_2016s_format(finished):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_dump_and_model_belong_to_the_weights(script, finished, idx_dir):
+def test_dump_matches_the_saved_weights(script, finished, idx_dir):
     model = keras.models.load_model(finished[script] / "model.keras")
     images = np.frombuffer((idx_dir / "t10k-images-idx3-ubyte").read_bytes()[16:], np.uint8).reshape(100, 784)
     encoded = model.encoder(images.astype(np.float32) / 255)
@@ -230,11 +230,11 @@ def test_wrong_kl_weight(value, tmp_path, run_script):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_logs_dir_that_cannot_be_is_refused_before_data_is_loaded(script, tmp_path, run_script):
+def test_unusable_logs_dir_is_refused_before_data_is_loaded(script, tmp_path, run_script):
     file = tmp_path / "file"
     file.write_text("kept")
     for logs_dir in (file, file / "below"):
-        # The data_dir is wrong too: were the data loaded first, that would be the error.
+        # data_dir is also invalid, and would be reported instead if the data were loaded first.
         assert_refused(run_script(script, f"--logs_dir={logs_dir}", "--data_dir=/no/such/folder"), str(logs_dir), "is a file")
     assert_refused(run_script(script, "--logs_dir=/proc/run", "--data_dir=/no/such/folder"), "/proc/run", "writable")
     assert file.read_text() == "kept"
@@ -246,7 +246,7 @@ def test_batch_larger_than_the_data_is_refused(idx_dir, tmp_path, run_script):
     assert not (tmp_path / "run").exists()
 
 
-def test_other_arithmetic_is_recorded(idx_dir, tmp_path, run_script):
+def test_other_precision_is_recorded(idx_dir, tmp_path, run_script):
     losses = {}
     for arithmetic in ([], ["--jit=off"]):
         arguments = small(idx_dir, tmp_path / str(len(arithmetic)), "--max_iterations=3", *arithmetic)
@@ -259,7 +259,7 @@ def test_other_arithmetic_is_recorded(idx_dir, tmp_path, run_script):
     assert "jit is off" in refused.err
 
 
-def test_binarized_images_are_trained_on_recorded_and_gone_on_with(idx_dir, tmp_path, run_script):
+def test_binarized_run_is_trained_recorded_and_resumed(idx_dir, tmp_path, run_script):
     black_or_white, grey = tmp_path / "sample", tmp_path / "none"
     run = run_script("train_vae.py", *small(idx_dir, black_or_white, "--max_iterations=2", "--binarize=sample"))
     assert run.status == 0, run.err
@@ -273,7 +273,7 @@ def test_binarized_images_are_trained_on_recorded_and_gone_on_with(idx_dir, tmp_
 
     assert run_script("train_vae.py", *small(idx_dir, grey, "--max_iterations=2")).status == 0
     config = json.loads((grey / "config.json").read_text())
-    assert "binarize" not in config["settings"]  # as in runs that were made before there was the flag
+    assert "binarize" not in config["settings"]  # as in runs from before this flag existed
     assert config["data"]["binarize"] == "none"
 
     for logs_dir, flags, difference, there in (
@@ -282,7 +282,7 @@ def test_binarized_images_are_trained_on_recorded_and_gone_on_with(idx_dir, tmp_
         (grey, ["--binarize=threshold"], "binarize is none there and threshold here", "--binarize=none"),
     ):
         kept = (logs_dir / "config.json").read_bytes()
-        # The data_dir is wrong too: were the data loaded first, that would be the error.
+        # data_dir is also invalid, and would be reported instead if the data were loaded first.
         run = run_script("train_vae.py", "--data_dir=/no/such", f"--logs_dir={logs_dir}", "--batch_size=32", *flags)
         assert_refused(run, difference, f"To resume it rerun with {there},")
         assert (logs_dir / "config.json").read_bytes() == kept
@@ -296,7 +296,7 @@ def test_unknown_binarization(tmp_path, run_script):
     assert_refused(run, "binarize", "dynamic", "none|threshold|sample")
 
 
-def test_logs_dir_of_other_settings_is_refused(idx_dir, tmp_path, run_script):
+def test_logs_dir_with_other_settings_is_refused(idx_dir, tmp_path, run_script):
     logs_dir = tmp_path / "run"
     assert run_script("train_vae.py", *small(idx_dir, logs_dir, "--max_iterations=2", "--relu_heads")).status == 0
     kept = {path: path.read_bytes() for path in logs_dir.iterdir() if path.is_file()}
@@ -314,27 +314,27 @@ def test_logs_dir_of_other_settings_is_refused(idx_dir, tmp_path, run_script):
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
-def test_checkpoints_that_are_gone_do_not_mean_starting_anew(idx_dir, tmp_path, run_script):
+def test_finished_run_without_checkpoints_is_not_restarted(idx_dir, tmp_path, run_script):
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--max_iterations=2")
     assert run_script("train_ae.py", *arguments).status == 0
     events = {path: path.read_bytes() for path in logs_dir.glob("events.*")}
     for path in [*logs_dir.glob("model.ckpt-*"), logs_dir / "checkpoint"]:
         path.unlink()
-    assert_refused(run_script("train_ae.py", *arguments), "checkpoints are gone")
+    assert_refused(run_script("train_ae.py", *arguments), "finished run without checkpoints")
     assert events
     assert all(path.read_bytes() == content for path, content in events.items())
 
 
 @pytest.mark.parametrize("settings", ["null", '"text"', "[1]", "3"])
-def test_config_of_wrong_types_is_one_line(settings, idx_dir, tmp_path, run_script):
+def test_config_with_wrong_types_is_refused_in_one_line(settings, idx_dir, tmp_path, run_script):
     content = f'{{"model": "AutoEncoder", "settings": {settings}, "data": {{"name": 1, "source": 2, "checksum": 3}}}}'
     (tmp_path / "config.json").write_text(content)
     assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path)), "config.json", "--logs_dir")
 
 
 @pytest.mark.parametrize(("name", "part"), [("run[1]", "*, ?, [ or ]"), ("x" * 300, "writable")])
-def test_names_that_no_run_can_have(name, part, idx_dir, tmp_path, run_script):
+def test_invalid_logs_dir_names(name, part, idx_dir, tmp_path, run_script):
     assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path / name)), name, part)
 
 
@@ -344,7 +344,7 @@ def test_settings_are_compared_before_data_is_loaded(idx_dir, tmp_path, run_scri
     assert_refused(run, "batch_size is 32 there and 8 here")
 
 
-def test_more_latent_dimensions_than_images_leave_pca_out(tmp_path, run_script):
+def test_pca_is_skipped_with_more_latent_dimensions_than_images(tmp_path, run_script):
     folder = write_idx(tmp_path / "idx", 24, 12)
     run = run_script("train_vae.py", *small(folder, tmp_path / "run", "--batch_size=4", "--z_dim=30", "--max_iterations=3"))
     assert run.status == 0, run.err
@@ -357,15 +357,15 @@ def test_weights_that_are_not_finite_are_not_saved(idx_dir, tmp_path, run_script
     assert not (tmp_path / "run" / "model.ckpt-1.index").exists()
 
 
-def test_file_where_a_folder_has_to_be_is_one_line(idx_dir, tmp_path, run_script):
+def test_file_in_place_of_a_folder_is_refused_in_one_line(idx_dir, tmp_path, run_script):
     (tmp_path / "figures").write_text("kept")
     assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2")), "figures")
     assert (tmp_path / "figures").read_text() == "kept"
 
 
 @pytest.mark.parametrize(("script", "rate"), [("train_ae.py", "1e30"), ("train_vae.py", "3")])
-def test_training_that_blows_up_ends_before_the_first_bad_iteration(script, rate, idx_dir, tmp_path, run_script):
-    """It saves the state before it, which is that of a run that ends there, and says what was not finite."""
+def test_diverging_training_ends_before_the_first_bad_iteration(script, rate, idx_dir, tmp_path, run_script):
+    """The run saves the state before that iteration, equal to a run that ends there, and names what was not finite."""
     arguments = [f"--learning_rate={rate}", "--batch_size=32", f"--data_dir={idx_dir}"]
     run = run_script(script, *arguments, f"--logs_dir={tmp_path / 'run'}", "--max_iterations=400")
     assert_refused(run, "not finite from iteration", "learning_rate")
@@ -402,15 +402,15 @@ def test_help(script, run_script):
 
 
 def start_without_mnist(home: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """A machine with no MNIST and no network."""
+    """Start a script as on a machine without MNIST and network."""
     environment = {**os.environ, "HOME": str(home), "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     environment.pop("TFDS_DATA_DIR", None)
     command = [sys.executable, "train_vae.py", "--max_iterations=2", f"--logs_dir={home / 'run'}", *arguments]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
 
 
-def test_digits_are_what_is_left_without_mnist_and_network(tmp_path):
-    """The README's first command on a machine with neither: in a real process, by default flags."""
+def test_digits_are_used_without_mnist_and_network(tmp_path):
+    """Run the README's first command in a real process with default flags."""
     done = start_without_mnist(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "NOT comparable" in done.stderr

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under another name, then renamed."""
+"""Atomic file writes: each file is written under a temporary name, then renamed."""
 
 import json
 import os
@@ -12,11 +12,11 @@ Json = dict[str, Any]
 
 @contextmanager
 def written_anew(path: Path, name: str | None = None) -> Iterator[Path]:
-    """A file to write under another name, which then takes the place of `path`; after an error it is gone.
+    """Context that yields a temporary path to write, which then replaces `path`. After an error it is deleted.
 
     Args:
         path: the file to replace.
-        name: the other name; `new-<name of the file>` if not given.
+        name: name of the temporary file; by default `new-<name of the file>`.
     """
     new = path.with_name(name or f"new-{path.name}")
     try:
@@ -27,7 +27,7 @@ def written_anew(path: Path, name: str | None = None) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file so that a reader, or a crash, finds the old one or the new one and nothing between."""
+    """Write a file so that readers see the old or the new content and never a part, even after a crash."""
     with written_anew(path) as new:
         new.write_bytes(content.encode() if isinstance(content, str) else content)
 
@@ -38,10 +38,10 @@ def write_json(path: Path, content: Json) -> None:
 
 
 def read_json(path: Path) -> Json:
-    """A JSON file's content.
+    """Return the content of a JSON file.
 
     Raises:
-        OSError, ValueError: if it cannot be read, or holds something else than an object.
+        OSError, ValueError: it cannot be read, or does not hold an object.
     """
     content = json.loads(path.read_text())
     if not isinstance(content, dict):

@@ -9,26 +9,26 @@ from unsupervised_learning import layers, losses
 
 PIXELS = 28 * 28
 Sum = Callable[[tf.Tensor], tf.Tensor]
-EVALUATION_BATCH = 256  # the reported test L2 is 2016's: the sum over a batch of 256, whatever the batch in training
+EVALUATION_BATCH = 256  # 2016 reported the test L2 as a sum over a batch of 256; ours does not depend on --batch_size
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
 class AutoEncoder(layers.DenseModel):
-    """784-50-50-z-50-50-784: tanh after every layer but the last, which is linear. 84,687 parameters for a 3-D code.
+    """784-50-50-z-50-50-784 with tanh after every layer except the last, which is linear. 84,687 parameters for a 3-D code.
 
-    Images go in as [batch, 784] in [0, 1] and come out as [batch, 784], unbounded. `compile` takes the optimizer only; the
-    loss is the model's own. 2016's optimizer is `layers.adam()`.
+    The input is images [batch, 784] in [0, 1]; the output is [batch, 784], unbounded. Pass only an optimizer to `compile`;
+    the loss is built in. The 2016 optimizer is `layers.adam()`.
 
     Args:
         z_dim: size of the code.
-        activation: of the hidden layers and of the code: relu, elu, lrelu, tanh, sigmoid, or linear.
+        activation: activation of the hidden layers and of the code: relu, elu, lrelu, tanh, sigmoid, or linear.
         regularization: weight of the L2 term over all weights and biases.
-        sparsity: weight of the codes' absolute values, summed over the batch, in the loss. 0 is 2016's; above it the
-            autoencoder is a sparse one, which the post names and does not try.
-        init_stddev, init_bias: of the weights' start, and the biases'; see `layers.start_values`.
-        seed: of the weights' start.
-        width: units of each hidden layer; 50 is 2016's.
-        mean_loss: average the reconstruction loss over the batch, as 2016's run 1 did; its other runs sum it.
+        sparsity: weight in the loss of the codes' absolute values, summed over the batch. 2016 used 0. A positive weight
+            gives a sparse autoencoder, which the post mentions but does not try.
+        init_stddev, init_bias: initial stddev of the weights and initial value of the biases; see `layers.start_values`.
+        seed: seed of the initial weights.
+        width: units per hidden layer; 2016 used 50.
+        mean_loss: average the reconstruction loss over the batch, as run 1 of 2016 did; the other runs sum it.
 
     Raises:
         ValueError: for an unknown activation.
@@ -73,29 +73,29 @@ class AutoEncoder(layers.DenseModel):
         self.track("loss", "reconstruction", "regularization")
 
     def call(self, images):
-        """[batch, 784] in [0, 1] → [batch, 784], the reconstruction."""
+        """Return reconstructions [batch, 784] of images [batch, 784] in [0, 1]."""
         return self.decoder(self.encoder(images))
 
     @tf.function(autograph=False)
     def encode(self, images):
-        """[batch, 784] in [0, 1] → [batch, z_dim], the codes."""
+        """Return codes [batch, z_dim] for images [batch, 784] in [0, 1]."""
         return self.encoder(images)
 
     def decode(self, code):
-        """[batch, z_dim] → [batch, 784], the image of each code."""
+        """Return images [batch, 784] for codes [batch, z_dim]."""
         return self.decoder(code)
 
     def objective(self, images: tf.Tensor, sum_over_batch: Sum | None = None) -> dict[str, tf.Tensor]:
-        """2016's loss and its parts, for images [batch, 784] in [0, 1].
+        """Return the 2016 loss and its terms.
 
         Args:
-            images: the batch.
-            sum_over_batch: [batch] → scalar, in place of the model's own.
+            images: [batch, 784], in [0, 1].
+            sum_over_batch: function [batch] → scalar to use instead of `self.sum_over_batch`.
 
         Returns:
-            Scalars. `reconstruction`: l2_loss(output − input) / 784, summed over the batch, or with `mean_loss` averaged;
-            `regularization`: l2_loss of all weights and biases; `loss`: reconstruction + the regularization's weight ·
-            regularization, and in a sparse autoencoder + sparsity · Σ|code|, summed over the batch.
+            Scalars. `reconstruction`: l2_loss(output − input) / 784, summed over the batch, or averaged with `mean_loss`;
+            `regularization`: l2_loss of all weights and biases; `loss`: reconstruction plus the weighted regularization,
+            and for a sparse autoencoder plus sparsity · Σ|code|, summed over the batch.
         """
         sum_over_batch = sum_over_batch or self.sum_over_batch
         code = self.encoder(images)  # [batch, z_dim]
@@ -108,11 +108,11 @@ class AutoEncoder(layers.DenseModel):
         return {"loss": loss, "reconstruction": reconstruction, "regularization": regularization}
 
     def sum_over_batch(self, values: tf.Tensor) -> tf.Tensor:
-        """[batch] → scalar."""
+        """Return the sum of values [batch] as a scalar."""
         return tf.reduce_sum(values)
 
     def update(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One step of Adam; returns the losses before it, averaged over all images since the last reset."""
+        """Take one optimizer step; return the losses before the step, averaged over all images since the last reset."""
         with tf.GradientTape() as tape:
             objective = self.objective(images)
         gradients = tape.gradient(objective["loss"], self.trainable_variables)
@@ -120,17 +120,17 @@ class AutoEncoder(layers.DenseModel):
         return self.report(objective, images)
 
     def train_step(self, data):
-        """One iteration, for Keras's `fit`."""
+        """Run one iteration for Keras's `fit`."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self.update(images)
 
     def test_step(self, data):
-        """The losses as a batch of 256 would have them, averaged over all images: 4.447 for 2016's run 5 on the test set."""
+        """Return the losses scaled to a batch of 256, averaged over all images: 4.447 for run 5 of 2016 on the test set."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self.report(self.objective(images, lambda values: EVALUATION_BATCH * tf.reduce_mean(values)), images)
 
     def variables_of_2016(self) -> dict[str, tf.Variable]:
-        """The trainable variables under their 2016 names and in 2016's order: W_fc1, b_fc1, … b_fc6."""
+        """Return the trainable variables by 2016 name, in 2016 order: W_fc1, b_fc1, … b_fc6."""
         names = {}
         for layer in self.encoder.layers + self.decoder.layers:
             names |= {f"W_{layer.name}": layer.kernel, f"b_{layer.name}": layer.bias}

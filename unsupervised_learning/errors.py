@@ -1,21 +1,21 @@
-"""The one error whose message is an answer to a user, in one line; and what else is said in one line."""
+"""The error class for one-line messages to the user, and helpers for such messages."""
 
 import sys
 
-KILLED = 128  # plus the number of the signal: exit status of a run that was stopped, as shells have it
+KILLED = 128  # a stopped run exits with this plus the signal number, as in shells
 
 
 class RunError(ValueError):
-    """Something cannot start or go on: the message is one line that says what was received and what would be accepted.
+    """The run cannot start or continue. The one-line message states what was received and what would be accepted.
 
-    A script prints it on stderr and ends with `status`.
+    A script prints the message on stderr and exits with `status`.
     """
 
-    status = 2  # as argparse has it
+    status = 2  # as in argparse
 
 
 def reason(error: BaseException) -> str:
-    """Return an exception as one line of bounded length: TensorFlow's and tfds's fill a screen."""
+    """Return an exception as one line of limited length, because those of TensorFlow and tfds can fill a screen."""
     text = " ".join(str((isinstance(error, OSError) and error.strerror) or error).split())
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 

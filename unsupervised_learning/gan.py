@@ -1,15 +1,15 @@
-"""The post's generative adversarial network: the DCGAN that worked and the first attempt that did not.
+"""The post's generative adversarial network: the DCGAN that worked, and the first attempt that failed.
 
 2016: `FlowersGAN.py` and `CelebAGAN.py` (64×64), `MNIST_GAN.py` (28×28, the first attempt).
 
-Two networks play against each other (Goodfellow et al. 2014, arXiv:1406.2661): the generator makes images from z ~ U(−1, 1),
-the discriminator tells them from real ones. Both are convolutional with batch normalization (DCGAN, Radford et al. 2015,
+Two networks compete (Goodfellow et al. 2014, arXiv:1406.2661): the generator maps z ~ U(−1, 1) to images; the discriminator
+classifies images as real or fake. Both are convolutional with batch normalization (DCGAN, Radford et al. 2015,
 arXiv:1511.06434). The discriminator minimises
 
     loss_real + loss_fake = −log D(x) − log(1 − D(G(z)))
 
-and the generator −log D(G(z)), to which 2016 adds 0.1 times the distance between the discriminator's features of real and
-fake images. Where neither wins D is ½ everywhere, and the discriminator's loss 2 ln 2 = 1.386.
+and the generator −log D(G(z)), to which 2016 adds feature matching: 0.1 times the distance between the discriminator's
+features of real and fake images. At equilibrium D = ½ everywhere and the discriminator's loss is 2 ln 2 = 1.386.
 """
 
 import math
@@ -32,36 +32,36 @@ LOSSES = ("discriminator_loss_real", "discriminator_loss_fake", "discriminator_l
 class DCGAN(keras.Model):
     """Generator and discriminator, trained in turns. 5,135,363 and 4,316,545 parameters for 64×64 colour images.
 
-    Real images go in as [batch, side, side, channels], scaled by `scale`; calling the model takes z [batch, z_dim] in (−1, 1)
-    and gives images [batch, side, side, channels] in the generator's range, made with the moving statistics. `compile` takes
-    the two optimizers; the losses are the model's own. 2016's optimizers are `layers.adam(2e-4, beta1=0.5)`.
+    Training takes real images [batch, side, side, channels], scaled by `scale`. Calling the model maps z [batch, z_dim] in
+    (−1, 1) to images [batch, side, side, channels] in the generator's range, using the moving statistics. Pass the two
+    optimizers to `compile`; the losses are built in. The 2016 optimizers are `layers.adam(2e-4, beta1=0.5)`.
 
     Args:
-        side: 64 or 28, the images' height and width.
-        channels: of the images: 3 or 1.
-        recipe: `dcgan`, or `first_attempt` (28×28 grey only); `gan_networks.RECIPES` says how they differ. The numbers that
-            belong to a recipe are the arguments below; their defaults are `dcgan`'s.
+        side: height and width of the images: 64 or 28.
+        channels: channels of the images: 3 or 1.
+        recipe: `dcgan`, or `first_attempt` (28×28 grey only); `gan_networks.RECIPES` lists the structural differences. The
+            numbers that also differ are the arguments below; their defaults are those of `dcgan`.
         z_dim: number of latent dimensions.
-        feature_matching: weight of feature matching in the generator's loss, a number as a string; or `only`: that loss
-            without the adversarial one.
-        generator_steps: updates of the generator in each iteration.
-        discriminator_every: iterations between two updates of the discriminator.
-        discriminator_width: factor of the discriminator's numbers of channels; 0.7 about halves its weights. 1 is 2016's.
-        initializer: of the convolutions: `truncated_normal` or `xavier`, see `layers.conv_stddev`.
-        init_stddev: of the weights' start.
-        init_bias: the biases' start.
-        gamma_stddev: of the start of batch normalization's gamma, which is drawn around 1; 0 for exactly 1.
-        shared_normalization: real and fake images go through the same batch normalization in the discriminator. If not, fake
-            ones have a beta, a gamma and moving statistics of their own (`disc_bn0_1`, …); the discriminator's updates train
-            both sets. So it was in the first attempt. Runs from before this argument shared, and are read so.
-        bn_decay: of the moving statistics, which only inference uses.
-        real_batches: `shared`: all of an iteration's updates see the same real images. `fresh`: each sees others, as with
-            2016's flowers: 1 + generator_steps batches in an iteration, see `separate`.
-        divide_twice: in the first attempt, divide the images by 255 once more, as 2016 did by mistake.
-        seed: of the weights' start and of z.
+        feature_matching: weight of feature matching in the generator's loss, a number as a string; or `only` to drop the
+            adversarial loss.
+        generator_steps: updates of the generator per iteration.
+        discriminator_every: number of iterations from one update of the discriminator to the next.
+        discriminator_width: multiplies the discriminator's numbers of channels; 0.7 about halves its weights. 2016 used 1.
+        initializer: initializer of the convolutions: `truncated_normal` or `xavier`, see `layers.conv_stddev`.
+        init_stddev: initial stddev of the weights.
+        init_bias: initial value of the biases.
+        gamma_stddev: initial stddev of batch normalization's gamma around 1; 0 for exactly 1.
+        shared_normalization: use the same batch normalization for real and fake images in the discriminator. If False, as in
+            the first attempt, fake images have their own beta, gamma and moving statistics (`disc_bn0_1`, …), and the
+            discriminator's updates train both sets. Runs that do not record this argument are read as True.
+        bn_decay: decay of the moving statistics, which are used only in inference.
+        real_batches: `shared`: all updates of an iteration use the same real images. `fresh`: each update gets its own batch,
+            as with the flowers of 2016, so that an iteration takes 1 + generator_steps batches; see `separate`.
+        divide_twice: in the first attempt, divide the images by 255 a second time, as 2016 did by mistake.
+        seed: seed of the initial weights and of z.
 
     Raises:
-        ValueError: for a value that is none of these.
+        ValueError: for an unsupported value.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class DCGAN(keras.Model):
         of_images = (side, channels, self.form, start)
         self.generator = gan_networks.generator(z_dim, *of_images, seed)
         self.discriminator = gan_networks.discriminator(*of_images, seed + 1, discriminator_width)
-        self.discriminator_of_fake = self.discriminator  # the same network as it sees fake images
+        self.discriminator_of_fake = self.discriminator  # applied to fake images
         if not shared_normalization:
             self.discriminator_of_fake = gan_networks.discriminator(
                 *of_images, seed + 2, discriminator_width, beside=self.discriminator
@@ -117,40 +117,40 @@ class DCGAN(keras.Model):
         self.trackers = [layers.Newest(name=name) for name in LOSSES]
         self.built = True
 
-    # Images, in bytes and as the networks take and give them
+    # Conversion between bytes, the networks' range and [0, 1]
 
     def scale(self, images: tf.Tensor) -> tf.Tensor:
-        """Bytes [batch, side, side] or [batch, side, side, channels] → [batch, side, side, channels] in the generator's range.
+        """Scale bytes [batch, side, side] or [batch, side, side, channels] to the generator's range, with a channel axis.
 
-        That is [−1, 1], the range of tanh; [0, 1] for the first attempt, or [0, 1/255] with its mistake.
+        The range is [−1, 1], that of tanh; [0, 1] for the first attempt, or [0, 1/255] with `divide_twice`.
         """
         images = tf.reshape(tf.cast(images, tf.float32), (-1, self.side, self.side, self.channels))
         return (images / (255.0 / (self.form.highest - self.form.lowest)) + self.form.lowest) / self.image_factor
 
     def as_pictures(self, images: tf.Tensor) -> tf.Tensor:
-        """Images in the generator's range → [0, 1]."""
+        """Scale images from the generator's range to [0, 1]."""
         images = (images * self.image_factor - self.form.lowest) / (self.form.highest - self.form.lowest)
         return tf.clip_by_value(images, 0.0, 1.0)
 
     def call(self, latent):
-        """Z [batch, z_dim] in (−1, 1) → images [batch, side, side, channels] in the generator's range, by moving statistics."""
+        """Return images [batch, side, side, channels] in the generator's range for z [batch, z_dim], in inference mode."""
         return self.generator(latent, training=False)
 
     def decode(self, latent):
-        """Z [batch, z_dim] in (−1, 1) → pictures [batch, side, side, channels] in [0, 1]."""
+        """Return images [batch, side, side, channels] in [0, 1] for z [batch, z_dim] in (−1, 1)."""
         return self.as_pictures(self(latent))
 
     # Training
 
     def compile(self, generator_optimizer, discriminator_optimizer, **kwargs):
-        """Take an optimizer for each network."""
+        """Set one optimizer for each network."""
         super().compile(optimizer=generator_optimizer, **kwargs)
         self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
         generator_optimizer.build(self.generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator_variables)
 
     def get_compile_config(self):
-        """Both optimizers, for a saved model; nothing for one that is not compiled."""
+        """Return both optimizers for a saved model; None if the model is not compiled."""
         if not self.compiled:
             return None
         optimizers = {"generator_optimizer": self.generator_optimizer, "discriminator_optimizer": self.discriminator_optimizer}
@@ -162,21 +162,21 @@ class DCGAN(keras.Model):
 
     @property
     def discriminator_variables(self) -> list[keras.Variable]:
-        """What the discriminator's updates train, a second set of batch normalization's last."""
+        """Variables that the discriminator's updates train; a second set for batch normalization comes last."""
         first = self.discriminator.trainable_variables
         known = {id(variable) for variable in first}
         return [*first, *(one for one in self.discriminator_of_fake.trainable_variables if id(one) not in known)]
 
     @property
     def batches_each_iteration(self) -> int:
-        """Batches of real images that an iteration takes."""
+        """Number of batches of real images per iteration."""
         return 1 + self.generator_steps if self.real_batches == "fresh" else 1
 
     def separate(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """An iteration's images [batch · k, …] → its k batches [batch, …], k being `batches_each_iteration`.
+        """Split an iteration's images [batch · k, …] into its k batches [batch, …], with k = `batches_each_iteration`.
 
-        The k pictures at the same place in their batches stand side by side, so that a contiguous share of the images, which a
-        replica takes, is a share of every batch.
+        The images are interleaved: the first of each batch, then the second of each, and so on. So a contiguous share of
+        them, as a replica takes, is an equal share of every batch.
         """
         k = self.batches_each_iteration
         if k == 1:
@@ -184,28 +184,28 @@ class DCGAN(keras.Model):
         return tf.unstack(tf.reshape(images, (-1, k, self.side, self.side, self.channels)), axis=1)
 
     def training_latent(self, batch_size, iteration: tf.Tensor | None = None) -> tf.Tensor:
-        """The z of an iteration, by default the coming one: a function of the seed and its number, so that resume is exact."""
+        """Return z for an iteration, by default the next. It depends only on seed and iteration, so that resume is exact."""
         position = self.iterations if iteration is None else iteration
         return layers.named_uniform((batch_size, self.z_dim), self.seed, layers.TRAINING_NOISE, position)
 
     def training_noise(self, images: tf.Tensor) -> tf.Tensor:
-        """The z of the coming iteration, for all of its images."""
+        """Return z [batch, z_dim] for the next iteration, given all of its images."""
         return self.training_latent(tf.shape(images)[0] // self.batches_each_iteration)
 
     def train_step(self, data):
-        """One iteration, for Keras's `fit`: draw z, update both networks."""
+        """Run one iteration for Keras's `fit`: draw z, update both networks."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         self.update(images, self.training_noise(images))
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
     def plain_update(self, images: tf.Tensor, latent: tf.Tensor) -> None:
-        """One iteration as one would write it on a board, and as 2016 ran it: each update by itself, with the same z.
+        """Run one iteration in its textbook form, as 2016 did: each update on its own, with the same z.
 
-        `update` gives the same in less time, and is what trains.
+        Training uses `update`, which has the same result in less time.
 
         Args:
-            images: [batch, side, side, channels], in the generator's range. With fresh real batches the first is the
-                discriminator's and the others are those of the generator's updates, in the order of `separate`.
+            images: [batch, side, side, channels], in the generator's range. With fresh real batches: [batch · k, …], where
+                `separate` gives the discriminator's batch first and then one for each update of the generator.
             latent: [batch, z_dim], in (−1, 1).
         """
         images, *of_generator = self.separate(images)
@@ -228,13 +228,13 @@ class DCGAN(keras.Model):
         self.iterations.assign_add(1)
 
     def update(self, images: tf.Tensor, latent: tf.Tensor) -> None:
-        """`plain_update`, computing nothing twice.
+        """Run `plain_update` without computing anything twice.
 
-        The discriminator is updated on the fake images of the generator's first update, because between these two only the
-        discriminator changes. The generator's updates share the features of the real images, if they share these.
+        The discriminator's update and the generator's first update share one batch of fake images, because the generator does
+        not change between them. If the generator's updates share real images, they also share the features of these images.
 
-        Departs from 2016: the generator's moving statistics take in the first batch of fakes once and not twice in an
-        iteration, because it is made once.
+        Departs from 2016: the first batch of fakes enters the generator's moving statistics once per iteration instead of
+        twice, because it is generated once.
         """
         images, *of_generator = self.separate(images)
         fake, tape = self.generate(latent)
@@ -252,17 +252,17 @@ class DCGAN(keras.Model):
         self.iterations.assign_add(1)
 
     def generate(self, latent: tf.Tensor) -> tuple[tf.Tensor, tf.GradientTape]:
-        """Fake images, and the tape that leads from them back to the generator's variables."""
+        """Return fake images, and the tape for their gradients with respect to the generator's variables."""
         with tf.GradientTape() as tape:
             fake = self.generator(latent, training=True)
         return fake, tape
 
     def feature_of_real(self, images: tf.Tensor) -> tf.Tensor | None:
-        """What the generator's features are matched with; None if they are not."""
+        """Return the features of real images for feature matching; None if its weight is 0."""
         return self.discriminator(images, training=True)[1] if self.feature_weight else None
 
     def when_due(self, update: Callable[[], None]) -> None:
-        """Call `update` if the coming iteration updates the discriminator."""
+        """Call `update` if the discriminator is due for an update in this iteration."""
 
         def do() -> bool:
             update()
@@ -275,11 +275,11 @@ class DCGAN(keras.Model):
             update()
 
     def due(self) -> bool | tf.Tensor:
-        """Whether the coming iteration updates the discriminator: every `discriminator_every`-th, the first included."""
+        """Return whether this iteration updates the discriminator: every `discriminator_every`-th does, from the first on."""
         return self.discriminator_every == 1 or tf.math.floormod(self.iterations, self.discriminator_every) == 0
 
     def update_discriminator(self, images: tf.Tensor, fake: tf.Tensor) -> None:
-        """One update from real and fake images, which go through separately, each batch with its own statistics."""
+        """Update the discriminator. Real and fake images form separate batches, each with its own batch statistics."""
         with tf.GradientTape() as tape:
             logit_real, _ = self.discriminator(images, training=True)
             logit_fake, _ = self.discriminator_of_fake(fake, training=True)
@@ -291,7 +291,7 @@ class DCGAN(keras.Model):
             tracker.update_state(found[tracker.name])
 
     def update_generator(self, feature_real: tf.Tensor | None, fake: tf.Tensor, tape: tf.GradientTape) -> None:
-        """One update from fake images and the tape that they were made under."""
+        """Update the generator, given fake images and the tape that recorded their generation."""
         with tf.GradientTape(watch_accessed_variables=False) as loss_tape:
             loss_tape.watch(fake)
             logit_fake, feature_fake = self.discriminator_of_fake(fake, training=True)
@@ -304,7 +304,7 @@ class DCGAN(keras.Model):
     # The losses
 
     def discriminator_losses(self, logit_real: tf.Tensor, logit_fake: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The discriminator's losses, scalars in nats, and its objective: their sum, in the first attempt half of it."""
+        """Return the discriminator's losses, scalars in nats, and its objective: their sum, halved in the first attempt."""
         loss_real = tf.reduce_mean(losses.adversarial_cross_entropy(logit_real, real=True))
         loss_fake = tf.reduce_mean(losses.adversarial_cross_entropy(logit_fake, real=False))
         loss = loss_real + loss_fake
@@ -316,9 +316,9 @@ class DCGAN(keras.Model):
         }
 
     def generator_loss(self, logit_fake: tf.Tensor, feature_fake: tf.Tensor, feature_real: tf.Tensor | None) -> tf.Tensor:
-        """The generator's loss, a scalar: adversarial, feature matching, or 2016's sum of the two.
+        """Return the generator's loss, a scalar: adversarial, feature matching, or the weighted sum of both as in 2016.
 
-        2016 averaged the adversarial loss over the batch, and summed feature matching.
+        As in 2016, the adversarial loss is averaged over the batch and feature matching is summed.
         """
         loss = self.adversarial_weight * tf.reduce_mean(losses.adversarial_cross_entropy(logit_fake, real=True))
         if feature_real is not None:
@@ -327,12 +327,12 @@ class DCGAN(keras.Model):
         return loss
 
     def sum_over_batch(self, values: tf.Tensor) -> tf.Tensor:
-        """[batch] → scalar."""
+        """Return the sum of values [batch] as a scalar."""
         return tf.reduce_sum(values)
 
     @contextmanager
     def statistics_left_alone(self):
-        """In here, what runs (or is traced) in training mode does not move the moving statistics."""
+        """Context in which running or tracing the networks in training mode does not update the moving statistics."""
         normalizations = [
             layer
             for network in (self.generator, self.discriminator, self.discriminator_of_fake)
@@ -349,13 +349,13 @@ class DCGAN(keras.Model):
 
     @property
     def metrics(self):
-        """What `fit` reports."""
+        """Metrics that `fit` reports."""
         return self.trackers
 
     def variables_of_2016(self) -> dict[str, tf.Variable]:
-        """The trainable variables under their 2016 names, in 2016's order: generator/W_0 … discriminator/b_4.
+        """Return the trainable variables by 2016 name, in 2016 order: generator/W_0 … discriminator/b_4.
 
-        A second set of batch normalization's, discriminator/disc_bn0_1/beta …, comes last.
+        A second set for batch normalization, discriminator/disc_bn0_1/beta …, comes last.
         """
         names = {}
         for network in (self.generator, self.discriminator, self.discriminator_of_fake):
@@ -369,7 +369,7 @@ class DCGAN(keras.Model):
         return names
 
     def get_config(self):
-        """The arguments that make this model again."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), **{name: getattr(self, name) for name in ARGUMENTS}}
 
 
@@ -377,10 +377,10 @@ ARGUMENTS = layers.arguments_of(DCGAN)
 
 
 def weights_of(feature_matching: str) -> tuple[float, float]:
-    """The weights of the adversarial loss and of feature matching that `feature_matching` means.
+    """Return the weights of the adversarial loss and of feature matching for a value of `feature_matching`.
 
     Raises:
-        ValueError: if it means none.
+        ValueError: for anything but a finite number of at least 0 or `only`.
     """
     if feature_matching == ONLY_FEATURES:
         return 0.0, FEATURE_WEIGHT

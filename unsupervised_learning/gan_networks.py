@@ -1,7 +1,7 @@
-"""The networks of 2016's two GANs: generator and discriminator, convolutional, as Keras models.
+"""Generators and discriminators of the two GANs of 2016, as convolutional Keras models.
 
 2016: `FlowersGAN.py` and `CelebAGAN.py` (64×64, the DCGAN that worked), `MNIST_GAN.py` at 3f7f8b9 (28×28, the first attempt,
-which did not). A layer's name ends in the number that its variables have in 2016's names.
+which failed). Each layer's name ends in the number that its variables had in 2016.
 """
 
 from typing import NamedTuple
@@ -10,22 +10,22 @@ import keras
 
 from unsupervised_learning import layers
 
-# Channels at 4×4, then after each doubling. 64×64 is 2016's. For 28×28, our choice: the same less the widest scale, which
-# are also the sizes of the first attempt, so that the two 28×28 recipes differ in nothing but the recipe.
+# Channels at 4×4 and after each doubling of the side. 64×64: as in 2016. 28×28, our choice: the same without the widest scale.
+# The first attempt has these sizes too, so that the two 28×28 recipes differ in nothing but the recipe.
 CHANNELS = {64: (512, 256, 128, 64), 28: (256, 128, 64)}
 SIDES = {64: (4, 8, 16, 32, 64), 28: (4, 7, 14, 28)}
 
 
 class Recipe(NamedTuple):
-    """How 2016's two GANs differ, beside the numbers that are arguments of `DCGAN`.
+    """Structural differences between the two GANs of 2016. Numerical differences are arguments of `DCGAN`.
 
     Attributes:
-        output: the generator's last activation.
-        lowest, highest: the range of images, which is that activation's.
-        normalized_generator: batch normalization after each of the generator's layers but the last.
-        normalized_first: batch normalization in the discriminator's first layer, as in its others.
-        discriminator_first: the discriminator is updated before the generator in an iteration.
-        objective: what the discriminator minimises, as a factor of its loss.
+        output: activation of the generator's last layer.
+        lowest, highest: range of that activation, and so of the images.
+        normalized_generator: whether all layers of the generator but the last have batch normalization.
+        normalized_first: whether the discriminator's first layer has batch normalization like the others.
+        discriminator_first: whether an iteration updates the discriminator before the generator.
+        objective: factor applied to the discriminator's loss.
     """
 
     output: str
@@ -44,7 +44,7 @@ RECIPES = {
 
 
 class Start(NamedTuple):
-    """How the networks' variables start, and the decay of batch normalization; the arguments of these names of `gan.DCGAN`."""
+    """Initialization of the networks, and the decay of batch normalization; see the arguments of `gan.DCGAN`."""
 
     initializer: str
     init_stddev: float
@@ -53,7 +53,7 @@ class Start(NamedTuple):
     bn_decay: float
 
     def of_layer(self, random: keras.random.SeedGenerator, *channels: int) -> dict[str, keras.initializers.Initializer]:
-        """The start of a layer's weights and biases; of a convolution's, if its channels in and out are given."""
+        """Return a layer's initializers. For a convolution, `channels` are its input and output channels."""
         stddev = layers.conv_stddev(self.initializer, self.init_stddev, *channels) if channels else self.init_stddev
         return {
             "kernel_initializer": keras.initializers.TruncatedNormal(stddev=stddev, seed=random),
@@ -61,7 +61,7 @@ class Start(NamedTuple):
         }
 
     def activated(self, x, normalization: str | None, activation: str, name: str, random: keras.random.SeedGenerator):
-        """The batch normalization of that name, if there is to be one, and the activation."""
+        """Apply batch normalization named `normalization`, unless that is None, and then the activation."""
         if normalization:
             gamma = keras.initializers.RandomNormal(1.0, self.gamma_stddev, seed=random)
             x = layers.BatchNormalization(self.bn_decay, gamma_initializer=gamma, name=normalization)(x)
@@ -69,10 +69,10 @@ class Start(NamedTuple):
 
 
 def generator(z_dim: int, side: int, channels: int, recipe: Recipe, start: Start, seed: int) -> keras.Model:
-    """Z [batch, z_dim] → images [batch, side, side, channels]: dense, then 5×5 transposed convolutions of stride 2."""
+    """Return the network z [batch, z_dim] → images: a dense layer, then 5×5 transposed convolutions of stride 2."""
     random, sides, widths = keras.random.SeedGenerator(seed), SIDES[side], CHANNELS[side]
     normalized = recipe.normalized_generator
-    first = 2 if normalized else 1  # 2016's number of the first convolution
+    first = 2 if normalized else 1  # number of the first convolution in 2016
 
     latent = keras.Input((z_dim,))
     dense = keras.layers.Dense(sides[0] ** 2 * widths[0], name="fc_0", **start.of_layer(random))
@@ -84,7 +84,7 @@ def generator(z_dim: int, side: int, channels: int, recipe: Recipe, start: Start
             kernel_size=5,
             strides=2,
             padding="same",
-            output_padding=0 if wide == 7 else None,  # 4 → 7: Keras would double
+            output_padding=0 if wide == 7 else None,  # 4 → 7, where Keras would otherwise give 8
             name=f"deconv_{number}",
             **start.of_layer(random, x.shape[-1], width),
         )
@@ -97,19 +97,19 @@ def generator(z_dim: int, side: int, channels: int, recipe: Recipe, start: Start
 def discriminator(
     side: int, channels: int, recipe: Recipe, start: Start, seed: int, width: float = 1.0, beside: keras.Model | None = None
 ) -> keras.Model:
-    """Images [batch, side, side, channels] → logit [batch, 1] and feature, the last convolution [batch, 4, 4, channels].
+    """Return the network images → logit [batch, 1] and feature [batch, 4, 4, channels], the last convolution's output.
 
     Args:
-        side: of the images.
-        channels: of the images.
-        recipe: which of the two GANs.
-        start: of the variables.
-        seed: of the start.
-        width: factor of the numbers of channels.
-        beside: a discriminator with which this one shares all weights but batch normalization's.
+        side: height and width of the images.
+        channels: channels of the images.
+        recipe: one of the two GANs.
+        start: initialization.
+        seed: seed of the initial weights.
+        width: multiplies the numbers of channels.
+        beside: another discriminator; this one shares all its weights except batch normalization's.
     """
     random = keras.random.SeedGenerator(seed)
-    use = "_1" if beside else ""  # 2016's ending for what a second use of the network makes anew
+    use = "_1" if beside else ""  # 2016's suffix for variables created by a second use of the network
     images = x = keras.Input((side, side, channels))
     for number, full in enumerate(reversed(CHANNELS[side])):
         filters = max(1, round(full * width))

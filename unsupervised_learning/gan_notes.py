@@ -1,4 +1,4 @@
-"""Says where the command went: `python -m unsupervised_learning.reproduce gan-notes`."""
+"""Points to the new name of this command, `python -m unsupervised_learning.reproduce gan-notes`."""
 
 import sys
 

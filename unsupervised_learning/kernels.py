@@ -1,30 +1,30 @@
-"""Faster forms of three TensorFlow functions, with their names and results; `losses.py` reads as if they were TensorFlow's.
+"""Faster versions of three TensorFlow functions, with the same results, so that `losses.py` keeps its textbook form.
 
-On a CPU, XLA adds up a row number by number, but multiplies matrices in vectors; and its log1p costs two logarithms. With
-TensorFlow's own functions an iteration takes 11 to 15 % longer in the VAE, and 7 to 11 % in the autoencoder (batches of 256,
-one core, both forms in turns within one process, 25 rounds of 100 iterations).
+On a CPU, XLA vectorises matrix products but not row sums, and computes log1p with two logarithms. With TensorFlow's functions,
+an iteration takes 11 to 15 % longer for the VAE and 7 to 11 % longer for the autoencoder (batches of 256, one core, both
+versions alternating in one process, 25 rounds of 100 iterations).
 """
 
 import tensorflow as tf
 
 
 def sum_rows(values: tf.Tensor) -> tf.Tensor:
-    """`tf.reduce_sum(values, axis=-1)` of [n, columns], as a product with ones: [n]."""
+    """Return `tf.reduce_sum(values, axis=-1)`, [n, columns] → [n], computed as a product with ones."""
     return tf.linalg.matvec(values, tf.ones(tf.shape(values)[1:], values.dtype))
 
 
 def l2_loss(values: tf.Tensor) -> tf.Tensor:
-    """`tf.nn.l2_loss`, half the sum of squares, of values of rank 1 or 2: a scalar."""
+    """Return `tf.nn.l2_loss`, half the sum of squares, as a scalar, for values of rank 1 or 2."""
     squares = tf.square(values)
     return 0.5 * tf.reduce_sum(sum_rows(squares) if values.shape.rank == 2 else squares)
 
 
 def sigmoid_cross_entropy_with_logits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """TensorFlow's function of this name, but with log(1 + x) for log1p(x): the same gradient, and off by 6e-8 at most.
+    """Return `tf.nn.sigmoid_cross_entropy_with_logits`, with log(1 + x) for log1p(x): same gradient, error at most 6e-8.
 
-    For a label x and a logit l it is −x log σ(l) − (1 − x) log(1 − σ(l)) = max(l, 0) − l·x + log(1 + exp(−|l|)), where
-    nothing can overflow.
+    For a label x and a logit l, this is −x log σ(l) − (1 − x) log(1 − σ(l)) = max(l, 0) − l·x + log(1 + exp(−|l|)). The last
+    form cannot overflow.
     """
-    positive = logits >= 0  # not tf.maximum and tf.abs: their gradients are 0 at logits of 0, as a dead network gives
+    positive = logits >= 0  # tf.maximum and tf.abs would have gradient 0 at logit 0, the output of a dead network
     larger, minus_size = tf.where(positive, logits, 0.0), tf.where(positive, -logits, logits)
     return larger - logits * labels + tf.math.log(1.0 + tf.exp(minus_size))

@@ -1,4 +1,4 @@
-"""What the models share: layers as 2016 started them, its optimizer, activations by name, sampling, named noise."""
+"""Building blocks of the models: layers and optimizer as in 2016, activations by name, sampling, reproducible noise."""
 
 import inspect
 import math
@@ -15,20 +15,20 @@ ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "lrelu": lambda x: tf.nn.leaky_relu(x, alpha=0.2),  # 2016: max(0.2 x, x)
     "tanh": tf.nn.tanh,
     "sigmoid": tf.nn.sigmoid,
-    "linear": tf.identity,  # ours, not 2016's: an autoencoder of linear layers can do what PCA does
+    "linear": tf.identity,  # not in 2016: a linear autoencoder can match PCA
 }
 
 INITIALIZERS = ("truncated_normal", "xavier")
 
-# Randomness has a name: a draw is a pure function of (seed, stream, position), so that a resumed run repeats nothing and
-# skips nothing. Stream 0 is the initialisers' (their positions are small counters).
+# Streams of random numbers. A draw is a pure function of (seed, stream, position), so that a resumed run repeats nothing and
+# skips nothing. Stream 0 belongs to the initializers; their positions are small counters.
 TRAINING_NOISE = 1
 EVALUATION_NOISE = 2
 SUMMARY_NOISE = 3
 
 
 def activation_named(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The activation function that 2016's flags call `name`.
+    """Return the activation function with this name; the names are those of the 2016 flags.
 
     Raises:
         ValueError: for a name that is not in `ACTIVATIONS`.
@@ -39,18 +39,18 @@ def activation_named(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 def start_values(seed: int, stddev: float = 0.1, bias: float = 0.1) -> dict[str, keras.initializers.Initializer]:
-    """2016's start: weights from a normal of mean 0 truncated at two stddevs, and a constant for the biases.
+    """Return the 2016 initializers: a normal truncated at two stddevs for weights, a constant for biases.
 
-    The defaults are those of every published autoencoder and VAE, by their own graphs. The newest commit of the 2016 code has
-    0.02 and 0, with which only its GANs were trained.
+    The graphs of every published autoencoder and VAE contain these defaults. The newest commit of the 2016 code has 0.02 and
+    0, which were used only for its GANs.
 
     Args:
-        seed: of the weights. Each layer that takes the returned values draws on from where the one before it stopped.
-        stddev: of the weights.
-        bias: of every bias.
+        seed: seed of the weights. Layers that share the returned initializers draw from one stream, one after the other.
+        stddev: stddev of the weights before truncation.
+        bias: value of every bias.
 
     Returns:
-        What `keras.layers.Dense` takes: `kernel_initializer` and `bias_initializer`.
+        Arguments of `keras.layers.Dense`: `kernel_initializer` and `bias_initializer`.
     """
     return {
         "kernel_initializer": keras.initializers.TruncatedNormal(stddev=stddev, seed=keras.random.SeedGenerator(seed)),
@@ -60,29 +60,29 @@ def start_values(seed: int, stddev: float = 0.1, bias: float = 0.1) -> dict[str,
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
 class Dense(keras.layers.Dense):
-    """Keras's fully connected layer, but it adds the bias with `+`, as 2016 did, instead of `bias_add`.
+    """Keras's fully connected layer, except that it adds the bias with `+`, as 2016 did, instead of `bias_add`.
 
-    The two sum the bias's gradient over the batch in different orders. With `+`, training by the author's graph and by our
-    model agree bit for bit (`original/follow.py`). Under XLA the two are the same.
+    `+` and `bias_add` sum the gradient of the bias over the batch in different orders. With `+`, training with the author's
+    graph and with our model agrees bit for bit (`original/follow.py`). Under XLA there is no difference.
     """
 
     def call(self, inputs, training=None):
-        """[batch, n] → [batch, units], float32 even under a Keras policy of mixed precision, because losses need it."""
+        """Map [batch, n] to [batch, units]; float32 even under a mixed-precision policy, because losses need it."""
         outputs = tf.cast(tf.matmul(inputs, self.kernel) + self.bias, self.variable_dtype)
         return outputs if self.activation is None else self.activation(outputs)
 
 
 def dense(units: int, activation: Callable[[tf.Tensor], tf.Tensor] | None, start: dict, name: str) -> Dense:
-    """A fully connected layer [batch, n] → [batch, units] that starts from `start_values`."""
+    """Return a fully connected layer, [batch, n] → [batch, units]; `start` comes from `start_values`."""
     return Dense(units, activation, name=name, **start)
 
 
 def conv_stddev(initializer: str, stddev: float, channels_in: int, channels_out: int) -> float:
-    """The stddev of a convolution's start: the given one, or "Xavier" as 2016 had it, √(2 / (channels in + out)).
+    """Return the initial stddev of a convolution: `stddev`, or for `xavier` the 2016 formula √(2 / (channels in + out)).
 
-    "Xavier" is what the first attempt's code asks for and did not get: the `weight_variable` of its commit (3f7f8b9) ignored
-    the stddev it was given and drew with 0.1. The formula (`utils.weight_variable_xavier_initialized`) leaves out the 5×5 of
-    the kernel, so that its weights would start √25 times as large as those of Glorot & Bengio (2010).
+    The first attempt asked for Xavier but did not get it: `weight_variable` in its commit (3f7f8b9) ignored its stddev and
+    used 0.1. The 2016 formula (`utils.weight_variable_xavier_initialized`) omits the 5×5 kernel size, so its weights would be
+    √25 times as large as those of Glorot & Bengio (2010).
 
     Raises:
         ValueError: for an initializer that is not in `INITIALIZERS`.
@@ -94,13 +94,13 @@ def conv_stddev(initializer: str, stddev: float, channels_in: int, channels_out:
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """2016's batch normalization: momentum 0.9, epsilon 1e-5; images [batch, height, width, channels].
+    """Batch normalization as in 2016: momentum 0.9, epsilon 1e-5; images [batch, height, width, channels].
 
-    Unlike Keras's own layer it can leave its moving statistics alone, which only inference uses: set `update_statistics` to
-    False. (TensorFlow's fused operation is no faster here, and follows 2016's trajectory less closely.)
+    Unlike Keras's layer, it can be told not to update the moving statistics (used only in inference): set `update_statistics`
+    to False. TensorFlow's fused operation is no faster here and follows the 2016 trajectory less closely.
 
-    Departs from 2016: the moving variance starts at 1 instead of 0, because that is Keras's start; after a hundred batches it
-    makes no difference.
+    Departs from 2016: the moving variance starts at 1 instead of 0, because that is Keras's default; after a hundred batches
+    it makes no difference.
     """
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs):
@@ -108,7 +108,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.update_statistics = True
 
     def call(self, inputs, training=None, mask=None):
-        """Normalize by the batch's own mean and variance in training, by the moving ones otherwise."""
+        """Normalize with the batch statistics in training, with the moving statistics otherwise."""
         if not training:
             return super().call(inputs, training=False)
         inputs = tf.cast(inputs, tf.float32)
@@ -120,23 +120,23 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(normalized, self.compute_dtype)
 
     def moments(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance of the batch [batch, height, width, channels], each [channels]."""
+        """Return mean and variance, each [channels], of inputs [batch, height, width, channels]."""
         return tf.nn.moments(inputs, axes=(0, 1, 2))
 
 
 def adam(learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> keras.optimizers.Adam:
-    """2016's optimizer. Its epsilon is TensorFlow 0.x's default, 1e-8; Keras's is 1e-7.
+    """Return the 2016 optimizer. Epsilon is 1e-8, the default of TensorFlow 0.x; Keras's default is 1e-7.
 
     The betas are rounded to float32 because TensorFlow's `ApplyAdam` subtracts them from 1 in float32: 1 − 0.999 is
-    0.00099998713 there, and 0.001 in Keras, which subtracts in float64. With Keras's numbers training parts from 2016's graph
-    a thousand times as fast.
+    0.00099998713 there, but 0.001 in Keras, which subtracts in float64. Without the rounding, training diverges from the 2016
+    graph a thousand times as fast.
     """
     beta1, beta2 = (float(np.float32(beta)) for beta in (beta1, beta2))
     return keras.optimizers.Adam(learning_rate, beta1, beta2, epsilon)
 
 
 def sample_latent(mu: tf.Tensor, log_var: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """z = mu + exp(log_var / 2) · noise, the reparameterization trick (Kingma & Welling 2013, eq. 10).
+    """Return z = mu + exp(log_var / 2) · noise, the reparameterization trick (Kingma & Welling 2013, eq. 10).
 
     Args:
         mu: [batch, z_dim].
@@ -150,69 +150,69 @@ def sample_latent(mu: tf.Tensor, log_var: tf.Tensor, noise: tf.Tensor) -> tf.Ten
 
 
 def named_noise(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
-    """Standard normal noise that depends on (seed, stream, position) and nothing else.
+    """Return standard normal noise that depends only on (seed, stream, position).
 
-    Departs from 2016: it drew from one running, unseeded stream; this is stateless because a resumed run must be exact.
+    Departs from 2016: stateless instead of one running, unseeded stream, because a resumed run must be exact.
 
     Args:
-        shape: of the result; entries may be tensors.
-        seed: the run's seed.
-        stream: what the noise is for: `TRAINING_NOISE`, `EVALUATION_NOISE` or `SUMMARY_NOISE`.
+        shape: shape of the result; entries may be tensors.
+        seed: seed of the run.
+        stream: `TRAINING_NOISE`, `EVALUATION_NOISE` or `SUMMARY_NOISE`.
         position: scalar integer below 2³², for example the iteration.
 
     Returns:
-        float32 of the given shape.
+        float32 tensor of the given shape.
     """
-    return tf.random.stateless_normal(shape, _name(seed, stream, position))
+    return tf.random.stateless_normal(shape, _stateless_seed(seed, stream, position))
 
 
 def named_uniform(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
-    """The same, but uniform on [−1, 1): the GAN's z."""
-    return tf.random.stateless_uniform(shape, _name(seed, stream, position), -1.0, 1.0)
+    """Return noise uniform on [−1, 1), for the GAN's z; otherwise like `named_noise`."""
+    return tf.random.stateless_uniform(shape, _stateless_seed(seed, stream, position), -1.0, 1.0)
 
 
-def _name(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
+def _stateless_seed(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int64), tf.cast(position, tf.int64) + (stream << 32)])
 
 
 def arguments_of(model_class: type[keras.Model]) -> tuple[str, ...]:
-    """Names of the constructor's arguments, in its order, without Keras's own."""
+    """Return the names of the constructor's arguments, in order, without Keras's own."""
     return tuple(name for name in inspect.signature(model_class).parameters if name != "kwargs")
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
 class Newest(keras.metrics.Metric):
-    """The newest value. A mean would be empty where the discriminator has no turn in a stretch of iterations."""
+    """Metric that reports the latest value. A mean would be empty over iterations without a discriminator update."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.value = self.add_variable((), "zeros", name="value")
 
     def update_state(self, value):
-        """Take the value."""
+        """Store the value."""
         self.value.assign(value)
 
     def result(self):
-        """Give it."""
+        """Return the latest value."""
         return self.value
 
     def reset_state(self):
-        """Keep it: it stands until there is a newer one."""
+        """Do nothing: the value stays until the next one arrives."""
 
 
 class DenseModel(keras.Model):
-    """What Keras needs of the autoencoder and the VAE, and what no paper says: tracked losses, their configuration."""
+    """Base class of the autoencoder and the VAE: loss tracking and serialization for Keras."""
 
     def track(self, *names: str) -> None:
-        """Track the losses of these names; the constructor's last call."""
+        """Create a metric for each named loss. Call this at the end of the constructor."""
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
 
     def report(self, losses: dict[str, tf.Tensor], images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Add a batch's losses to their means over all images since the last reset; returns these means.
+        """Add a batch's losses to the running means over all images since the last reset; return these means.
 
         Args:
-            losses: by tracker's name, scalars or [batch].
+            losses: scalars or [batch], by metric name.
             images: [batch, 784].
         """
         count = tf.cast(tf.shape(images)[0], tf.float32)
@@ -227,9 +227,9 @@ class DenseModel(keras.Model):
 
     @property
     def metrics(self):
-        """What `fit` and `evaluate` reset and report."""
+        """Metrics that `fit` and `evaluate` reset and report."""
         return self.trackers
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), **{name: getattr(self, name) for name in arguments_of(type(self))}}

@@ -1,7 +1,7 @@
-"""The losses as pure functions, each written once: train steps, test steps and evaluation all call these.
+"""Loss functions, shared by training, testing and evaluation.
 
-Each gives one value for each image, [batch], summed over pixels or latent dimensions, in nats unless it says otherwise. The
-models say how a batch's values make one loss: 2016 averaged some over the batch and summed others.
+Each returns one value per image, [batch], summed over pixels or latent dimensions, in nats unless stated otherwise. The models
+reduce these values to one loss: 2016 averaged some losses over the batch and summed others.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from unsupervised_learning import kernels
 
 
 def squared_error(images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """2016's autoencoder loss for each image: half the sum of squared differences, divided by the number of pixels.
+    """Return the 2016 autoencoder loss per image: half the sum of squared differences, divided by the number of pixels.
 
-    Summed over the batch this is `l2_loss(output - input) / 784` of the 2016 code, which does not average.
+    The 2016 loss, `l2_loss(output - input) / 784`, is the sum of these over the batch, not the mean.
 
     Args:
         images: [batch, pixels], in [0, 1].
@@ -28,7 +28,7 @@ def squared_error(images: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
 
 
 def bernoulli_cross_entropy(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Minus log p(x|z) of a Bernoulli decoder (Kingma & Welling 2013, appendix C.1); 2016's `Entropy_loss`.
+    """Return −log p(x|z) of a Bernoulli decoder (Kingma & Welling 2013, appendix C.1); `Entropy_loss` in 2016.
 
     Args:
         images: [batch, pixels], in [0, 1].
@@ -41,11 +41,11 @@ def bernoulli_cross_entropy(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def gaussian_kl(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
-    """KL(N(mu, exp(log_var)) || N(0, 1)), in the form that cannot round below zero; 2016's `KL_Divergence`.
+    """Return KL(N(mu, exp(log_var)) || N(0, 1)), in a form that cannot round below zero; `KL_Divergence` in 2016.
 
     Departs from 2016: ½Σ(mu² + expm1(log_var) − log_var) instead of −½Σ(1 + log_var − mu² − exp(log_var)) because the post
-    asks for a way to keep the KL from being negative. On paper the two are equal. Near log_var = 0, where dead heads lie, the
-    plain form subtracts numbers near 1 from each other and may round below zero. expm1(v) ≥ v holds for rounded numbers too.
+    asks how to keep the KL from becoming negative. The two are mathematically equal. Near log_var = 0, the value of dead
+    heads, the usual form subtracts numbers close to 1 and may round below zero. expm1(v) ≥ v also holds after rounding.
 
     Args:
         mu: [batch, z_dim].
@@ -58,32 +58,32 @@ def gaussian_kl(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
 
 
 def adversarial_cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
-    """Minus the log-probability that the discriminator gives to the label "real" or "fake" (Goodfellow et al. 2014, eq. 1).
+    """Return minus the discriminator's log-probability of the label "real" or "fake" (Goodfellow et al. 2014, eq. 1).
 
-    With the label "real" for fake images it is the generator's loss, in the form that does not saturate.
+    For fake images with the label "real", this is the non-saturating generator loss.
 
     Args:
-        logits: [batch, 1], the discriminator's.
-        real: the label.
+        logits: [batch, 1], from the discriminator.
+        real: whether the label is "real".
 
     Returns:
-        [batch], nats; ln 2 for a discriminator that cannot tell.
+        [batch], nats; ln 2 if the discriminator cannot tell real from fake.
     """
     labels = tf.ones_like(logits) if real else tf.zeros_like(logits)
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)[:, 0]
 
 
 def feature_matching(feature_real: tf.Tensor, feature_fake: tf.Tensor, pixels: int) -> tf.Tensor:
-    """Half the squared distance between the features of a real and a fake image, divided by the number of pixels.
+    """Return half the squared distance between features of real and fake images, divided by the number of pixels.
 
-    Summed over the batch this is 2016's `l2_loss(feature_real − feature_fake) / pixels`, which does not average. Salimans et
-    al. (2016, arXiv:1606.03498, section 3.1) compare the batch's mean features; 2016's code compares image by image, each real
-    one with the fake that happens to stand in its place.
+    The 2016 loss, `l2_loss(feature_real − feature_fake) / pixels`, is the sum of these over the batch, not the mean. Salimans
+    et al. (2016, arXiv:1606.03498, section 3.1) compare mean features of the batches. The 2016 code compares image i of the
+    real batch with image i of the fake batch.
 
     Args:
         feature_real: [batch, height, width, channels], the discriminator's last convolution for real images.
-        feature_fake: the same for fake ones.
-        pixels: of an image, height · width.
+        feature_fake: the same for fake images.
+        pixels: pixels per image, height · width.
 
     Returns:
         [batch], at least 0; no unit.
@@ -92,7 +92,7 @@ def feature_matching(feature_real: tf.Tensor, feature_fake: tf.Tensor, pixels: i
 
 
 def l2_regularization(variables: Iterable[tf.Variable]) -> tf.Tensor:
-    """2016's `Reg_loss`: half the sum of squares of every weight and bias, before the regularization weight.
+    """Return half the sum of squares of all weights and biases, unweighted; `Reg_loss` in 2016.
 
     Returns:
         A scalar, at least 0; no unit.

@@ -1,4 +1,4 @@
-"""Says where the command went: `python -m unsupervised_learning.reproduce reference`."""
+"""Points to the new name of this command, `python -m unsupervised_learning.reproduce reference`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Prepares a process for training: silent, fast, and exact to the last bit. Importing the package does none of this."""
+"""Prepares a process for silent, fast and bit-exact training. Importing the package does none of this."""
 
 import ctypes
 import os
@@ -10,19 +10,19 @@ _NOISE = re.compile(rb"(I\d{4} |WARNING: All log messages before absl::Initializ
 
 
 def prepare() -> None:
-    """Set what TensorFlow reads when it is imported, and import it. Call this before anything that imports TensorFlow.
+    """Set the environment variables that TensorFlow reads at import, and import it. Call this before importing TensorFlow.
 
-    The scripts do. A process that imports the package without it trains the same models, but
-    - TensorFlow prints lines about missing GPUs (set TF_CPP_MIN_LOG_LEVEL to 0, 1 or 2 to see them after all);
-    - an iteration takes longer: a third of the VAE's time goes to memory that is given back and taken anew (see
+    The scripts call this. Without it, a process trains the same models, but
+    - TensorFlow prints lines about missing GPUs (to see them in any case, set TF_CPP_MIN_LOG_LEVEL to 0, 1 or 2);
+    - an iteration takes longer: a third of the VAE's time is spent on freeing and reallocating memory (see
       `keep_freed_memory`), and on CPUs without AVX-512 a GAN's convolutions run without oneDNN;
-    - a resumed run may differ from an uninterrupted one in the last bits, because operations run side by side.
+    - a resumed run may differ from an uninterrupted one in the last bits, because operations run in parallel.
 
-    Environment variables that the user has set stay as they are. A second call changes nothing.
+    Environment variables set by the user are kept. Further calls have no effect.
     """
     keep_freed_memory()
-    # oneDNN's convolutions, which TensorFlow leaves off on CPUs without AVX-512: the transposed ones were 1.6 to 6 times as
-    # fast. With them one operation at a time, each on all cores: side by side they do not always round alike.
+    # oneDNN's convolutions are off by default on CPUs without AVX-512; its transposed ones were 1.6 to 6 times as fast. It
+    # requires one operation at a time, each on all cores, because oneDNN's rounding can vary if operations run in parallel.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") == "3" and "tensorflow" not in sys.modules:
@@ -30,11 +30,11 @@ def prepare() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed for the next allocation, where it is glibc.
+    """Make glibc keep freed memory for the next allocation. Has no effect with other C libraries.
 
-    TensorFlow tells it to hand freed blocks back to the system at once (generator_dataset_op.cc: "Memory patch applied:
-    M_TRIM_THRESHOLD=128 kb"). Each iteration frees its tensors and allocates the same again, and to have every page mapped and
-    zeroed anew took a third of the VAE's time and a tenth of the GAN's.
+    TensorFlow makes glibc return freed blocks to the system at once (generator_dataset_op.cc: "Memory patch applied:
+    M_TRIM_THRESHOLD=128 kb"). Each iteration frees its tensors and allocates the same sizes again. Mapping and zeroing these
+    pages took a third of the VAE's time and a tenth of the GAN's.
     """
     top_pad, mmap_threshold = -2, -3  # malloc.h
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -44,11 +44,11 @@ def keep_freed_memory() -> None:
 
 
 def _import_tensorflow_quietly() -> None:
-    """Import TensorFlow with stderr caught, and pass on whatever is not its usual start-up information.
+    """Import TensorFlow with stderr captured, and print the captured lines except the usual start-up information.
 
-    No setting of TensorFlow 2.21 silences these lines: they are printed before its logging is initialised.
+    No setting of TensorFlow 2.21 suppresses these lines, because they are printed before its logging is initialised.
     """
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # from here on only fatal errors: Python sees the others as exceptions
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # log only fatal errors; the others reach Python as exceptions
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as caught:

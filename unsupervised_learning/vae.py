@@ -1,11 +1,11 @@
 """The post's variational autoencoder, in its first form and its fixed form (2016: `VariationalAutoEncoder_MNIST.py`).
 
-The encoder gives a Gaussian q(z|x) = N(mu, exp(log_var)) for each image, the decoder a Bernoulli p(x|z) for each pixel.
+The encoder maps each image to a Gaussian q(z|x) = N(mu, exp(log_var)); the decoder maps z to a Bernoulli p(x|z) per pixel.
 Training maximises the evidence lower bound (Kingma & Welling 2013, arXiv:1312.6114, eq. 3):
 
     ELBO(x) = E_q(z|x)[log p(x|z)] − KL(q(z|x) || N(0, 1))  ≤  log p(x)
 
-that is, it minimises reconstruction + KL, with one draw of z per image.
+The loss is therefore reconstruction + KL, estimated with one sample of z per image.
 """
 
 import keras
@@ -20,19 +20,19 @@ PIXELS = 28 * 28
 class VariationalAutoEncoder(layers.DenseModel):
     """784-50-50 → (mu, log_var) → z → 50-50-784 logits. 84,840 parameters for z_dim 3.
 
-    Images go in as [batch, 784] in [0, 1]; calling the model gives pixel probabilities [batch, 784] decoded from mu, without
-    noise. `compile` takes the optimizer only; the loss is the model's own. 2016's optimizer is `layers.adam()`.
+    The input is images [batch, 784] in [0, 1]; the output is pixel probabilities [batch, 784], decoded from mu without noise.
+    Pass only an optimizer to `compile`; the loss is built in. The 2016 optimizer is `layers.adam()`.
 
     Args:
         z_dim: number of latent dimensions.
-        activation: of the hidden layers: relu, elu, lrelu, tanh, sigmoid, or linear.
-        relu_heads: also put a relu on mu and log_var, as the first published run of 2016 did by mistake. A relu that is zero
-            for every image has no gradient: log_var dies at 0, a variance of 1, and so may dimensions of mu.
-        kl_weight: weight of the KL in the loss; 1 is the ELBO, other values the post's weighted sum.
+        activation: activation of the hidden layers: relu, elu, lrelu, tanh, sigmoid, or linear.
+        relu_heads: apply a relu to mu and log_var, as the first published run of 2016 did by mistake. A relu that is zero
+            for every image has no gradient: log_var dies at 0 (variance 1), and dimensions of mu may die too.
+        kl_weight: weight of the KL in the loss; 1 gives the ELBO, other values the post's weighted sum.
         regularization: weight of the L2 term over all weights and biases.
-        init_stddev, init_bias: of the weights' start, and the biases'; see `layers.start_values`.
-        seed: of the weights' start and of the noise.
-        width: units of each hidden layer; 50 is 2016's.
+        init_stddev, init_bias: initial stddev of the weights and initial value of the biases; see `layers.start_values`.
+        seed: seed of the initial weights and of the noise.
+        width: units per hidden layer; 2016 used 50.
 
     Raises:
         ValueError: for an unknown activation.
@@ -77,21 +77,21 @@ class VariationalAutoEncoder(layers.DenseModel):
         self.track("loss", "reconstruction", "kl", "regularization")
 
     def call(self, images):
-        """[batch, 784] in [0, 1] → [batch, 784], the probability of each pixel, decoded from mu."""
+        """Return pixel probabilities [batch, 784], decoded from mu, for images [batch, 784] in [0, 1]."""
         mu, _ = self.encoder(images)
         return self.decode(mu)
 
     @tf.function(autograph=False)
     def encode(self, images):
-        """[batch, 784] in [0, 1] → mu and log_var, each [batch, z_dim], of q(z|x)."""
+        """Return mu and log_var of q(z|x), each [batch, z_dim], for images [batch, 784] in [0, 1]."""
         return self.encoder(images)
 
     def decode(self, latent):
-        """[batch, z_dim] → [batch, 784], the probability of each pixel. With latent ~ N(0, 1): new digits."""
+        """Return pixel probabilities [batch, 784] for latents [batch, z_dim]. Latents from N(0, 1) give new digits."""
         return tf.sigmoid(self.decoder(latent))
 
     def objective(self, images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The negative ELBO, its two parts, and 2016's regularization.
+        """Return the negative ELBO, its two terms, and the 2016 regularization.
 
         Args:
             images: [batch, 784], in [0, 1].
@@ -99,7 +99,7 @@ class VariationalAutoEncoder(layers.DenseModel):
 
         Returns:
             `reconstruction` and `kl`: [batch], nats; `regularization`: scalar, l2_loss of all weights and biases; `loss`:
-            scalar, the batch's mean of reconstruction + kl_weight · kl, plus the regularization's weight · regularization.
+            scalar, the batch mean of reconstruction + kl_weight · kl, plus its weight times the regularization.
         """
         mu, log_var = self.encoder(images)  # each [batch, z_dim]
         latent = layers.sample_latent(mu, log_var, noise)  # [batch, z_dim]
@@ -110,43 +110,43 @@ class VariationalAutoEncoder(layers.DenseModel):
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "regularization": regularization}
 
     def gradients(self, images: tf.Tensor, noise: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-        """The losses, and the loss's gradient for each trainable variable."""
+        """Return the losses, and the gradient of `loss` with respect to each trainable variable."""
         with tf.GradientTape() as tape:
             objective = self.objective(images, noise)
         return objective, tape.gradient(objective["loss"], self.trainable_variables)
 
     def update(self, images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One step of Adam; returns the losses before it, averaged over all images since the last reset."""
+        """Take one optimizer step; return the losses before the step, averaged over all images since the last reset."""
         objective, gradients = self.gradients(images, noise)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return self.report(objective, images)
 
     def train_step(self, data):
-        """One iteration, for Keras's `fit`: draw the noise, update."""
+        """Run one iteration for Keras's `fit`: draw the noise, then update."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self.update(images, self.training_noise(images))
 
     def test_step(self, data):
-        """The losses averaged over all images, with the same noise at every evaluation."""
+        """Return the losses averaged over all images. Every evaluation uses the same noise."""
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        images_seen = self.trackers[0].count  # since the evaluation began
+        images_seen = self.trackers[0].count  # since the start of this evaluation
         noise = self.noise_named(layers.EVALUATION_NOISE, images, images_seen)
         return self.report(self.objective(images, noise), images)
 
     def training_noise(self, images: tf.Tensor) -> tf.Tensor:
-        """The noise of the coming iteration: a function of the seed and the iteration alone, so that resume is exact."""
+        """Return the noise for the next update. It depends only on the seed and the iteration, so that resume is exact."""
         return self.noise_named(layers.TRAINING_NOISE, images, self.iterations)
 
     def summary_noise(self, images: tf.Tensor) -> tf.Tensor:
-        """The noise of the summary at this iteration: not that of the update, as 2016 drew anew for its summaries."""
+        """Return the noise for this iteration's summary. It differs from the update's: 2016 drew new noise for summaries."""
         return self.noise_named(layers.SUMMARY_NOISE, images, self.iterations)
 
     def noise_named(self, stream: int, images: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        """Standard normal noise [batch, z_dim] for images [batch, 784], at that position of the stream."""
+        """Return standard normal noise [batch, z_dim] for images [batch, 784], at `position` in the stream."""
         return layers.named_noise((tf.shape(images)[0], self.z_dim), self.seed, stream, position)
 
     def variables_of_2016(self) -> dict[str, tf.Variable]:
-        """The trainable variables under their 2016 names, in 2016's order: encoder/W_fc1 … b_fc4, decoder/Wd_fc1 … bd_fc3."""
+        """Return the trainable variables by 2016 name, in 2016 order: encoder/W_fc1 … b_fc4, decoder/Wd_fc1 … bd_fc3."""
         names = {}
         for number, name in enumerate(("hfc_1", "hfc_2", "mu", "log_var"), start=1):
             layer = self.encoder.get_layer(name)

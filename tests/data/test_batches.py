@@ -1,4 +1,4 @@
-"""Which images make up which batch."""
+"""Which images make up each batch."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_pictures_are_shuffled_from_the_first_epoch_on():
     np.testing.assert_array_equal(in_file_order[10:], shuffled[10:])
 
 
-def test_indices_depend_on_seed_and_iteration_only():
+def test_indices_depend_only_on_seed_and_iteration():
     whole = BatchOrder(103, 10, seed=5).indices(0, 60)
     order = BatchOrder(103, 10, seed=5)
     for start, count in [(59, 1), (0, 60), (7, 20), (25, 0), (9, 2), (10, 1), (9, 2), (0, 1)]:
@@ -44,13 +44,13 @@ def test_indices_depend_on_seed_and_iteration_only():
         np.testing.assert_array_equal(BatchOrder(103, 10, seed=5).indices(start, count), whole[start : start + count])
 
 
-def test_order_is_the_one_of_earlier_runs():
-    """A change here would make every checkpoint of the past resume on other batches."""
+def test_order_is_unchanged_since_earlier_runs():
+    """A change of the order would make every old checkpoint resume on other batches."""
     assert BatchOrder(8, 4, seed=0, file_order_first=False).indices(1, 2).tolist() == [[5, 0, 1, 7], [1, 3, 7, 6]]
 
 
-def test_interleaved_batches_are_consecutive_ones_side_by_side():
-    """Over the end of an epoch too, and from any iteration on."""
+def test_interleaved_batches_contain_consecutive_batches():
+    """Test also across the end of an epoch, and from any first iteration."""
     order = InterleavedBatches(23, 4, seed=1, file_order_first=True, batches=3)
     assert order.images_each_iteration == 12
     one_by_one = BatchOrder(23, 4, seed=1).indices(0, 30)  # five batches an epoch

@@ -23,7 +23,7 @@ REAL_IDX, REAL_TFDS = os.environ.get("MNIST_IDX_DIR"), os.environ.get("TFDS_DATA
 
 @pytest.fixture(autouse=True)
 def nothing_to_find(tmp_path_factory, monkeypatch):
-    """No test sees the developer's data sets, proxies or network."""
+    """Hide the developer's data sets, proxies and network from all tests."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     for variable in ("TFDS_DATA_DIR", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(variable, raising=False)
@@ -34,7 +34,7 @@ def nothing_to_find(tmp_path_factory, monkeypatch):
 
 
 def random_digits(count, seed=0):
-    """Images uint8 [count, 28, 28] and labels uint8 [count], every image another one."""
+    """Return distinct images uint8 [count, 28, 28] and labels uint8 [count]."""
     generator = np.random.default_rng(seed)
     return generator.integers(0, 256, (count, 28, 28), np.uint8), generator.integers(0, 10, count, np.uint8)
 
@@ -52,7 +52,7 @@ def write_idx(folder, train=36, test=12):
 
 
 def error_of(name, folder=None):
-    """Return the one line that `load` fails with."""
+    """Return the one-line error of `load`."""
     with pytest.raises(RunError) as caught:
         mnist.load(name, None if folder is None else str(folder))
     assert "\n" not in str(caught.value)
@@ -119,11 +119,11 @@ def test_idx_files_keep_file_order_and_validation_is_the_first_twelfth(tmp_path,
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "kmnist"])
-def test_idx_files_of_the_other_sets_are_taken_at_their_word(tmp_path, capsys, name):
+def test_idx_files_of_the_other_sets_are_not_checked(tmp_path, capsys, name):
     write_idx(tmp_path)
     dataset = mnist.load(name, str(tmp_path))
     assert (dataset.name, dataset.comparable) == (name, False)
-    assert dataset.note == f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
+    assert dataset.note == f"{name} is not the MNIST of the 2016 post: not comparable with it"
     assert capsys.readouterr().err == ""
 
 
@@ -155,7 +155,7 @@ def test_idx_names_and_packing_make_no_difference(tmp_path, dotted, packed):
     assert mnist.load("mnist", str(tmp_path)).checksum == expected
 
 
-def test_a_file_goes_before_a_folder_of_the_other_spelling(tmp_path):
+def test_a_file_takes_precedence_over_a_folder_of_the_other_spelling(tmp_path):
     write_idx(tmp_path)
     for name in mnist.IDX_FILES:
         (tmp_path / name).rename(tmp_path / name.replace("-idx", ".idx"))
@@ -164,7 +164,7 @@ def test_a_file_goes_before_a_folder_of_the_other_spelling(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mnist", "auto", "kmnist"])
-def test_incomplete_idx_set_names_what_is_missing(tmp_path, name):
+def test_incomplete_idx_set_names_the_missing_files(tmp_path, name):
     write_idx(tmp_path)
     (tmp_path / TRAIN_LABELS).unlink()
     (tmp_path / TEST_IMAGES).unlink()
@@ -174,19 +174,19 @@ def test_incomplete_idx_set_names_what_is_missing(tmp_path, name):
 
 
 def reheader(content, magic=None, count=None, rows=None):
-    """Replace fields of an images file's header."""
+    """Replace fields in the header of an images file."""
     old = struct.unpack(">4I", content[:16])
     new = (magic or old[0], old[1] if count is None else count, rows or old[2], old[3])
     return struct.pack(">4I", *new) + content[16:]
 
 
-BROKEN = {  # what is done to which file: what the message says after the file's name
+BROKEN = {  # file and change: the message after the file's name
     "empty": (TRAIN_IMAGES, lambda content: b"", ": empty file; expected idx images"),
     "empty labels": (TEST_LABELS, lambda content: b"", ": empty file; expected idx labels"),
     "three bytes": (
         TRAIN_LABELS,
         lambda content: content[:3],
-        ": truncated: 3 bytes; expected idx labels, a header of 8",
+        ": truncated: 3 bytes; expected idx labels, with a header of 8 bytes",
     ),
     "half a header": (TRAIN_IMAGES, lambda content: content[:10], ": truncated: 10 bytes; expected idx images"),
     "cut": (TRAIN_IMAGES, lambda content: content[:-1], ": truncated: 28239 bytes; expected 28240 for 36 images"),
@@ -207,12 +207,12 @@ BROKEN = {  # what is done to which file: what the message says after the file's
     "labels as images": (
         TRAIN_IMAGES,
         lambda content: idx_bytes(random_digits(36)[1]),
-        ": magic number 2049: it holds labels, files swapped or mislabelled; expected 2051, idx images",
+        ": magic number 2049: it holds labels, files swapped or misnamed; expected 2051, idx images",
     ),
     "images as labels": (
         TEST_LABELS,
         lambda content: idx_bytes(random_digits(12)[0]),
-        ": magic number 2051: it holds images, files swapped or mislabelled; expected 2049, idx labels",
+        ": magic number 2051: it holds images, files swapped or misnamed; expected 2049, idx labels",
     ),
     "label": (TRAIN_LABELS, lambda content: content[:-1] + b"\x0a", ": label 10 in row 35; expected 0 to 9"),
     "fewer labels": (
@@ -250,7 +250,7 @@ def corrupt_middle(packed):
         (lambda packed: packed[: len(packed) // 2], "EOFError"),
         (lambda packed: packed[:5], "EOFError"),
         (corrupt_crc, "CRC check failed"),
-        (corrupt_middle, ""),  # zlib.error or a wrong checksum, depending on where it falls
+        (corrupt_middle, ""),  # zlib.error or a wrong checksum, depending on the position
         (lambda packed: packed + b"tail", "BadGzipFile"),
         (gzip.decompress, "Not a gzipped file"),
     ],
@@ -374,7 +374,7 @@ def prepared(tmp_path_factory):
     return root
 
 
-def test_prepared_set_that_was_not_shuffled_is_read_in_stored_order(prepared, capsys):
+def test_unshuffled_prepared_set_is_read_in_stored_order(prepared, capsys):
     dataset = mnist.load("auto", str(prepared))
     train, test = random_digits(36, 1), random_digits(12, 2)
     assert (dataset.name, dataset.source) == ("mnist", f"tfds set in {prepared}/mnist/3.0.1")
@@ -384,11 +384,11 @@ def test_prepared_set_that_was_not_shuffled_is_read_in_stored_order(prepared, ca
     np.testing.assert_array_equal(dataset.test.images, test[0])
     np.testing.assert_array_equal(dataset.test.labels, test[1])
     assert dataset.train.images.dtype == dataset.train.labels.dtype == np.uint8
-    assert not dataset.comparable  # 48 random images are not MNIST, whatever the folder is called
+    assert not dataset.comparable  # 48 random images are not MNIST, in spite of the folder's name
     assert "not the canonical MNIST images: not comparable" in capsys.readouterr().err
 
 
-def test_prepared_set_is_put_back_into_file_order(prepared, tmp_path, monkeypatch, capsys):
+def test_prepared_set_is_returned_in_file_order(prepared, tmp_path, monkeypatch, capsys):
     import tensorflow_datasets as tfds
 
     in_order = mnist.load("mnist", str(prepared))
@@ -401,7 +401,7 @@ def test_prepared_set_is_put_back_into_file_order(prepared, tmp_path, monkeypatc
     assert (dataset.comparable, dataset.note, capsys.readouterr().err) == (True, "", "")
 
 
-def test_places_are_searched_nearest_first(prepared, tmp_path, monkeypatch):
+def test_folders_are_searched_in_order(prepared, tmp_path, monkeypatch):
     def source(data_dir=None):
         return mnist.load("mnist", None if data_dir is None else str(data_dir)).source
 
@@ -422,7 +422,7 @@ def test_newest_complete_version_wins(tmp_path):
     for version in ("3.0.1", "3.0.10", "2.9.9", "incomplete.ABC_9.0.0"):
         (tmp_path / version).mkdir()
         (tmp_path / version / "dataset_info.json").write_text("")
-    (tmp_path / "4.0.0").mkdir()  # no dataset_info.json: never finished
+    (tmp_path / "4.0.0").mkdir()  # no dataset_info.json: unfinished
     assert prepared_sets.newest_prepared(str(tmp_path)) == str(tmp_path / "3.0.10")
     assert prepared_sets.newest_prepared(str(tmp_path / "nowhere")) is None
 
@@ -459,11 +459,11 @@ def test_damaged_prepared_set(prepared, tmp_path, damage, expected):
     assert "delete this folder" in message
 
 
-# --- no network, and downloads ---
+# --- missing network, and downloads ---
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers like a web server or a proxy: the last part of a path names the file; `files` of them there are."""
+    """Web server or proxy that serves `files` by the last part of the requested path."""
 
     def __init__(self, files):
         self.files, self.requested = files, []
@@ -504,7 +504,7 @@ def serve():
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
-def test_nothing_found_says_what_was_looked_for(tmp_path, name):
+def test_error_lists_the_places_searched(tmp_path, name):
     message = error_of(name, tmp_path)
     assert message.startswith(f"cannot find {name}: no {TRAIN_IMAGES}, {TRAIN_LABELS}, {TEST_IMAGES}, {TEST_LABELS}")
     assert f"(plain or .gz) in {tmp_path}" in message
@@ -513,7 +513,7 @@ def test_nothing_found_says_what_was_looked_for(tmp_path, name):
     assert "refused" in message
 
 
-def test_auto_falls_back_to_digits_and_says_so(tmp_path, capsys):
+def test_auto_falls_back_to_digits_with_a_warning(tmp_path, capsys):
     dataset = mnist.load("auto", str(tmp_path))
     assert (dataset.name, dataset.comparable) == ("digits", False)
     reason, consequence = capsys.readouterr().err.splitlines()
@@ -527,7 +527,7 @@ def test_probe_gives_up_in_time():
     assert 2 <= prepared_sets.PROBE_SECONDS <= 8
 
 
-def test_host_that_never_answers_is_noticed_in_time(monkeypatch):
+def test_silent_host_is_detected_in_time(monkeypatch):
     monkeypatch.setattr(prepared_sets, "PROBE_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
@@ -537,7 +537,7 @@ def test_host_that_never_answers_is_noticed_in_time(monkeypatch):
     assert time.monotonic() - start < 2
 
 
-def test_name_lookup_that_never_answers_is_noticed_in_time(monkeypatch):
+def test_silent_name_lookup_is_detected_in_time(monkeypatch):
     answer = threading.Event()
 
     def lookup(*args, **kwargs):
@@ -554,7 +554,7 @@ def test_name_lookup_that_never_answers_is_noticed_in_time(monkeypatch):
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_probe_goes_through_the_proxy_of_the_environment(monkeypatch, serve, answers):
+def test_probe_uses_the_proxy_from_the_environment(monkeypatch, serve, answers):
     proxy = serve({"file.gz": b"content"} if answers else {})
     monkeypatch.setenv("http_proxy", proxy.url)
     problem = prepared_sets.network_problem("http://example.invalid/mnist/file.gz")
@@ -563,7 +563,7 @@ def test_probe_goes_through_the_proxy_of_the_environment(monkeypatch, serve, ans
 
 
 def small_download(monkeypatch, server):
-    """Let tfds's own MNIST download come from `server`, with 24 training and 12 test images."""
+    """Redirect tfds's MNIST download to `server`, with 24 training and 12 test images."""
     from tensorflow_datasets.image_classification import mnist as mnist_of_tfds
 
     monkeypatch.setattr(mnist_of_tfds.MNIST, "URL", server.url)
@@ -590,7 +590,7 @@ def test_download_goes_into_data_dir_and_is_found_again(tmp_path, tmp_path_facto
 
 
 @pytest.mark.parametrize("fault", ["missing", "truncated"])
-def test_failed_download_leaves_nothing_that_is_mistaken_for_a_set(tmp_path, tmp_path_factory, monkeypatch, serve, fault):
+def test_failed_download_leaves_no_apparent_set(tmp_path, tmp_path_factory, monkeypatch, serve, fault):
     files = packed_files(tmp_path_factory.mktemp("files"))
     name = f"{TEST_IMAGES}.gz"
     if fault == "missing":
@@ -598,14 +598,14 @@ def test_failed_download_leaves_nothing_that_is_mistaken_for_a_set(tmp_path, tmp
     else:
         files[name] = files[name][:3000]
     small_download(monkeypatch, serve(files))
-    for _ in range(2):  # the second time meets what the first left behind
+    for _ in range(2):  # the second attempt finds what the first left behind
         message = error_of("mnist", tmp_path)
         assert f"download into {tmp_path} failed: " in message
         assert not list(tmp_path.glob("mnist/*"))
     assert mnist.load("auto", str(tmp_path)).name == "digits"
 
 
-def test_version_folder_that_was_never_finished(tmp_path, tmp_path_factory, monkeypatch, serve):
+def test_unfinished_version_folder_is_refused(tmp_path, tmp_path_factory, monkeypatch, serve):
     small_download(monkeypatch, serve(packed_files(tmp_path_factory.mktemp("files"))))
     (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
     assert f"{tmp_path}/mnist: a version without dataset_info.json" in error_of("auto", tmp_path)
@@ -614,7 +614,7 @@ def test_version_folder_that_was_never_finished(tmp_path, tmp_path_factory, monk
 # --- digits ---
 
 
-def test_digits_have_the_form_of_mnist():
+def test_digits_have_the_format_of_mnist():
     dataset = mnist.load("digits")
     assert dataset.describe()["sizes"] == {"train": 1375, "validation": 125, "test": 297}
     assert (dataset.name, dataset.source, dataset.comparable) == ("digits", "scikit-learn load_digits", False)
@@ -634,7 +634,7 @@ def test_digits_are_scaled_not_distorted():
 
     pixels, labels = load_digits(return_X_y=True)
     dataset = mnist.load("digits")
-    # Bilinear enlargement by 2.5 keeps the mean but for what clamping at the border adds or takes.
+    # Bilinear enlargement by 2.5 preserves the mean, except for clamping at the border.
     small = np.asarray(pixels)[-297:].mean(axis=1) * 255 / 16
     large = dataset.test.images[:, 4:24, 4:24].mean(axis=(1, 2))
     np.testing.assert_allclose(large, small, rtol=0.05)
@@ -657,19 +657,19 @@ def test_to_unit_interval_shapes(shape, flat):
     assert to_unit_interval(np.zeros(shape, np.uint8)).shape == flat
 
 
-def test_a_splits_vectors_are_its_scaled_images_and_are_kept():
+def test_vectors_of_a_split_are_scaled_images_and_cached():
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
     split = Split(images, np.zeros(5, np.uint8))
     np.testing.assert_array_equal(split.vectors, to_unit_interval(images))
     assert split.vectors is split.vectors
 
 
-def test_to_unit_interval_refuses_what_is_already_scaled():
+def test_to_unit_interval_refuses_scaled_images():
     with pytest.raises(RunError, match=r"uint8 in 0\.\.255\. Received: dtype=float32"):
         to_unit_interval(np.zeros((1, 28, 28), np.float32))
 
 
-# --- the real thing ---
+# --- the real MNIST ---
 
 
 @pytest.mark.skipif(not REAL_IDX, reason="MNIST_IDX_DIR is not set")

@@ -16,7 +16,7 @@ from unsupervised_learning.errors import RunError
 
 @pytest.fixture(autouse=True)
 def nothing_to_find(tmp_path_factory, monkeypatch):
-    """No test sees the developer's pictures, cache, proxies or network."""
+    """Hide the developer's pictures, cache, proxies and network from all tests."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     proxies = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy", "NO_PROXY")
     for variable in ("XDG_CACHE_HOME", "TFDS_DATA_DIR", *proxies):
@@ -28,7 +28,7 @@ def nothing_to_find(tmp_path_factory, monkeypatch):
 
 
 def colours(count, height=20, width=30, seed=0):
-    """Smooth pictures uint8 [count, height, width, 3], every one another."""
+    """Return distinct smooth pictures, uint8 [count, height, width, 3]."""
     corners = np.random.default_rng(seed).integers(0, 256, (count, 2, 2, 3)).astype(np.float32)
     return tf.cast(tf.image.resize(corners, [height, width]), tf.uint8).numpy()
 
@@ -62,7 +62,7 @@ def only_picture(folder, content, name="pictures"):
 
 
 def error_of(name, image_dir, data_dir=None, cache_dir=None):
-    """Return the one line that `load` fails with."""
+    """Return the one-line error of `load`."""
     images, sets, cache = (None if path is None else str(path) for path in (image_dir, data_dir, cache_dir))
     with pytest.raises(RunError) as caught:
         pictures.load(name, images, sets, cache)
@@ -77,7 +77,7 @@ def forbid_decoding(monkeypatch):
     monkeypatch.setattr(pictures, "_decode_into", forbidden)
 
 
-# --- what is returned ---
+# --- the returned data set ---
 
 
 def test_dataset_is_one_training_split_in_a_memory_map(tmp_path, capsys):
@@ -113,7 +113,7 @@ def test_progress_is_a_bar_only_on_a_terminal(tmp_path, monkeypatch, capsys):
     assert err == ""
 
 
-def test_side_is_another_cache_entry(tmp_path):
+def test_each_side_has_its_own_cache_entry(tmp_path):
     folder = write_pictures(tmp_path / "shots")
     assert load(folder).train.images.shape == (3, 64, 64, 3)
     assert load(folder, side=32).train.images.shape == (3, 32, 32, 3)
@@ -124,11 +124,11 @@ def test_side_is_another_cache_entry(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["pictures", "tf_flowers"])
-def test_whole_picture_is_resized_whatever_its_aspect(tmp_path, name):
+def test_whole_picture_is_resized_for_any_aspect_ratio(tmp_path, name):
     rows, columns = np.mgrid[:128, :256]
     gradient = np.stack([rows, columns, np.full_like(rows, 7)], axis=-1).astype(np.uint8)
     result = only_picture(tmp_path, png(gradient), name).astype(int)
-    # Halved and quartered: each pixel is the mean around its centre; half-way values may be rounded either way.
+    # Halved and quartered: each pixel is the mean around its centre; values at .5 may be rounded up or down.
     inner = slice(1, -1)
     assert np.abs(result[inner, inner, 0] - (2 * np.arange(64) + 0.5)[inner, np.newaxis]).max() <= 0.51
     assert np.abs(result[inner, inner, 1] - (4 * np.arange(64) + 1.5)[np.newaxis, inner]).max() <= 0.51
@@ -142,7 +142,7 @@ def test_a_picture_of_the_right_size_is_unchanged(tmp_path):
 
 def test_shrinking_is_antialiased(tmp_path):
     stripes = np.zeros((256, 256, 3), np.uint8)
-    stripes[:, ::4] = 200  # one column of four: plain bilinear, which looks at the middle two, sees none of them
+    stripes[:, ::4] = 200  # one column in four: plain bilinear reads only the middle two and misses it
     np.testing.assert_allclose(only_picture(tmp_path, png(stripes))[:, 2:-2].mean(), 50, atol=1)
 
 
@@ -154,14 +154,14 @@ def test_celeb_a_is_cropped_to_the_central_108(tmp_path):
 
 
 @pytest.mark.parametrize(("height", "width"), [(50, 178), (218, 50), (50, 40), (108, 108), (109, 1)])
-def test_celeb_a_crops_what_there_is(tmp_path, height, width):
+def test_celeb_a_crops_smaller_pictures(tmp_path, height, width):
     pixels = np.full((height, width, 3), 9, np.uint8)
     top, left = max(0, (height - 108) // 2), max(0, (width - 108) // 2)
     pixels[top : top + 108, left : left + 108] = 77
     assert (only_picture(tmp_path, png(pixels), "celeb_a") == 77).all()
 
 
-# --- what files may hold ---
+# --- file formats ---
 
 
 def chunk(kind, content):
@@ -169,7 +169,7 @@ def chunk(kind, content):
 
 
 def palette_png():
-    """A 2×2 picture of two colours: TensorFlow writes none of these."""
+    """Return a 2×2 palette PNG of two colours, which TensorFlow cannot write."""
     parts = chunk(b"IHDR", struct.pack(">2I5B", 2, 2, 8, 3, 0, 0, 0)) + chunk(b"PLTE", bytes([10, 20, 30, 250, 240, 230]))
     return b"\x89PNG\r\n\x1a\n" + parts + chunk(b"IDAT", zlib.compress(b"\0\0\0\0\1\1")) + chunk(b"IEND", b"")
 
@@ -190,7 +190,7 @@ def flat(*values, dtype: type = np.uint8):
     ],
     ids=["grey png", "grey jpeg", "grey and alpha", "alpha", "16 bits", "16 bits grey"],
 )
-def test_every_kind_becomes_three_channels_of_a_byte(tmp_path, content, expected):
+def test_every_format_becomes_three_byte_channels(tmp_path, content, expected):
     result = only_picture(tmp_path, content)
     assert result.shape == (64, 64, 3)
     assert result.reshape(-1, 3).tolist() == [expected] * 64 * 64
@@ -212,14 +212,14 @@ def test_files_are_found_at_any_depth_with_any_case_and_sorted_by_path(tmp_path)
     write(tmp_path / "shots", dict.fromkeys(["notes.txt", "a/jpg", ".b.jpg", ".git/a.jpg", "a/.thumbs/a.jpg"], b""))
     images = load(tmp_path / "shots").train.images
     expected = [20 * names.index(name) for name in sorted(names)]
-    assert np.abs(images[:, 0, 0, 0].astype(int) - expected).max() <= 2  # what JPEG may change
+    assert np.abs(images[:, 0, 0, 0].astype(int) - expected).max() <= 2  # tolerance for JPEG
 
 
-def test_a_hidden_folder_may_be_given_itself(tmp_path):
+def test_a_hidden_folder_may_be_the_image_dir(tmp_path):
     assert len(load(write_pictures(tmp_path / ".shots")).train.labels) == 3
 
 
-def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path, capsys):
+def test_links_to_files_are_followed_but_not_links_to_folders(tmp_path, capsys):
     folder = write_pictures(tmp_path / "shots", 2)
     (folder / "loop").symlink_to(folder)
     (folder / "folder.jpg").symlink_to(tmp_path)
@@ -250,7 +250,7 @@ BROKEN = {
 }
 
 
-def test_broken_files_are_left_out_and_named_also_from_the_cache(tmp_path, monkeypatch, capsys):
+def test_broken_files_are_skipped_and_named_also_with_the_cache(tmp_path, monkeypatch, capsys):
     folder = write(write_pictures(tmp_path / "shots"), BROKEN)
     expected = f"WARNING: {folder}: left out 5 pictures that cannot be read: {', '.join(sorted(BROKEN))}\n"
     dataset = load(folder)
@@ -270,7 +270,7 @@ def test_only_five_broken_files_are_named(tmp_path, capsys):
     assert capsys.readouterr().err == f"WARNING: {folder}: {expected}"
 
 
-def test_a_file_that_may_not_be_read_is_left_out_until_it_may(tmp_path, monkeypatch, capsys):
+def test_an_unreadable_file_is_skipped_until_it_is_readable(tmp_path, monkeypatch, capsys):
     folder, read = write_pictures(tmp_path / "shots"), pathlib.Path.read_bytes
 
     def forbid(path):
@@ -278,7 +278,7 @@ def test_a_file_that_may_not_be_read_is_left_out_until_it_may(tmp_path, monkeypa
             raise PermissionError(13, "Permission denied", str(path))
         return read(path)
 
-    with monkeypatch.context() as patch:  # a mode would not stop root
+    with monkeypatch.context() as patch:  # file modes do not stop root
         patch.setattr(pathlib.Path, "read_bytes", forbid)
         patch.setattr(os, "access", lambda path, mode: not str(path).endswith("01.png"))
         assert len(load(folder).train.labels) == 2
@@ -286,7 +286,7 @@ def test_a_file_that_may_not_be_read_is_left_out_until_it_may(tmp_path, monkeypa
     assert len(load(folder).train.labels) == 3
 
 
-def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch, capsys):
+def test_an_unlistable_folder_is_named(tmp_path, monkeypatch, capsys):
     folder, scan = write(write_pictures(tmp_path / "shots"), {"sub/a.png": png(flat(1, 2, 3))}), os.scandir
 
     def forbid(path):
@@ -294,7 +294,7 @@ def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch, capsys)
             raise PermissionError(13, "Permission denied", str(path))
         return scan(path)
 
-    with monkeypatch.context() as patch:  # a mode would not stop root
+    with monkeypatch.context() as patch:  # file modes do not stop root
         patch.setattr(os, "scandir", forbid)
         assert len(load(folder).train.labels) == 3
     assert capsys.readouterr().err.endswith("left out 1 picture that cannot be read: sub/\n")
@@ -341,14 +341,14 @@ def test_second_load_does_not_decode(tmp_path, monkeypatch):
     np.testing.assert_array_equal(first.train.images, second.train.images)
 
 
-def test_checksum_is_of_the_content(tmp_path):
+def test_checksum_depends_on_the_content(tmp_path):
     first = load(write_pictures(tmp_path / "shots"))
     renamed = write(tmp_path / "renamed", {f"sub/{row}.png": png(pixels) for row, pixels in enumerate(colours(3))})
     assert load(renamed).checksum == load(renamed, cache="other").checksum == first.checksum
     assert load(write_pictures(tmp_path / "more", 4)).checksum != first.checksum
 
 
-def test_changed_added_and_removed_files_are_noticed(tmp_path):
+def test_changed_added_and_removed_files_are_detected(tmp_path):
     folder = write_pictures(tmp_path / "shots")
     checksums = [load(folder).checksum]
     write(folder, {"02.png": png(flat(1, 2, 3))})
@@ -381,7 +381,7 @@ def test_changed_added_and_removed_files_are_noticed(tmp_path):
         ("json", None),
     ],
 )
-def test_damaged_cache_is_decoded_anew(tmp_path, ending, damage):
+def test_damaged_cache_is_rebuilt(tmp_path, ending, damage):
     checksum = load(write_pictures(tmp_path / "shots")).checksum
     (path,) = (tmp_path / "cache").glob(f"*.{ending}")
     if damage:
@@ -395,7 +395,7 @@ def test_damaged_cache_is_decoded_anew(tmp_path, ending, damage):
 
 
 @pytest.mark.parametrize("rename", [1, 2])
-def test_interrupted_decoding_leaves_nothing_that_is_taken_for_whole(tmp_path, monkeypatch, rename):
+def test_interrupted_decoding_leaves_no_apparent_cache(tmp_path, monkeypatch, rename):
     folder, renames, replace = write_pictures(tmp_path / "shots"), [], os.replace
 
     def interrupt(source, target):
@@ -441,7 +441,7 @@ def test_full_disk(tmp_path, monkeypatch):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_only_a_chunk_of_pictures_is_held_at_once(tmp_path, monkeypatch):
+def test_only_one_chunk_of_pictures_is_in_memory(tmp_path, monkeypatch):
     folder = write(write_pictures(tmp_path / "shots", 10), {"041.png": b""})
     expected = load(folder, cache="whole").train.images
     held, map_chunk = [], pictures.ThreadPoolExecutor.map
@@ -504,7 +504,7 @@ def test_prepared_celeb_a_is_cropped(tmp_path):
     np.testing.assert_array_equal(images, load(folder).train.images)
 
 
-def test_image_dir_goes_before_a_prepared_set(tmp_path):
+def test_image_dir_takes_precedence_over_a_prepared_set(tmp_path):
     prepare_tfds(tmp_path / "sets", "tf_flowers")
     folder = write_pictures(tmp_path / "shots", 2)
     dataset = pictures.load("tf_flowers", str(folder), str(tmp_path / "sets"))
@@ -529,7 +529,7 @@ def drop_a_record(path):
 )
 def test_damaged_prepared_set(tmp_path, file, damage):
     folder = prepare_tfds(tmp_path / "sets", "tf_flowers")
-    pictures.load("tf_flowers", None, str(tmp_path / "sets"), str(tmp_path / "cache"))  # damage is noticed all the same
+    pictures.load("tf_flowers", None, str(tmp_path / "sets"), str(tmp_path / "cache"))  # damage is detected all the same
     damage(next(folder.glob(file)))
     message = error_of("tf_flowers", None, tmp_path / "sets", tmp_path / "cache")
     assert message.startswith(f"cannot read {folder}: ")
@@ -538,7 +538,7 @@ def test_damaged_prepared_set(tmp_path, file, damage):
 
 
 @pytest.mark.parametrize("name", pictures.PICTURE_SETS)
-def test_no_network_is_noticed_quickly(tmp_path, name):
+def test_missing_network_is_detected_quickly(tmp_path, name):
     start = time.monotonic()
     message = error_of(name, None, tmp_path)
     assert time.monotonic() - start < 2
@@ -549,7 +549,7 @@ def test_no_network_is_noticed_quickly(tmp_path, name):
 
 
 def test_failed_download_of_celeb_a_names_the_quota(tmp_path, monkeypatch):
-    """The narrowest place: tfds would need Google Drive."""
+    """CelebA is on Google Drive, where downloads often fail."""
     monkeypatch.setattr(
         prepared_sets, "download_problem", lambda name, root, url: f"download into {root} failed: HTTPError: 403"
     )

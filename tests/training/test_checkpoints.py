@@ -1,4 +1,4 @@
-"""Which checkpoint is restored, where the newest, or TensorFlow's list of them, is damaged, missing or of another folder."""
+"""Which checkpoint is restored if the newest, or TensorFlow's list, is damaged, missing or from another folder."""
 
 import shutil
 
@@ -11,7 +11,7 @@ from unsupervised_learning.training import checkpoints
 
 @pytest.fixture
 def logs_dir(tmp_path):
-    """Checkpoints of 5, 10 and 100; what they hold is ten times their number."""
+    """Folder with checkpoints of iterations 5, 10 and 100; each holds ten times its iteration."""
     value = tf.Variable(tf.zeros(1000))
     manager = tf.train.CheckpointManager(
         tf.train.Checkpoint(value=value), str(tmp_path / "run"), 5, checkpoint_name="model.ckpt"
@@ -23,7 +23,7 @@ def logs_dir(tmp_path):
 
 
 def restored(logs_dir, mend=False):
-    """The restored checkpoint's name, and the number it holds."""
+    """Return the name of the restored checkpoint, and the number it holds."""
     value = tf.Variable(tf.zeros(1000))
     path = checkpoints.restore_newest(tf.train.Checkpoint(value=value), logs_dir, mend)
     return path and path.name, float(value[999])
@@ -42,22 +42,22 @@ def damage(logs_dir, number, how):
 DAMAGE = ["cut", "flipped", "empty", "gone", "index cut", "index flipped", "index empty"]
 
 
-def test_the_newest_without_a_word(logs_dir, capfd):
+def test_newest_checkpoint_is_restored_silently(logs_dir, capfd):
     assert restored(logs_dir) == ("model.ckpt-100", 1000.0)
     assert capfd.readouterr() == ("", "")
 
 
-def test_none(tmp_path):
+def test_no_checkpoint(tmp_path):
     assert restored(tmp_path) == (None, 0.0)
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_a_damaged_one_gives_way_to_the_one_before_it(how, logs_dir, capfd):
+def test_damaged_checkpoint_falls_back_to_the_one_before(how, logs_dir, capfd):
     damage(logs_dir, 100, how)
     assert restored(logs_dir) == ("model.ckpt-10", 100.0)
     [line] = capfd.readouterr().err.splitlines()
     assert line.startswith(f"WARNING: cannot read the checkpoint {logs_dir}/model.ckpt-100: ")
-    assert line.endswith(f"; going on from {logs_dir}/model.ckpt-10")
+    assert line.endswith(f"; resuming from {logs_dir}/model.ckpt-10")
 
 
 def test_all_damaged(logs_dir):
@@ -71,7 +71,7 @@ def test_all_damaged(logs_dir):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage\n", b"\xff\xfe\x00", b'model_checkpoint_path: "model.ckpt-7"\n'])
-def test_a_list_that_does_not_help(content, logs_dir, capfd):
+def test_useless_list(content, logs_dir, capfd):
     if content is None:
         (logs_dir / "checkpoint").unlink()
     else:
@@ -79,7 +79,7 @@ def test_a_list_that_does_not_help(content, logs_dir, capfd):
     assert restored(logs_dir) == ("model.ckpt-100", 1000.0)
     [line] = capfd.readouterr().err.splitlines()
     assert f"{logs_dir}/checkpoint" in line
-    assert line.endswith(f"going on from {logs_dir}/model.ckpt-100")
+    assert line.endswith(f"resuming from {logs_dir}/model.ckpt-100")
 
 
 def test_the_list_may_name_an_older_one(logs_dir):
@@ -94,8 +94,8 @@ def test_a_copied_run_is_restored_from_the_copy(logs_dir, tmp_path):
     assert restored(tmp_path / "copy") == ("model.ckpt-100", 1000.0)
 
 
-def test_mending_the_folder(logs_dir):
-    """Damaged files are set aside, the list is right, what was left unfinished goes, and nothing else."""
+def test_repairing_the_folder(logs_dir):
+    """Damaged files are renamed, the list is corrected, unfinished files are removed, and nothing else changes."""
     damage(logs_dir, 100, "cut")
     (logs_dir / "model.ckpt-200_temp").mkdir()
     (logs_dir / "model.ckpt-200_temp" / "part").write_bytes(b"1")
@@ -113,7 +113,7 @@ def test_mending_the_folder(logs_dir):
     assert {path.name for path in logs_dir.iterdir()} == expected
 
 
-def test_nothing_is_mended_where_none_is_left(logs_dir):
+def test_nothing_is_repaired_if_no_checkpoint_is_readable(logs_dir):
     (logs_dir / "checkpoint.tmp1234").write_text("")
     for number in (5, 10, 100):
         damage(logs_dir, number, "cut")

@@ -1,4 +1,4 @@
-"""One batch shared by several devices: as on one device, on two logical CPUs and with two worker processes on loopback."""
+"""Two logical CPUs, or two worker processes on loopback, share each batch with the same results as one device."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.training import distribution, workers
 
 MODES = ("mirrored", "multi_worker")
-SOON = 60  # seconds in which the others have to end once a worker is gone; TensorFlow's heartbeat needs about ten
+SOON = 60  # seconds within which the others must end after a worker is lost; TensorFlow's heartbeat needs about ten
 
 
 def free_ports(count: int) -> list[int]:
@@ -65,7 +65,7 @@ def ended(process: subprocess.Popen, timeout: float = 400) -> Finished:
 
 
 def train(mode: str, script: str, arguments: list[str], logs_dir: Path) -> Finished:
-    """Run a script to its end; of two workers the second gets a logs_dir of its own, which it has to leave alone."""
+    """Run a script to its end. The second of two workers gets another logs_dir, which it must leave alone."""
     command = [script, *arguments, f"--strategy={mode}", f"--logs_dir={logs_dir}"]
     if mode != "multi_worker":
         return ended(launch([*command, "--logical_cpus=2"] if mode == "mirrored" else command))
@@ -74,12 +74,12 @@ def train(mode: str, script: str, arguments: list[str], logs_dir: Path) -> Finis
     return chief
 
 
-# The same numbers
+# Equality with one device
 
 
 @pytest.fixture(scope="module", params=MODES)
 def on_two_devices(request, tmp_path_factory) -> dict[str, np.ndarray]:
-    """What two_devices.py finds."""
+    """Results of two_devices.py."""
     out = tmp_path_factory.mktemp(request.param) / "found.npz"
     command = ["tests/training/two_devices.py", str(out)]
     for process in [launch(command)] if request.param == "mirrored" else launch_two(command):
@@ -93,13 +93,13 @@ def on_two_devices(request, tmp_path_factory) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("path", trajectories.FILES, ids=lambda path: path.stem)
 def test_two_devices_follow_2016(on_two_devices, path):
     for tag, values in json.loads(path.read_text())["losses"].items():
-        tolerance = 1e-4 if tag == "KL_Divergence" else 1e-5  # as near as one device comes: tests/test_golden.py
+        tolerance = 1e-4 if tag == "KL_Divergence" else 1e-5  # the tolerances for one device: tests/test_golden.py
         np.testing.assert_allclose(on_two_devices[f"{path.stem}/{tag}"], values, rtol=tolerance, err_msg=tag)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", trajectories.FILES, ids=lambda path: path.stem)
-def test_two_devices_have_the_losses_of_one(on_two_devices, path):
+def test_two_devices_have_the_same_losses_as_one(on_two_devices, path):
     golden = trajectories.read(path)
     model = trajectories.build_model(golden)
     trajectories.start(golden, model)
@@ -109,7 +109,7 @@ def test_two_devices_have_the_losses_of_one(on_two_devices, path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", gan_trajectories.FILES, ids=lambda path: path.stem)
-def test_gan_on_two_devices_has_the_first_gradients_of_2016(on_two_devices, path):
+def test_first_gradients_of_the_gan_on_two_devices_match_2016(on_two_devices, path):
     golden = json.loads(path.read_text())
     prefix = f"{path.stem}/gradient/"
     gradients = {name.removeprefix(prefix): value for name, value in on_two_devices.items() if name.startswith(prefix)}
@@ -121,8 +121,8 @@ def test_gan_on_two_devices_has_the_first_gradients_of_2016(on_two_devices, path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["vae", "dcgan", "fresh", "first_attempt"])
-def test_two_devices_end_as_one(on_two_devices, case):
-    """Weights, moving statistics, the optimizers' state and the reported losses, after the same iterations."""
+def test_two_devices_end_with_the_same_state_as_one(on_two_devices, case):
+    """Compare weights, moving statistics, optimizer state and reported losses after the same iterations."""
     prefix = f"{case}/one/"
     names = [name.removeprefix(prefix) for name in on_two_devices if name.startswith(prefix)]
     assert any("moving_variance" in name for name in names) == (case != "vae")
@@ -133,7 +133,7 @@ def test_two_devices_end_as_one(on_two_devices, case):
 
 # The scripts
 
-# The VAE is compared after 20: XLA, which compiles the run on one device, rounds otherwise, and relus turn that into more.
+# The VAE is compared after 20 iterations: XLA, used on one device, rounds differently, and relus amplify the difference.
 SETTINGS = {
     "train_ae.py": ["--max_iterations=60", "--seed=3"],
     "train_vae.py": ["--max_iterations=20", "--seed=3"],
@@ -143,7 +143,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def on_one_device(idx_dir, tmp_path_factory):
-    """A script's run without a strategy, made when it is first asked for."""
+    """Function that returns a script's run without a strategy, created on first use."""
     folder = tmp_path_factory.mktemp("one")
 
     def run(script: str) -> Path:
@@ -171,9 +171,10 @@ def assert_ends_alike(one: Path, two: Path, iteration: int, atol: float) -> None
 
 
 def assert_moved_alike(one: Path, two: Path, iteration: int) -> None:
-    """The GAN's kernels go the same way, to 5 % of it, and the moving variances are the same.
+    """Check that the GAN's kernels changed alike, to 5 % of the change, and that the moving variances agree.
 
-    Not nearer: of gradients that are rounding Adam makes whole steps. Without it test_two_devices_end_as_one finds 1e-5.
+    The tolerance is wide because Adam turns rounding errors in gradients into full steps. Without Adam,
+    test_two_devices_end_with_the_same_state_as_one finds 1e-5.
     """
     before, expected, found = weights(one, 0), weights(one, iteration), weights(two, iteration)
     assert found.keys() == expected.keys()
@@ -190,7 +191,7 @@ def assert_moved_alike(one: Path, two: Path, iteration: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("script", SETTINGS)
-def test_script_ends_as_on_one_device_and_only_the_chief_writes(on_one_device, idx_dir, tmp_path, script, mode):
+def test_script_on_two_devices_matches_one_and_only_the_chief_writes(on_one_device, idx_dir, tmp_path, script, mode):
     one, two = on_one_device(script), tmp_path / "two"
     arguments = small(idx_dir, two, *SETTINGS[script])
     finished = train(mode, script, arguments, two)
@@ -211,9 +212,9 @@ def test_script_ends_as_on_one_device_and_only_the_chief_writes(on_one_device, i
 
 
 @pytest.mark.slow
-def test_a_worker_may_have_no_logs_dir_and_a_run_goes_on_under_any_strategy(on_one_device, idx_dir, tmp_path):
+def test_run_resumes_under_any_strategy_and_workers_need_no_logs_dir(on_one_device, idx_dir, tmp_path):
     script, logs_dir, nowhere = "train_vae.py", tmp_path / "run", tmp_path / "file"
-    nowhere.write_text("")  # where a folder can be neither made nor read
+    nowhere.write_text("")  # where a folder can be neither created nor read
     data = ["--data_dir", str(idx_dir), "--batch_size=32", "--seed=3"]
     assert train("none", script, [*data, "--max_iterations=8"], logs_dir).status == 0
 
@@ -231,7 +232,7 @@ def test_a_worker_may_have_no_logs_dir_and_a_run_goes_on_under_any_strategy(on_o
 
 
 def wait_for_progress(process: subprocess.Popen) -> None:
-    """Until the second line of progress: iterations go by."""
+    """Wait for the second line of progress, which shows that iterations are running."""
     assert process.stdout
     seen = 0
     while seen < 2:
@@ -277,7 +278,7 @@ def test_a_signal_to_one_worker_stops_and_saves_all(idx_dir, tmp_path, asked):
     assert f"Stopped and saved at iteration {int(newest.rpartition('-')[2]):,}" in chief.out
 
 
-# Mistakes
+# User errors
 
 TWO = '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": %s}}'
 
@@ -302,7 +303,7 @@ TWO = '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index
         TWO % "null",
     ],
 )
-def test_bad_tf_config_is_answered_in_one_line(run_script, monkeypatch, tmp_path, given):
+def test_bad_tf_config_is_reported_in_one_line(run_script, monkeypatch, tmp_path, given):
     monkeypatch.setenv("TF_CONFIG", given)
     finished = run_script("train_vae.py", "--strategy=multi_worker", f"--logs_dir={tmp_path / 'run'}")
     assert finished.status == 2
@@ -312,7 +313,7 @@ def test_bad_tf_config_is_answered_in_one_line(run_script, monkeypatch, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_chief_and_workers_of_tf_config_are_numbered_chief_first(monkeypatch):
+def test_workers_are_numbered_with_the_chief_first(monkeypatch):
     cluster = {"worker": ["b:2", "c:3"], "chief": ["a:1"]}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": "1"}}))
     worker = workers.this_worker()
@@ -324,15 +325,15 @@ def test_chief_and_workers_of_tf_config_are_numbered_chief_first(monkeypatch):
     ("arguments", "message"),
     [
         (["--strategy=mirrored"], "--strategy=mirrored needs two devices or more. Received: one"),
-        (["--strategy=mirrored", "--jit=on"], "--jit=on goes with --strategy=none. Received: --strategy=mirrored"),
-        (["--logical_cpus=2"], "--logical_cpus goes with --strategy=mirrored. Received: --strategy=none"),
+        (["--strategy=mirrored", "--jit=on"], "--jit=on needs --strategy=none. Received: --strategy=mirrored"),
+        (["--logical_cpus=2"], "--logical_cpus needs --strategy=mirrored. Received: --strategy=none"),
         (["--strategy=multi_worker", "--batch_size=63"], "a multiple of the 2 devices, as 62 or 64. Received: 63"),
         (["--strategy=multi_worker", "--batch_size=1"], "a multiple of the 2 devices, as 2. Received: 1"),
         (["--strategy=all"], "value should be one of <none|mirrored|multi_worker>"),
     ],
 )
 @pytest.mark.parametrize("script", ["train_ae.py", "train_vae.py", "train_gan.py"])
-def test_mistakes_are_answered_in_one_line(run_script, monkeypatch, tmp_path, script, arguments, message):
+def test_user_errors_are_reported_in_one_line(run_script, monkeypatch, tmp_path, script, arguments, message):
     monkeypatch.setenv("TF_CONFIG", TWO % 0)
     finished = run_script(script, *arguments, f"--logs_dir={tmp_path / 'run'}")
     assert finished.status == 2
@@ -341,20 +342,20 @@ def test_mistakes_are_answered_in_one_line(run_script, monkeypatch, tmp_path, sc
     assert not (tmp_path / "run").exists()
 
 
-def test_busy_port_is_answered_in_one_line(run_script, monkeypatch):
+def test_busy_port_is_reported_in_one_line(run_script, monkeypatch):
     with socket.create_server(("", 0)) as listener:
         port = listener.getsockname()[1]
         monkeypatch.setenv("TF_CONFIG", tf_config([port, *free_ports(1)], 0))
         finished = run_script("train_ae.py", "--strategy=multi_worker")
     assert finished.status == 2
-    assert f"port {port}, which cannot be had: Address already in use" in finished.err
+    assert f"port {port}, which cannot be used: Address already in use" in finished.err
 
 
-# How workers meet
+# How workers connect
 
 
 def meet(monkeypatch, settings: list[dict], patience: float = 30.0) -> list[str]:
-    """`workers.meet` for each of these workers' flags, at once; what each of them raised."""
+    """Run `workers.meet` concurrently with each worker's flags; return the error of each."""
     monkeypatch.setattr(workers, "PATIENCE", patience)
     ports = free_ports(len(settings))
     raised = [""] * len(settings)
@@ -379,23 +380,23 @@ def test_workers_with_the_same_flags_meet(monkeypatch):
 
 
 def test_workers_with_other_flags_are_refused(monkeypatch):
-    problem = "2 worker 1 was started with other flags than the chief: --seed=2 and not 1"
+    problem = "2 worker 1 was started with different flags than the chief: --seed=2, not 1"
     assert meet(monkeypatch, [{"seed": 1}, {"seed": 2}]) == [problem, problem]
 
 
-def test_workers_that_do_not_come_are_named(monkeypatch):
+def test_missing_workers_are_named(monkeypatch):
     (raised, _) = meet(monkeypatch, [{"seed": 1}, {}], patience=0.5)
     assert raised.startswith("1 127.0.0.1:")
-    assert raised.endswith("did not come within 0 seconds")
+    assert raised.endswith("did not connect within 0 seconds")
     (_, raised) = meet(monkeypatch, [{}, {"seed": 1}], patience=0.5)
     assert raised.startswith("1 the chief at 127.0.0.1:")
 
 
-# What a replica does
+# Functions in a replica
 
 
-def test_moments_of_the_whole_are_those_of_all_rows(monkeypatch):
-    """By hand for the shares [1, 3] and [5, 11]: means 2 and 8, variances 1 and 9, of the whole 5 and 14."""
+def test_moments_of_the_whole_batch(monkeypatch):
+    """Computed by hand: shares [1, 3] and [5, 11] have means 2 and 8 and variances 1 and 9; the whole has 5 and 14."""
     of_replicas = tf.constant([[[2.0], [1.0]], [[8.0], [9.0]]])
     monkeypatch.setattr(distribution, "gathered", lambda _: of_replicas)
     mean, variance = distribution.moments_of_whole(tf.constant([1.0, 3.0])[:, None, None, None])

@@ -1,4 +1,4 @@
-"""`run` as a function: a short way to the loss, and exact resume. The scripts are tested in tests/test_train_scripts.py."""
+"""`run` as a function: few calls to the loss, and exact resume. tests/test_train_scripts.py tests the scripts."""
 
 import json
 import traceback
@@ -15,7 +15,7 @@ from unsupervised_learning.training import run
 from unsupervised_learning.training.settings import Settings, default_settings
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-MOST_CALLS = 9  # of ours, from a script's `main` to the loss
+MOST_CALLS = 9  # maximum number of our functions on the stack, from a script's `main` to the loss
 
 
 def train(logs_dir: Path, idx_dir: Path, iterations: int, jit: str = "off") -> int:
@@ -34,7 +34,7 @@ def train(logs_dir: Path, idx_dir: Path, iterations: int, jit: str = "off") -> i
     return run.run(settings, model, VAEMonitor(model), partial(mnist.load, "mnist", str(idx_dir)))
 
 
-def test_the_way_to_the_loss_is_short(idx_dir, tmp_path, monkeypatch):
+def test_few_calls_lead_from_main_to_the_loss(idx_dir, tmp_path, monkeypatch):
     ways = []
     loss = losses.bernoulli_cross_entropy
 
@@ -46,14 +46,14 @@ def test_the_way_to_the_loss_is_short(idx_dir, tmp_path, monkeypatch):
     assert train(tmp_path, idx_dir, 1) == 0
     ways = [way for way in ways if any(step.endswith("train_step") for step in way)]
     assert ways
-    assert all(len(way) + 1 <= MOST_CALLS for way in ways), ways[0]  # from `main` to `run`, and so on
+    assert all(len(way) + 1 <= MOST_CALLS for way in ways), ways[0]  # from `main` to `run`, then further down
 
 
 def is_ours(file: str) -> bool:
     return Path(run.__file__).parents[1] in Path(file).parents
 
 
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(idx_dir, tmp_path):
+def test_stopped_and_resumed_run_equals_uninterrupted_run(idx_dir, tmp_path):
     assert train(tmp_path / "whole", idx_dir, 5) == 0
     assert train(tmp_path / "parts", idx_dir, 2) == 0
     assert train(tmp_path / "parts", idx_dir, 5) == 0

@@ -1,4 +1,4 @@
-"""Settings: what decides the numbers, what config.json holds of it, how two runs are compared."""
+"""Settings: which affect the results, how config.json records them, and how two runs are compared."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def record(given: Settings, **changes: Any) -> None:
     (given.logs_dir / "config.json").write_text(json.dumps(config))
 
 
-def test_what_is_recorded_is_the_models_own_and_what_decides_the_numbers(tmp_path):
+def test_recorded_settings_are_those_that_affect_the_results(tmp_path):
     given = settings(tmp_path, strategy="mirrored", jit="off", dataset="digits")
     assert given.deciding() == {**default_settings(AutoEncoder), "batch_size": 32, "learning_rate": 1e-3, "jit": "off"}
     first = settings(tmp_path, recipe="run1")
@@ -37,7 +37,7 @@ def test_what_is_recorded_is_the_models_own_and_what_decides_the_numbers(tmp_pat
     assert gan.deciding()["beta1"] == 0.5
 
 
-def test_a_run_is_resumed_with_the_settings_that_it_was_made_with(tmp_path):
+def test_a_run_is_resumed_only_with_its_own_settings(tmp_path):
     given = settings(tmp_path)
     assert earlier_run(given, AutoEncoder) is None
     record(given)
@@ -52,7 +52,7 @@ def test_a_run_is_resumed_with_the_settings_that_it_was_made_with(tmp_path):
         earlier_run(settings(tmp_path, DCGAN), DCGAN)
 
 
-def test_a_setting_of_which_there_is_no_flag_any_more_is_named(tmp_path):
+def test_a_recorded_setting_without_a_flag_is_named(tmp_path):
     given = settings(tmp_path)
     record(given, mixed_precision=True)
     with pytest.raises(RunError, match="mixed_precision is True there and None here"):
@@ -69,5 +69,5 @@ def test_a_setting_of_which_there_is_no_flag_any_more_is_named(tmp_path):
         ({"xla_by_default": False, "jit": "on"}, True, 1),
     ],
 )
-def test_where_xla_compiles_and_how_many_iterations_a_call_has(given, xla, most, tmp_path):
+def test_use_of_xla_and_iterations_per_call(given, xla, most, tmp_path):
     assert (settings(tmp_path, **given).xla, settings(tmp_path, **given).most_in_a_call) == (xla, most)

@@ -1,4 +1,4 @@
-"""What test_distribution.py needs of a process that has two devices, or is one of two workers; no test by itself.
+"""Helper process for test_distribution.py with two devices, or as one of two workers.
 
 `python tests/training/two_devices.py OUT` trains the models of the golden files and others on both, and writes to OUT (an
 npz file):
@@ -39,7 +39,7 @@ def two_devices() -> tf.distribute.Strategy:
 
 
 def follow_golden(path: Path, strategy: tf.distribute.Strategy, found: dict) -> None:
-    """The autoencoder's or VAE's trajectory."""
+    """Return the trajectory of the autoencoder or VAE."""
     golden = trajectories.read(path)
     model = trajectories.build_model(golden)
     trajectories.start(golden, model)
@@ -62,7 +62,7 @@ def follow_golden(path: Path, strategy: tf.distribute.Strategy, found: dict) -> 
 
 
 def golden_gradients(path: Path, strategy: tf.distribute.Strategy, found: dict) -> None:
-    """A GAN's losses and gradients before its first step: the mean of the replicas'."""
+    """Return a GAN's losses and gradients before its first step, averaged over the replicas."""
     golden = json.loads(path.read_text())
     seed, batch = int(golden["options"].get("seed", golden["seed"])), int(golden["options"].get("batch", 8))
     model = gan_trajectories.build_model(golden)
@@ -91,7 +91,7 @@ def golden_gradients(path: Path, strategy: tf.distribute.Strategy, found: dict) 
 
 
 def train_both(case: str, build, images: np.ndarray, iterations: int, strategy, found: dict) -> None:
-    """Train two models that start alike with the same batches, one on one device, one on both."""
+    """Train two models with equal initial weights on the same batches: one on one device, one on both."""
     one, two = build(), build()
     replicated = distribution.Replicated(two, strategy)
     replicated.spread()
@@ -107,8 +107,8 @@ def train_both(case: str, build, images: np.ndarray, iterations: int, strategy, 
 
 def small_gan(**settings) -> DCGAN:
     model = DCGAN(**{"z_dim": 8, "seed": 5, **settings})
-    # Not Adam: of gradients that are nothing but rounding it makes whole steps, which then differ. A bias before batch
-    # normalization has such a gradient.
+    # Not Adam, which turns gradients that are only rounding errors into full steps. A bias before batch normalization has
+    # such a gradient.
     model.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3))
     return model
 
@@ -128,11 +128,11 @@ def main(out: str) -> None:
         golden_gradients(path, strategy, found)
     images = np.random.RandomState(1).uniform(size=(8, 28, 28, 1)).astype(np.float32)
     train_both("vae", small_vae, images.reshape(8, 784), 60, strategy, found)
-    # Of the GANs few iterations: a rounding that turns one relu's sign grows a thousandfold in the third.
+    # Few iterations for the GANs: a rounding error that flips one relu grows a thousandfold in the third iteration.
     train_both("dcgan", small_gan, 2 * images - 1, 2, strategy, found)
     three = np.random.RandomState(2).uniform(-1, 1, (24, 28, 28, 1)).astype(np.float32)
     train_both("fresh", lambda: small_gan(real_batches="fresh"), three, 2, strategy, found)
-    # With seed 5 a value before the leaky relu is 5e-8 from zero, so that rounding turns its sign.
+    # Not seed 5: there a value before the leaky relu is 5e-8 from zero, so that rounding flips its sign.
     first = {"recipe": "first_attempt", "seed": 6, **gan_trajectories.first_attempt_settings(), "discriminator_every": 3}
     train_both("first_attempt", lambda: small_gan(**first), images, 4, strategy, found)
     if getattr(strategy.extended, "_id_in_cluster", 0) == 0:

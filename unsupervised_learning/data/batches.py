@@ -1,4 +1,4 @@
-"""In which order the training images are used: which of them make up which batch."""
+"""The order of the training images: which images make up each batch."""
 
 from collections.abc import Iterator
 
@@ -8,18 +8,18 @@ from unsupervised_learning.errors import RunError
 
 
 class BatchOrder:
-    """Which training images make up the batch of which iteration: a function of seed and iteration, nothing else.
+    """Selects the training images of each batch, depending only on seed and iteration.
 
-    As in 2016's `next_batch` the first epoch takes the images in file order, each later one in an order drawn anew, and the
-    remainder that fills no batch is dropped (55,000 / 256 = 214 batches). Departs from 2016: an epoch's order is drawn from
-    (seed, epoch) and not from one running stream, because a resumed run must find its place without replaying.
-    Not for two threads at once: it keeps the last epoch's order.
+    As in `next_batch` of 2016, the first epoch uses file order, each later epoch a new random order, and an incomplete last
+    batch is dropped (55,000 / 256 = 214 batches). Departs from 2016: an epoch's order is drawn from (seed, epoch) instead of
+    one running stream, because a resumed run must find its place without replaying.
+    Not thread-safe: it caches the last epoch's order.
 
     Args:
         examples: number of training images.
-        batch_size: images in a batch.
-        seed: of the shuffling.
-        file_order_first: take the first epoch in file order. False for pictures, which lie in folders by kind.
+        batch_size: images per batch.
+        seed: seed of the shuffling.
+        file_order_first: use file order in the first epoch. False for pictures, which may be sorted into folders by class.
     """
 
     def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool = True):
@@ -30,7 +30,7 @@ class BatchOrder:
         self.batches_per_epoch = examples // batch_size
         self.batch_size = self.images_each_iteration = batch_size
         self._examples, self._seed, self._file_order_first = examples, seed, file_order_first
-        self._last = (-1, np.empty(0, np.int32))  # the last epoch asked for and its order
+        self._last = (-1, np.empty(0, np.int32))  # the last requested epoch and its order
 
     def indices(self, start: int, count: int) -> np.ndarray:
         """Return int32 [count, batch_size]: rows of the training images for iterations start..start+count-1."""
@@ -53,10 +53,10 @@ class BatchOrder:
 
 
 class InterleavedBatches(BatchOrder):
-    """The batches of `BatchOrder`, of which each iteration takes the next few, as from the queue of 2016's `FlowersGAN.py`.
+    """The batches of `BatchOrder`, several per iteration, as from the queue in `FlowersGAN.py` of 2016.
 
-    Iteration i takes batches i · k to i · k + k − 1 and runs on into the next epoch. The k images at the same place in their
-    batches stand side by side, so that a contiguous share of an iteration's images is a share of each of its batches.
+    Iteration i takes batches i · k to i · k + k − 1, across epochs if necessary. Their images are interleaved: the first of
+    each batch, then the second of each, and so on. So a contiguous share of them is an equal share of each batch.
     """
 
     def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool, batches: int):
@@ -71,10 +71,10 @@ class InterleavedBatches(BatchOrder):
 
 
 def next_batches(examples: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:
-    """The indices of the images [batch_size] that 2016's `next_batch` gives, call by call.
+    """Yield the image indices [batch_size] of successive batches of `next_batch` in 2016.
 
-    The first epoch goes in file order. Before each later one the order is shuffled once more, from where it was. The remainder
-    that fills no batch is dropped. Source: TensorFlow 0.9's mnist.py, which drew from NumPy's global stream.
+    The first epoch uses file order. Before each later epoch, the previous order is shuffled again. An incomplete last batch is
+    dropped. Source: mnist.py of TensorFlow 0.9, which used NumPy's global random stream.
     """
     order, random = np.arange(examples), np.random.RandomState(seed)
     while True:

@@ -1,7 +1,7 @@
-"""MNIST with pixels that are black or white, the data of the literature's likelihoods.
+"""Binarised MNIST, which the literature uses for likelihoods.
 
-Departs from 2016: the post trains on grey pixels, of which a Bernoulli decoder gives no likelihood. Bounds on binarised images
-are probabilities, and can be set beside those of papers that binarise in the same way.
+Departs from 2016: black and white pixels instead of grey ones, because a Bernoulli decoder has no likelihood for grey pixels.
+Bounds on binarised images are log-probabilities, comparable with papers that binarise in the same way.
 """
 
 import dataclasses
@@ -13,28 +13,28 @@ from unsupervised_learning.errors import RunError
 
 BINARIZATIONS = ("none", "threshold", "sample")
 THRESHOLD = 0.5 * 255  # between two bytes
-# The seed of each split's draw. Not the run's: the data are one set, whatever is trained on them.
+# Seed of the random draw for each split. Not the run's seed, because every run must see the same data.
 SEEDS = {"train": 1, "validation": 2, "test": 3}
 
 
 def binarized(dataset: Dataset, how: str) -> Dataset:
-    """Make all three splits static black and white: bytes 0 or 255, the same in every epoch and every run.
+    """Binarise all three splits to bytes 0 or 255, the same in every epoch and every run.
 
     Args:
-        dataset: any of uint8 images.
-        how: `none` gives the data set itself.
-            `threshold`: white where the pixel is above 0.5, the deterministic binarisation.
-            `sample`: white with the pixel's intensity as the probability, drawn once (Salakhutdinov & Murray 2008, "On the
-            quantitative analysis of deep belief networks", section 5; Larochelle & Murray 2011, "The neural autoregressive
-            distribution estimator", whose draw became the "binarized MNIST" of many papers). Ours is another draw from the same
-            distribution, and holds out 5,000 images for validation where theirs holds out 10,000. Papers that draw anew in each
-            epoch (Burda et al. 2015) regularise their training by that and reach better bounds.
+        dataset: any data set of uint8 images.
+        how: `none` returns the data set unchanged.
+            `threshold`: white if the pixel is above 0.5, the deterministic binarisation.
+            `sample`: white with the pixel's intensity as probability, drawn once (Salakhutdinov & Murray 2008, "On the
+            quantitative analysis of deep belief networks", section 5; the sample of Larochelle & Murray 2011, "The neural
+            autoregressive distribution estimator", became the "binarized MNIST" of many papers). Ours is another sample from
+            the same distribution, with 5,000 instead of 10,000 validation images. Papers that sample anew in each epoch (Burda
+            et al. 2015) thereby regularise training and reach better bounds.
 
     Returns:
-        A data set with a checksum of its own, that is not comparable with the 2016 post.
+        A data set with its own checksum, marked as not comparable with the 2016 post.
 
     Raises:
-        RunError: for an unknown `how`.
+        RunError: unknown `how`.
     """
     if how not in BINARIZATIONS:
         raise RunError(f"unknown binarization {how!r}; expected one of {', '.join(BINARIZATIONS)}")
@@ -58,9 +58,9 @@ def binarized(dataset: Dataset, how: str) -> Dataset:
 
 
 def _drawn(images: np.ndarray, seed: int) -> np.ndarray:
-    """Draw bool of the images' shape, True with probability image / 255.
+    """Return random booleans in the shape of the images, True with probability image / 255.
 
-    A whole number that is even over 0 … 254 lies below the byte b with probability b / 255. It is drawn by the old
-    `RandomState`, whose numbers NumPy promises never to change.
+    A uniform integer from 0 … 254 is below the byte b with probability b / 255. It is drawn with the legacy `RandomState`,
+    because NumPy guarantees that its output never changes.
     """
     return np.random.RandomState(seed).randint(0, 255, images.shape, np.uint8) < images

@@ -1,4 +1,4 @@
-"""MNIST and its stand-ins as in-memory arrays: where they are found, how they are split.
+"""Finds, reads and splits MNIST and its substitutes, as arrays in memory.
 
 `load` tries the four original idx files, then a set that TensorFlow Datasets (tfds) has already prepared, then a
 download by tfds.
@@ -27,7 +27,7 @@ IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-
 # `Dataset.checksum` of MNIST.
 MNIST_SHA256 = "824be289ad712a7b475548f3aeb188c41e57a9c6700d525bd4593037c748333b"
 
-# Where tfds downloads each set from: one of the four files stands there under its idx name and ".gz".
+# Download sites used by tfds. Each has the four files under their idx names plus ".gz".
 DOWNLOAD_FROM = {
     "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -37,22 +37,22 @@ VALIDATION_SHARE = 12  # 2016 held out the first 5,000 of 60,000 training images
 
 
 def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
-    """Find a data set and split it as the 2016 code did: the first twelfth of the training images is for validation.
+    """Find a data set and split it as in 2016: the first twelfth of the training images is the validation set.
 
     Args:
-        name: one of DATASETS. "mnist", "fashion_mnist" and "kmnist" are looked for as the four idx files in `data_dir`
-            (plain or .gz, file order), then as a set prepared by tfds (`<dir>/<name>/<version>`) in `data_dir`,
-            $TFDS_DATA_DIR or ~/tensorflow_datasets, whichever comes first; else tfds downloads the set into the first
-            of these that is given. "digits" is scikit-learn's 8x8 digits enlarged, which needs no files.
-            "auto" is MNIST, or digits and a warning on stderr if MNIST is nowhere and cannot be downloaded.
+        name: one of DATASETS. "mnist", "fashion_mnist" and "kmnist" are searched for as the four idx files in `data_dir`
+            (plain or .gz, in file order), then as a set prepared by tfds (`<dir>/<name>/<version>`) in `data_dir`,
+            $TFDS_DATA_DIR and ~/tensorflow_datasets, in this order. If none is found, tfds downloads the set into the
+            first of these folders that is given. "digits" is scikit-learn's 8x8 digits, enlarged; it needs no files.
+            "auto" is MNIST, or digits with a warning on stderr if MNIST is not found and cannot be downloaded.
         data_dir: an existing folder, or None.
 
     Returns:
-        Images uint8 [n, 28, 28] and labels uint8 [n]. For MNIST 55,000, 5,000 and 10,000 of them.
+        Images uint8 [n, 28, 28] and labels uint8 [n]: 55,000, 5,000 and 10,000 for MNIST.
 
     Raises:
-        RunError: unknown name; unusable folder; incomplete, broken or damaged data (also for "auto": whoever points
-            at data wants that data); nothing found and no download (not for "auto").
+        RunError: unknown name; unusable folder; incomplete or damaged data (also for "auto", because the user wants the
+            data in that folder); nothing found and no download (not for "auto").
     """
     if name not in DATASETS:
         raise RunError(f"unknown dataset {name!r}; expected one of {', '.join(DATASETS)}")
@@ -70,22 +70,22 @@ def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
 
 
 def _find(name: str, folder: str | None) -> Dataset:
-    """Look in the three places, nearest first."""
+    """Search for idx files, then for a prepared tfds set, then download."""
     if folder is not None and (dataset := _from_idx(name, folder)):
         return dataset
     files = f"{', '.join(IDX_FILES)} (plain or .gz) in {folder}" if folder else "idx files (no data_dir given)"
-    smallest = DOWNLOAD_FROM[name] + "train-labels-idx1-ubyte.gz"  # of the files that all three sets have
+    smallest = DOWNLOAD_FROM[name] + "train-labels-idx1-ubyte.gz"  # the smallest file that all three sites have
     return _from_tfds(name, prepared_sets.prepared_folder(name, folder, smallest, f"no {files}; "))
 
 
 def _dataset(name: str, source: str, train: Split, test: Split) -> Dataset:
-    """Split off the validation images, and see by the checksum whether this is MNIST."""
+    """Split off the validation images, and check by the checksum whether this is MNIST."""
     held_out = len(train.labels) // VALIDATION_SHARE
     validation = Split(train.images[:held_out], train.labels[:held_out])
     train = Split(train.images[held_out:], train.labels[held_out:])
     found = checksum(train, validation, test)
     is_mnist = found == MNIST_SHA256
-    note = "" if name == "mnist" else f"{name} is another data set than the 2016 post's MNIST: not comparable with it"
+    note = "" if name == "mnist" else f"{name} is not the MNIST of the 2016 post: not comparable with it"
     if is_mnist != (name == "mnist"):
         note = f"these {'are' if is_mnist else 'are not'} the canonical MNIST images: not comparable with the 2016 post"
         warn(f"{source}: read as {name}, but {note}")
@@ -114,7 +114,7 @@ def _from_idx(name: str, folder: str) -> Dataset | None:
 def _idx_path(folder: str, file: str) -> str | None:
     names = [variant + ending for variant in (file, file.replace("-idx", ".idx")) for ending in ("", ".gz")]
     paths = [path for path in (os.path.join(folder, name) for name in names) if os.path.lexists(path)]
-    # Some archives unpack to a folder of one spelling beside a file of the other: a file goes first.
+    # Some archives unpack to a folder with one spelling and a file with the other, so files take precedence.
     return next((path for path in paths if os.path.isfile(path)), paths[0] if paths else None)
 
 
@@ -132,17 +132,17 @@ def _unpacked(path: str) -> bytes:
 
 
 def _parse_idx(content: bytes, path: str) -> np.ndarray:
-    """Return uint8 [n, 28, 28] or [n]. An idx file: 2048 + rank, the shape (all big-endian uint32), the bytes."""
+    """Return uint8 [n, 28, 28] or [n]. An idx file holds 2048 + rank and the shape, as big-endian uint32, then the bytes."""
     rank = 3 if "idx3" in os.path.basename(path) else 1
     what, other = ("images", "labels") if rank == 3 else ("labels", "images")
     header = 4 + 4 * rank
     if not content:
         raise RunError(f"{path}: empty file; expected idx {what}")
     if len(content) < header:
-        raise RunError(f"{path}: truncated: {len(content)} bytes; expected idx {what}, a header of {header} and more")
+        raise RunError(f"{path}: truncated: {len(content)} bytes; expected idx {what}, with a header of {header} bytes")
     magic, *shape = np.frombuffer(content, ">u4", 1 + rank).tolist()
     if magic != 2048 + rank:
-        guess = f": it holds {other}, files swapped or mislabelled" if magic in (2049, 2051) else ""
+        guess = f": it holds {other}, files swapped or misnamed" if magic in (2049, 2051) else ""
         raise RunError(f"{path}: magic number {magic}{guess}; expected {2048 + rank}, idx {what}")
     if rank == 3 and shape[1:] != [28, 28]:
         raise RunError(f"{path}: images of {shape[1]}x{shape[2]} pixels; expected 28x28")
@@ -170,20 +170,20 @@ def _check_sizes(train: Split, test: Split, train_from: str, test_from: str) -> 
     if len(test.labels) > len(train.labels):
         raise RunError(f"{sizes}: train and t10k files swapped; expected no more test than training images")
     if len(train.labels) < VALIDATION_SHARE:
-        raise RunError(f"{sizes}; expected at least {VALIDATION_SHARE} for training, a share of which is validation")
+        raise RunError(f"{sizes}; expected at least {VALIDATION_SHARE} for training, including one for validation")
     if len(test.labels) < 2:
-        raise RunError(f"{sizes}; expected at least 2 for testing, as nearest neighbours are counted")
+        raise RunError(f"{sizes}; expected at least 2 for testing, because evaluation needs nearest neighbours")
 
 
 # --- TensorFlow Datasets ---
 
 
 def _from_tfds(name: str, folder: str) -> Dataset:
-    """Read a prepared set, and put it back into the order of the original files."""
+    """Read a prepared set and restore the order of the original files."""
     try:
         (train_images, train_labels), (test_images, test_labels) = prepared_sets.in_file_order(folder)
-    except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
-        advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
+    except Exception as error:  # for a damaged set, tfds, TensorFlow and protobuf raise many types
+        advice = "expected an intact set prepared by tfds; to prepare it again, delete this folder and rerun"
         raise RunError(f"cannot read {folder}: {reason(error)}; {advice}") from error
     train = _split(train_images, train_labels, folder, folder)
     test = _split(test_images, test_labels, folder, folder)
@@ -195,9 +195,9 @@ def _from_tfds(name: str, folder: str) -> Dataset:
 
 
 def _digits() -> Dataset:
-    """1,797 digits of 8x8 pixels in 0..16, brought to MNIST's form: a 20x20 box in the middle of 28x28, 0..255.
+    """Return scikit-learn's 1,797 digits of 8x8 pixels in 0..16, converted to MNIST's format: 20x20 centred in 28x28, 0..255.
 
-    Our choice throughout: the post did not use them. The last 297 are the test set.
+    All of this is our choice: the post did not use them. The last 297 are the test set.
     """
     import tensorflow as tf
     from sklearn.datasets import load_digits

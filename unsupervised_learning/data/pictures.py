@@ -1,6 +1,6 @@
 """Colour pictures for the 64×64 GAN: a folder of JPEG or PNG files, or tf_flowers or celeb_a from TensorFlow Datasets (tfds).
 
-They are decoded once, into a file of bytes in a cache folder that is read through a memory map.
+Pictures are decoded once, into a file of raw bytes in a cache folder, which is read through a memory map.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ from unsupervised_learning.data.dataset import Dataset, Split, cache_folder, exi
 from unsupervised_learning.errors import RunError
 
 PICTURE_SETS = ("tf_flowers", "celeb_a")
-FACE = 108  # 2016 cut the central 108×108 pixels out of CelebA's aligned pictures of 178×218
+FACE = 108  # 2016 cropped the central 108×108 pixels of CelebA's aligned pictures of 178×218
 ENDINGS = (".jpg", ".jpeg", ".png")
-# What is asked for to see whether there is a network: files that tfds downloads, of CelebA's the list of its splits.
+# Files requested to test the network. tfds downloads them too; for CelebA it is the list of splits.
 PROBE_URLS = {
     "tf_flowers": "http://download.tensorflow.org/example_images/flower_photos.tgz",
     "celeb_a": "https://drive.google.com/uc?export=download&id=0B7EVK8r0v71pY0NSMzRuSXJEVkk",
@@ -38,37 +38,37 @@ INSTEAD = {
     "tf_flowers": "unpack flower_photos.tgz and give its folder as --image_dir",
     "celeb_a": "Google Drive's quota often stops this download: unpack img_align_celeba.zip and give its folder as --image_dir",
 }
-CHUNK = 1024  # our choice: pictures in memory at once
-FORMAT = 1  # to be raised by whoever changes what the bytes of a cached picture are
+CHUNK = 1024  # our choice: maximum number of pictures in memory
+FORMAT = 1  # increase this when the bytes of cached pictures change
 
-# A picture's name and how to get its encoded bytes.
+# A picture's name, and a function that returns its encoded bytes.
 Encoded = tuple[str, Callable[[], bytes]]
 
 
 def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str | None = None, side: int = 64) -> Dataset:
-    """Find pictures and decode them, unless the cache has them decoded already.
+    """Load pictures from the cache, or find and decode them.
 
-    As in 2016 the whole picture is resized, whatever its aspect, but of "celeb_a" the central 108×108 pixels (or as many
-    as there are). Grey pictures become colour, alpha is dropped. Files that cannot be read or decoded are left out and
-    named on stderr.
+    As in 2016, the whole picture is resized without keeping its aspect ratio. For "celeb_a", only the central 108×108 pixels
+    are used (fewer for smaller pictures). Grey pictures are converted to colour; alpha is dropped. Pictures that cannot be
+    read or decoded are skipped, with a warning on stderr.
 
     Args:
         name: "tf_flowers", "celeb_a" or "pictures", which needs `image_dir`.
-        image_dir: an existing folder whose .jpg, .jpeg and .png files are the pictures, whatever the name: at any depth,
-            sorted by path, without hidden files and folders and without following links to folders. Else None.
-        data_dir: an existing folder or None: where tfds has, or downloads, the set if there is no `image_dir`
-            (`prepared_sets.prepared_folder`). Of celeb_a only the split "train" is used.
-        cache_dir: where decoded pictures are kept; $XDG_CACHE_HOME/unsupervised_learning or
-            ~/.cache/unsupervised_learning if None.
+        image_dir: an existing folder, or None. If given, its .jpg, .jpeg and .png files are used for any `name`: at any
+            depth, sorted by path, without hidden files and folders, and without following links to folders.
+        data_dir: an existing folder, or None. Without `image_dir`, tfds searches here first or downloads the set to here
+            (`prepared_sets.prepared_folder`). Of celeb_a, only the split "train" is used.
+        cache_dir: folder for decoded pictures; if None, $XDG_CACHE_HOME/unsupervised_learning or
+            ~/.cache/unsupervised_learning.
         side: height and width of the result in pixels.
 
     Returns:
-        Training images uint8 [n, side, side, 3] in 0..255, a read-only memory map, and labels 0, uint8 [n]. Validation and
-        test are empty. The checksum is the SHA-256 of the images' bytes and shape.
+        Training images uint8 [n, side, side, 3] in 0..255, a read-only memory map, with labels 0, uint8 [n]. Validation
+        and test sets are empty. The checksum is the SHA-256 of the images' bytes and shape.
 
     Raises:
-        RunError: unknown name; no, or an unusable, `image_dir`; no picture in it, or none that can be read; nothing
-            found by tfds and no download, or a damaged set; a cache folder that cannot be written or is full.
+        RunError: unknown name; missing or unusable `image_dir`; no readable picture; no tfds set and no download; a damaged
+            set; a cache folder that is full or not writable.
     """
     if name not in (*PICTURE_SETS, "pictures"):
         raise RunError(f"unknown pictures {name!r}; expected one of {', '.join(PICTURE_SETS)}, pictures")
@@ -105,14 +105,14 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
     return Dataset(name, source, record["checksum"], train, none, none, note, comparable=False, file_order_first=False)
 
 
-# --- where pictures come from ---
+# --- sources ---
 
 
 def _listing(folder: str, endings: tuple[str, ...] = ("",)) -> list[tuple[str, int, int, bool]]:
-    """Return relative path, size, time of change in ns and readability of each file, sorted: a change is another cache key."""
+    """Return relative path, size, mtime in ns and readability of each file, sorted. Any change gives a new cache key."""
     listing = []
 
-    def leave_out(error: OSError) -> None:  # a folder that cannot be listed is named like a file that cannot be read
+    def leave_out(error: OSError) -> None:  # a folder that cannot be listed is reported like an unreadable file
         listing.append((f"{pathlib.Path(error.filename).relative_to(folder).as_posix()}/", -1, -1, False))
 
     for parent, folders, files in os.walk(folder, onerror=leave_out):
@@ -127,7 +127,7 @@ def _listing(folder: str, endings: tuple[str, ...] = ("",)) -> list[tuple[str, i
             except OSError:  # a broken link
                 listing.append((prefix + name, -1, -1, False))
                 continue
-            if stat.S_ISREG(status.st_mode):  # not a named pipe, which would be waited for
+            if stat.S_ISREG(status.st_mode):  # reading a named pipe would block
                 listing.append((prefix + name, status.st_size, status.st_mtime_ns, os.access(path, os.R_OK)))
     return sorted(listing)
 
@@ -145,17 +145,17 @@ def _prepared(name: str, data_dir: str | None) -> str:
 
 
 def _open_tfds(folder: str) -> tuple[int, Iterator[Encoded]]:
-    """Return how many pictures a prepared set has for training, and these in stored order, as encoded as they are stored."""
+    """Return the number of training pictures in a prepared set, and the encoded pictures in stored order."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    config = tfds.ReadConfig(try_autocache=False)  # or tfds would keep a small set in memory
-    config.options.autotune.enabled = False  # an autotuned iterator was seen to block for seconds when it is destroyed
+    config = tfds.ReadConfig(try_autocache=False)  # otherwise tfds keeps a small set in memory
+    config.options.autotune.enabled = False  # destroying an autotuned iterator can block for seconds
     with _intact(folder), prepared_sets.quiet_logging():
         builder = tfds.builder_from_directory(folder)
         decoders = {"image": tfds.decode.SkipDecoding()}
         dataset = builder.as_dataset(split="train", shuffle_files=False, decoders=decoders, read_config=config)
-        assert isinstance(dataset, tf.data.Dataset)  # it is a dict only without `split`
+        assert isinstance(dataset, tf.data.Dataset)  # for pyright: it would be a dict only without `split`
         count = builder.info.splits["train"].num_examples
 
     def examples() -> Iterator[Encoded]:
@@ -170,8 +170,8 @@ def _open_tfds(folder: str) -> tuple[int, Iterator[Encoded]]:
 def _intact(folder: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # whatever tfds, TensorFlow or protobuf throw at a damaged set
-        advice = "expected a set prepared by tfds, intact; delete this folder to have it prepared again"
+    except Exception as error:  # for a damaged set, tfds, TensorFlow and protobuf raise many types
+        advice = "expected an intact set prepared by tfds; to prepare it again, delete this folder and rerun"
         raise RunError(f"cannot read {folder}: {errors.reason(error)}; {advice}") from error
 
 
@@ -180,13 +180,13 @@ def _intact(folder: str) -> Iterator[None]:
 
 @functools.cache
 def _decoder(side: int, crop: int | None) -> Callable[[bytes], np.ndarray]:
-    """Return what turns an encoded picture into uint8 [side, side, 3]. It raises tf.errors.OpError if that cannot be done.
+    """Return a function that decodes a picture to uint8 [side, side, 3], or raises tf.errors.OpError.
 
-    Departs from 2016: antialiased, because pictures of any size come in and plain bilinear skips pixels.
+    Departs from 2016: antialiased, because pictures of any size are accepted and plain bilinear resizing skips pixels.
     """
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])  # half the time of the same operations run eagerly
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])  # takes half the time of eager execution
     def decode(encoded):
         picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
         if crop is not None:
@@ -203,14 +203,14 @@ def _decoder(side: int, crop: int | None) -> Callable[[bytes], np.ndarray]:
 
 
 def _cached(cache: pathlib.Path, key: str, side: int) -> dict[str, Any] | None:
-    """Return what is recorded about pictures decoded earlier, or None if they are not there whole."""
+    """Return the record of pictures decoded earlier, or None if they are missing or incomplete."""
     try:
         record = json.loads((cache / f"{key}.json").read_text())
         shape, skipped = record["shape"], record["skipped"]
         size = (cache / f"{key}.bytes").stat().st_size
         whole = shape[1:] == [side, side, 3] and size == math.prod(shape)
         whole = whole and isinstance(record["checksum"], str) and isinstance(skipped, list)
-    except (OSError, ValueError, LookupError, TypeError):  # not there, or damaged
+    except (OSError, ValueError, LookupError, TypeError):  # missing or damaged
         return None
     return record if whole else None
 
@@ -218,10 +218,10 @@ def _cached(cache: pathlib.Path, key: str, side: int) -> dict[str, Any] | None:
 def _decode_into(
     cache: pathlib.Path, key: str, count: int, pictures: Iterator[Encoded], side: int, crop: int | None, source: str
 ) -> dict[str, Any]:
-    """Decode pictures, CHUNK at a time, into `<key>.bytes`, describe them in `<key>.json` and return that description.
+    """Decode pictures into `<key>.bytes`, CHUNK at a time; write a record of them to `<key>.json` and return it.
 
-    Both are written under a name of this process's own and renamed, the description last: a crash leaves nothing that is
-    taken for whole, and another process that does the same at the same time replaces them with their equals.
+    Each file is written under a unique name and then renamed, the record last. So a crash leaves no incomplete cache that
+    looks complete, and a concurrent process can only replace the files with identical ones.
     """
     import tensorflow as tf
 
@@ -272,13 +272,13 @@ def _decode_into(
         raise RunError(f"cannot keep decoded pictures in {str(cache)!r}: {errors.reason(error)}; expected {need}") from error
     finally:
         with contextlib.suppress(OSError, ValueError):
-            unfinished.unlink()  # there only after a failure
+            unfinished.unlink()  # exists only after a failure
     return record
 
 
 @contextlib.contextmanager
 def quiet_stderr():
-    """Keep what native code prints there off the terminal: libjpeg has words of its own for a damaged picture."""
+    """Hide what native code prints on stderr: libjpeg prints its own messages about damaged pictures."""
     sys.stderr.flush()
     terminal = os.dup(2)
     try:

@@ -1,4 +1,4 @@
-"""Sets of images that TensorFlow Datasets (tfds) has prepared, or downloads: where they are, and how they are read."""
+"""Finds, downloads and reads image sets prepared by TensorFlow Datasets (tfds)."""
 
 import contextlib
 import hashlib
@@ -13,21 +13,21 @@ from absl import logging
 
 from unsupervised_learning.errors import RunError, reason
 
-PROBE_SECONDS = 6.0  # our choice: the longest wait before "no network"; tfds itself retries for minutes
+PROBE_SECONDS = 6.0  # our choice: timeout before reporting "no network"; tfds itself retries for minutes
 
 
 class NothingFoundError(RunError):
-    """Nothing is there and nothing can be downloaded: the one error that `auto` answers with another data set."""
+    """The set is neither found nor downloadable. Only for this error does `auto` use another data set."""
 
 
 def prepared_folder(name: str, folder: str | None, probe_url: str, looked_for: str = "") -> str:
-    """Return the folder of a set's newest version that tfds has prepared, else downloads now.
+    """Return the folder of a set's newest prepared version; download the set if there is none.
 
     Args:
         name: the set's name in tfds.
-        folder: where to look, and to download to, before $TFDS_DATA_DIR and ~/tensorflow_datasets; or None.
-        probe_url: what is asked for before a download, to notice within PROBE_SECONDS that there is no network.
-        looked_for: what to say in the error about other places, ending in "; ".
+        folder: folder to search, and to download to, before $TFDS_DATA_DIR and ~/tensorflow_datasets; or None.
+        probe_url: URL requested before a download, to detect within PROBE_SECONDS that there is no network.
+        looked_for: text for the error message about other places searched, ending in "; ".
 
     Raises:
         RunError: nothing found and no download.
@@ -42,14 +42,14 @@ def prepared_folder(name: str, folder: str | None, probe_url: str, looked_for: s
         raise NothingFoundError(f"cannot find {name}: {looked_for}no set prepared by tfds in {prepared}; {problem}")
     if downloaded := newest_prepared(os.path.join(roots[0], name)):
         return downloaded
-    # tfds downloads nothing where a version folder stands already, complete or not.
-    raise RunError(f"{os.path.join(roots[0], name)}: a version without dataset_info.json; expected none or a whole one")
+    # tfds does not download if a version folder already exists, even an incomplete one.
+    raise RunError(f"{os.path.join(roots[0], name)}: a version without dataset_info.json; expected none or a complete one")
 
 
 def newest_prepared(folder: str) -> str | None:
-    """Folder of the newest version below a set's folder; None if there is none.
+    """Return the folder of the newest version in a set's folder; None if there is none.
 
-    Only <number>.<number>.<number>: an interrupted tfds leaves a folder "incomplete.<random>_3.0.1" beside it.
+    Only names like 3.0.1 count, because an interrupted download leaves a folder "incomplete.<random>_3.0.1".
     """
     found = [path.parent for path in pathlib.Path(folder).glob("*/dataset_info.json")]
     versions = [path for path in found if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]
@@ -57,16 +57,16 @@ def newest_prepared(folder: str) -> str | None:
 
 
 def in_file_order(folder: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Read a set of 28×28 images: training and test images uint8 [n, 28, 28], each with labels int64 [n], in file order.
+    """Return training and test images uint8 [n, 28, 28] of a prepared set, each with labels int64 [n], in file order.
 
-    tfds stores image i at the place of MD5(split's name, i) among all of these, unless a set was prepared unshuffled. It has no
-    reader that undoes this; the order decides the checksum, the first epoch's batches and the rows of the latent dumps.
+    Unless a set was prepared unshuffled, tfds stores images sorted by MD5(split's name, index), and has no reader that undoes
+    this. The checksum, the batches of the first epoch and the rows of the latent dumps depend on the order.
     """
     import tensorflow_datasets as tfds
 
     splits = ("train", "test")
     with quiet_logging():
-        builder = tfds.builder_from_directory(folder)  # tfds.builder(name) may go to the network
+        builder = tfds.builder_from_directory(folder)  # tfds.builder(name) may access the network
         stored = builder.as_dataset(split=list(splits), batch_size=-1, shuffle_files=False)
     found = []
     for split, examples in zip(splits, stored, strict=True):
@@ -81,7 +81,7 @@ def in_file_order(folder: str) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def download_problem(name: str, root: str, url: str) -> str | None:
-    """Let tfds download into `root`, with its own progress bar. Returns None, or why it did not work."""
+    """Download into `root` with tfds and its progress bar; return None, or the reason for a failure."""
     if problem := network_problem(url):
         return f"no network: {url}: {problem}"
     try:
@@ -89,27 +89,27 @@ def download_problem(name: str, root: str, url: str) -> str | None:
 
         with quiet_logging():
             tfds.builder(name, data_dir=root).download_and_prepare(file_format="tfrecord")
-    except Exception as error:  # network, disk, checksum: tfds has no common class for them
+    except Exception as error:  # network, disk, checksum: tfds has no common base class for these
         return f"download into {root} failed: {reason(error)}"
     return None
 
 
 def network_problem(url: str) -> str | None:
-    """Ask for `url` as the download would (environment proxies included). Returns None, or why there is no answer.
+    """Request `url` as the download would, including proxies from the environment; return None, or the reason for a failure.
 
-    An HTTP error is no answer either: a 403 is mostly a proxy's.
+    An HTTP error counts as a failure, because a 403 usually comes from a proxy.
     """
     problems: list[str | None] = []
 
     def ask() -> None:
         try:
-            # Not urlopen, which keeps the proxies of the process's first call.
+            # Not urlopen, which caches the proxies of the first call in the process.
             with urllib.request.build_opener().open(url, timeout=PROBE_SECONDS):
                 problems.append(None)
-        except Exception as error:  # any failure at all means that tfds would fail too, only later
+        except Exception as error:  # after any failure here, tfds would fail too, only later
             problems.append(reason(error))
 
-    # In a thread, because the timeout covers neither the name lookup nor a host with several silent addresses.
+    # In a thread, because the timeout does not limit the name lookup or the total time for a host with several addresses.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS)
@@ -118,7 +118,7 @@ def network_problem(url: str) -> str | None:
 
 @contextlib.contextmanager
 def quiet_logging():
-    """Keep tfds's notes ("Load dataset info from …") off the terminal: under absl.app they would show by default."""
+    """Hide tfds's log lines ("Load dataset info from …"), which absl.app would show by default."""
     before = logging.get_verbosity()
     logging.set_verbosity(min(before, logging.WARNING))
     try:

@@ -1,6 +1,6 @@
-"""The checkpoints in a run's folder: the newest that can be read is restored, whatever a crash, a full disk or a bad one did.
+"""Checkpoints of a run. Restores the newest readable one, even after a crash or with a full or faulty disk.
 
-TensorFlow keeps a list of them in the file `checkpoint` beside them. That list comes first, but what counts is the files.
+TensorFlow keeps a list of checkpoints in the file `checkpoint`. The one named there is tried first, then the others.
 """
 
 import re
@@ -20,15 +20,15 @@ from unsupervised_learning.monitoring.writer_thread import Background
 NAME = "model.ckpt"
 STATE = "checkpoint"  # TensorFlow's name for the list
 KEPT = 5
-UNFINISHED = (f"{NAME}-*_temp", f"{STATE}.tmp*", "new-events")  # what a process leaves that is killed while it writes
+UNFINISHED = (f"{NAME}-*_temp", f"{STATE}.tmp*", "new-events")  # left behind by a process killed while writing
 
 
 class NotFiniteError(Exception):
-    """A loss or a weight is infinite or not a number."""
+    """A loss or a weight is infinite or NaN."""
 
 
 class Checkpoints:
-    """A run's checkpoints: restores the newest, and saves.
+    """Saves the checkpoints of a run. Restores the newest one when constructed.
 
     Pending writes are flushed before each checkpoint, because a resumed run will not repeat them.
 
@@ -38,7 +38,7 @@ class Checkpoints:
         background: writes the run's other files.
 
     Raises:
-        RunError: there are checkpoints, but none that can be read; or a finished run without any.
+        RunError: no checkpoint can be read, or the folder holds a finished run without checkpoints.
     """
 
     def __init__(self, model: Any, logs_dir: Path, background: Background):
@@ -47,7 +47,7 @@ class Checkpoints:
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, seconds=self.seconds)
         self.restored = restore_newest(self.checkpoint, logs_dir, mend=True)
         if self.restored is None and (logs_dir / "results.json").exists():
-            raise RunError(f"{logs_dir} holds a finished run whose checkpoints are gone; choose another --logs_dir")
+            raise RunError(f"{logs_dir} holds a finished run without checkpoints; choose another --logs_dir")
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(logs_dir), max_to_keep=KEPT, checkpoint_name=NAME)
         self.clock = time.perf_counter()
 
@@ -57,14 +57,14 @@ class Checkpoints:
         return int(self.model.iterations)
 
     def start_clock(self) -> None:
-        """Count the seconds of training from here on."""
+        """Start counting the seconds of training."""
         self.clock = time.perf_counter()
 
     def save(self) -> None:
-        """Save the state as it is, unless the newest checkpoint holds it already.
+        """Save the current state, unless the newest checkpoint already holds it.
 
         Raises:
-            NotFiniteError: if a weight is not finite. The earlier checkpoints stay.
+            NotFiniteError: a weight is not finite. Earlier checkpoints are kept.
         """
         if weights_not_finite(self.model):
             raise NotFiniteError
@@ -78,25 +78,25 @@ class Checkpoints:
 
 
 def weights_not_finite(model: keras.Model) -> list[str]:
-    """The paths of the trainable variables that are not finite."""
+    """Return the paths of the trainable variables that are not finite."""
     return [variable.path for variable in model.trainable_variables if not np.isfinite(variable.numpy()).all()]
 
 
 def newest_first(logs_dir: Path) -> list[Path]:
-    """The checkpoints in a folder, each as TensorFlow names it, without its files' endings."""
+    """Return the checkpoints in a folder, newest first, as path prefixes without file extensions."""
     found = [path.with_suffix("") for path in logs_dir.glob(f"{NAME}-*.index")]
     return sorted((path for path in found if re.fullmatch(r"\d+", number(path))), key=lambda path: -int(number(path)))
 
 
 def number(path: Path) -> str:
-    """What follows the name: the iteration."""
+    """Return the iteration in a checkpoint's name."""
     return path.name.removeprefix(f"{NAME}-")
 
 
 def listed(logs_dir: Path) -> Path | None:
-    """The newest checkpoint by the list; None if there is no list, or none that can be read.
+    """Return the newest checkpoint according to the list; None if the list is missing or unreadable.
 
-    Whatever folder the list has it in: the run may have been moved or copied.
+    The folder recorded in the list is ignored, because the run may have been moved or copied.
     """
     try:
         match = re.match(r'model_checkpoint_path: "(.*)"\n', (logs_dir / STATE).read_text())
@@ -106,26 +106,26 @@ def listed(logs_dir: Path) -> Path | None:
 
 
 def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool = False) -> Path | None:
-    """Restore the newest checkpoint that can be read, and say so where it is not the one that the list names.
+    """Restore the newest readable checkpoint, and warn if it is not the one that the list names.
 
     Args:
-        checkpoint: what is restored.
+        checkpoint: object to restore into.
         logs_dir: the run's folder.
-        mend: also put the folder in order: set damaged checkpoints aside, make the list say what is there, and remove what a
-            killed process left unfinished. Only for who holds the folder's lock.
+        mend: also repair the folder: rename damaged checkpoints, rewrite the list, and remove unfinished files of a killed
+            process. Requires the folder's lock.
 
     Returns:
-        Its path; None if there is none at all.
+        The checkpoint's path; None if the folder has no checkpoint.
 
     Raises:
-        RunError: none of those that are there can be read; nothing is changed then.
+        RunError: none of the checkpoints can be read. The folder is left unchanged.
     """
     there, first = newest_first(logs_dir), listed(logs_dir)
     said: list[str] = []
     if first is None and there:
         said.append(f"{logs_dir / STATE}, which names the newest checkpoint, is missing or damaged")
     elif first not in there and there:
-        said.append(f"{logs_dir / STATE} names {first}, which is not there")
+        said.append(f"{logs_dir / STATE} names {first}, which does not exist")
     elif first:
         there = [first, *(path for path in there if path != first)]
     restored, damaged = None, []
@@ -133,7 +133,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool =
         try:
             read_whole(path)
             checkpoint.restore(str(path)).expect_partial().assert_existing_objects_matched()
-        except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
+        except Exception as error:  # a damaged file can raise anything from DataLossError to IndexError
             said.append(f"cannot read the checkpoint {path}: {reason(error)}")
             damaged.append(path)
             continue
@@ -142,7 +142,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool =
     if there and not restored:
         raise RunError(f"{'; '.join(said)}; no other is left. Nothing was changed; choose another --logs_dir")
     if said:
-        warn(f"{'; '.join(said)}; going on from {restored}")
+        warn(f"{'; '.join(said)}; resuming from {restored}")
     if mend:
         discard_unfinished(logs_dir)
         for path in damaged:
@@ -153,16 +153,16 @@ def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool =
 
 
 def read_whole(path: Path) -> None:
-    """Read a checkpoint to its end; its checksums are looked at. A restore that fails half-way would speak up much later."""
+    """Read a whole checkpoint and verify its checksums, because a failed restore may be noticed only much later."""
     reader = tf.train.load_checkpoint(str(path))
     for name in reader.get_variable_to_shape_map():
         reader.get_tensor(name)
 
 
 def write_list(logs_dir: Path, restored: Path) -> None:
-    """Make the list say what is there up to the restored checkpoint; of newer ones training makes others.
+    """Rewrite the list with the checkpoints up to the restored one; training will replace any newer ones.
 
-    With the times, without which `tf.train.CheckpointManager` does not count those that it deletes when there are too many.
+    `tf.train.CheckpointManager` needs the timestamps: without them it does not count these checkpoints towards `max_to_keep`.
     """
     kept = [path for path in reversed(newest_first(logs_dir)) if int(number(path)) <= int(number(restored))]
     lines = [f'model_checkpoint_path: "{restored.name}"']
@@ -173,13 +173,13 @@ def write_list(logs_dir: Path, restored: Path) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a damaged checkpoint's files, so that it is not tried again."""
+    """Rename the files of a damaged checkpoint, so that it is not tried again."""
     for file in path.parent.glob(f"{path.name}.*"):
         file.rename(file.with_name(f"damaged-{file.name}"))
 
 
 def discard_unfinished(logs_dir: Path) -> None:
-    """Remove what a killed process left unfinished."""
+    """Remove unfinished files of a killed process."""
     for pattern in UNFINISHED:
         for path in logs_dir.glob(pattern):
             if path.is_dir():

@@ -1,6 +1,6 @@
-"""The scripts' flags, the settings that they give, and the answers to a user's mistakes: one line and exit status 2.
+"""Command-line flags of the scripts, the settings made from them, and one-line errors with exit status 2.
 
-For scripts and `__main__` modules only: what lies below them is given settings.
+Only scripts and `__main__` modules use this. All other modules receive settings.
 """
 
 import dataclasses
@@ -23,55 +23,55 @@ from unsupervised_learning.errors import KILLED, RunError
 from unsupervised_learning.training.settings import Settings, default_settings
 
 FLAGS = flags.FLAGS
-LARGEST = 3.4e38  # that float32, in which the models compute, holds
+LARGEST = 3.4e38  # about the largest float32; the models compute in float32
 GAN_LOGS = {"auto": "MNIST", "mnist": "MNIST", "tf_flowers": "Flowers", "celeb_a": "CelebA"}  # logs/<this>_GAN_logs/
 Recipe = Mapping[str, Any]
 Recipes = Mapping[str, Recipe]
 
 
 def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_dir: str, datasets: tuple[str, ...]) -> Recipe:
-    """Define the flags that all scripts share. Names and defaults are 2016's where it had them.
+    """Define the flags that all scripts share. Names and defaults are those of 2016 where they existed.
 
     Args:
-        build: the model's class, whose constructor has the defaults that are in no recipe.
-        recipes: of the script, each with the defaults that it sets.
-        recipe: the default one.
-        logs_dir: default of the flag.
-        datasets: names that --dataset takes.
+        build: the model's class; its constructor gives the defaults that are in no recipe.
+        recipes: the script's recipes, each with the defaults that it sets.
+        recipe: default of --recipe.
+        logs_dir: default of --logs_dir.
+        datasets: values of --dataset.
 
     Returns:
         The defaults of the script's flags.
     """
-    flags.disclaim_key_flags()  # so that absl lists them as the script's own
+    flags.disclaim_key_flags()  # so that absl's --help lists them as the script's flags
     default = {**default_settings(build), **recipes[recipe]}
-    flags.DEFINE_enum("recipe", recipe, list(recipes), "Published run of 2016 whose settings are the defaults of the others.")
-    flags.DEFINE_string("logs_dir", logs_dir, "Where the run is kept, and found again to resume it.")
+    flags.DEFINE_enum("recipe", recipe, list(recipes), "Published run of 2016 that sets the defaults marked `By recipe`.")
+    flags.DEFINE_string("logs_dir", logs_dir, "Folder of the run. Use the same folder to resume it.")
     flags.DEFINE_integer(
-        "max_iterations", default["max_iterations"], "Iterations, over all resumed runs. By recipe.", 1, 2**31 - 1
+        "max_iterations", default["max_iterations"], "Iterations in total, including resumed ones. By recipe.", 1, 2**31 - 1
     )
-    flags.DEFINE_integer("batch_size", default["batch_size"], "Images in a batch. By recipe.", 1)
+    flags.DEFINE_integer("batch_size", default["batch_size"], "Images per batch. By recipe.", 1)
     flags.DEFINE_float("learning_rate", default["learning_rate"], "Adam's learning rate. By recipe.")
     flags.DEFINE_integer("z_dim", default["z_dim"], "Number of latent dimensions.", 1, 784)
-    flags.DEFINE_float("init_stddev", default["init_stddev"], "Stddev of the weights' start. By recipe.")
-    flags.DEFINE_float("init_bias", default["init_bias"], "Start of every bias. By recipe.")
+    flags.DEFINE_float("init_stddev", default["init_stddev"], "Initial stddev of the weights. By recipe.")
+    flags.DEFINE_float("init_bias", default["init_bias"], "Initial value of the biases. By recipe.")
     flags.DEFINE_integer("seed", default["seed"], "Seed of the weights, the batches and the noise.", 0, 2**31 - 1)
     flags.DEFINE_enum(
-        "dataset", Settings.dataset, list(datasets), "What to train on; auto is mnist, or digits where there is no MNIST."
+        "dataset", Settings.dataset, list(datasets), "Data to train on; auto is mnist, or digits if there is no MNIST."
     )
     flags.DEFINE_string(
         "data_dir", None, "Folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
     )
     flags.DEFINE_enum(
-        "jit", Settings.jit, ["auto", "on", "off"], "Let XLA compile training; auto: where it is known to be faster."
+        "jit", Settings.jit, ["auto", "on", "off"], "Compile training with XLA; auto: if it is known to be faster."
     )
     flags.DEFINE_enum(
         "strategy",
         Settings.strategy,
         ["none", "mirrored", "multi_worker"],
-        "Devices that share each batch: one; all of this machine; those of all processes that TF_CONFIG names.",
+        "Devices that share each batch: one, all of this machine, or those of all processes in TF_CONFIG.",
     )
     flags.DEFINE_integer(
-        "logical_cpus", Settings.logical_cpus, "Devices to make of this CPU, to try --strategy=mirrored without GPUs.", 1, 64
+        "logical_cpus", Settings.logical_cpus, "Split the CPU into this many devices, to try --strategy=mirrored.", 1, 64
     )
     require_number("learning_rate", above_zero=True, below=math.inf)
     require_number("init_stddev")
@@ -81,83 +81,83 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
 
 
 def define_dense_flags(default: Recipe, activations: list[str]) -> None:
-    """Define what the autoencoder and the VAE share beside these."""
+    """Define the additional flags that the autoencoder and the VAE share."""
     flags.disclaim_key_flags()
     flags.DEFINE_float(
         "regularization", default["regularization"], "Weight of the L2 term over all weights and biases. By recipe."
     )
     flags.DEFINE_enum("activation", default["activation"], activations, "Activation of the hidden layers.")
-    flags.DEFINE_string("restore_original", None, "Checkpoint of 2016 to go on from: its weights, Adam's state and iteration.")
+    flags.DEFINE_string("restore_original", None, "Checkpoint of 2016 to start from: its weights, Adam's state and iteration.")
     require_number("regularization")
 
 
 def define_gan_flags(default: Recipe, initializers: list[str], real_batches: list[str]) -> None:
-    """Define the GAN's flags beside the shared ones."""
+    """Define the additional flags of the GAN."""
     flags.disclaim_key_flags()
     flags.DEFINE_float("beta1", default["beta1"], "Adam's beta1.")
     flags.DEFINE_string(
         "feature_matching",
         default["feature_matching"],
-        "Weight of feature matching, or `only`: without the adversarial loss. By recipe.",
+        "Weight of feature matching, or `only` to drop the adversarial loss. By recipe.",
     )
     flags.DEFINE_integer(
-        "generator_steps", default["generator_steps"], "Updates of the generator in each iteration. By recipe.", 1, 100
+        "generator_steps", default["generator_steps"], "Updates of the generator per iteration. By recipe.", 1, 100
     )
     flags.DEFINE_integer(
         "discriminator_every",
         default["discriminator_every"],
-        "Iterations between two updates of the discriminator. By recipe.",
+        "Update the discriminator in every n-th iteration. By recipe.",
         1,
         2**31 - 1,
     )
     flags.DEFINE_float(
-        "discriminator_width", default["discriminator_width"], "Factor of the discriminator's channels; 0.7 halves its weights."
+        "discriminator_width", default["discriminator_width"], "Scales the discriminator's channels; 0.7 halves its weights."
     )
     flags.DEFINE_enum(
         "initializer",
         default["initializer"],
         initializers,
-        "How the convolutions start. xavier: what the first attempt's code asks for; its weight_variable ignored it.",
+        "Initializer of the convolutions. xavier: what the first attempt asked for, but its weight_variable ignored.",
     )
     flags.DEFINE_float(
-        "gamma_stddev", default["gamma_stddev"], "Stddev around 1 of the start of batch normalization's gamma. By recipe."
+        "gamma_stddev", default["gamma_stddev"], "Initial stddev of batch normalization's gamma around 1. By recipe."
     )
     flags.DEFINE_bool(
         "shared_normalization",
         default["shared_normalization"],
-        "Real and fake images share the discriminator's batch normalization; if not, each have their own. By recipe.",
+        "Use the same batch normalization for real and fake images in the discriminator. By recipe.",
     )
     flags.DEFINE_float(
         "bn_decay",
         default["bn_decay"],
-        "Decay of batch normalization's moving statistics. Only inference uses them. By recipe.",
+        "Decay of batch normalization's moving statistics, used only in inference. By recipe.",
     )
     flags.DEFINE_enum(
         "real_batches",
         default["real_batches"],
         real_batches,
-        "Real images of an iteration's updates: the same for all, or fresh ones for each. fresh by default for tf_flowers.",
+        "Real images for the updates of an iteration: shared by all, or fresh for each. Default for tf_flowers: fresh.",
     )
     flags.DEFINE_bool(
         "divide_twice", default["divide_twice"], "Divide images by 255 twice, as the first attempt did by mistake."
     )
     flags.DEFINE_string("image_dir", None, "Folder of JPEG or PNG files to train on, at 64×64.")
-    flags.DEFINE_string("cache_dir", None, "Where decoded pictures are kept; ~/.cache/unsupervised_learning if not given.")
-    flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir; of other z with --seed.")
+    flags.DEFINE_string("cache_dir", None, "Folder for decoded pictures; by default ~/.cache/unsupervised_learning.")
+    flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir. --seed changes z.")
     require_number("beta1", below=1)
     require_number("gamma_stddev")
     require_number("bn_decay", below=1)
-    require_number("discriminator_width", above_zero=True, below=8)  # our choice: beyond that no memory holds the weights
+    require_number("discriminator_width", above_zero=True, below=8)  # our choice: larger weights would not fit in memory
     flags.register_validator("feature_matching", is_weight_or_only, "must be a finite number not below 0, or `only`")
 
 
 def settings(build: type[keras.Model], recipes: Recipes, **more: Any) -> Settings:
-    """The settings that the flags give: the user's, else those of --recipe, else the model's own.
+    """Return the settings: values from the command line, else from --recipe, else the model's defaults.
 
     Args:
         build: the model's class.
-        recipes: of the script.
-        more: arguments of the model, or settings, that no flag gives.
+        recipes: the script's recipes.
+        more: settings, or arguments of the model, that have no flag.
     """
     for name, value in recipes[FLAGS.recipe].items():
         FLAGS.set_default(name, value)
@@ -176,26 +176,26 @@ def settings(build: type[keras.Model], recipes: Recipes, **more: Any) -> Setting
 
 
 def gan_settings(build: type[keras.Model], recipes: Recipes) -> Settings:
-    """The GAN's: its images are as large as the data set's, and some defaults are by data set.
+    """Return the GAN's settings. The data set decides the image size and some defaults.
 
     Raises:
-        RunError: for flags that do not go together.
+        RunError: the flags contradict each other.
     """
     name = "pictures" if FLAGS.image_dir and FLAGS.dataset == "auto" else FLAGS.dataset
     if FLAGS.image_dir and name in mnist.DATASETS:
-        raise RunError(f"--image_dir goes with {', '.join(pictures.PICTURE_SETS)} or alone. Received: --dataset={name}")
+        raise RunError(f"--image_dir needs --dataset={' or '.join(pictures.PICTURE_SETS)}, or none. Received: --dataset={name}")
     large = name not in mnist.DATASETS
     if large and FLAGS.recipe == "first_attempt":
         raise RunError(f"--recipe=first_attempt is for {', '.join(mnist.DATASETS)}. Received: {name}")
     FLAGS.set_default("logs_dir", f"logs/{GAN_LOGS.get(name, name)}_GAN_logs/")
-    FLAGS.set_default("real_batches", "fresh" if name == "tf_flowers" else "shared")  # 2016's flowers came from a queue
-    # On a CPU XLA's convolutions take several times as long as oneDNN's.
+    FLAGS.set_default("real_batches", "fresh" if name == "tf_flowers" else "shared")  # 2016 read flowers from a queue
+    # xla_by_default=False: on a CPU, XLA's convolutions take several times as long as oneDNN's.
     side, channels = (64, 3) if large else (28, 1)
     return settings(build, recipes, dataset=name, side=side, channels=channels, xla_by_default=False)
 
 
 def is_weight_or_only(value: str) -> bool:
-    """Whether the value is one that --feature_matching takes."""
+    """Return whether --feature_matching accepts the value."""
     if value == "only":
         return True
     try:
@@ -205,19 +205,19 @@ def is_weight_or_only(value: str) -> bool:
 
 
 def path_of(given: str | Path) -> Path:
-    """A path that a user has typed: ~ is the home folder, where there is one."""
+    """Return a path from the command line, with ~ expanded to the home folder."""
     return Path(os.path.expanduser(given))
 
 
 def require_path(name: str) -> None:
-    """Refuse an empty path, and one that is no text: TensorFlow takes no other."""
+    """Refuse empty paths and paths with unprintable characters, which TensorFlow does not accept."""
     flags.register_validator(
         name, lambda value: value is None or (value and value.isprintable()), "must be the path of a folder, in printable text"
     )
 
 
 def require_number(name: str, above_zero: bool = False, below: float = LARGEST) -> None:
-    """Refuse values of a float flag that are negative, not finite (absl's own bounds let nan and inf pass) or too large."""
+    """Refuse negative, non-finite or too large values of a float flag. Absl's own bounds accept nan and inf."""
     wanted = f"must be a finite number {'above 0' if above_zero else 'not below 0'}"
     flags.register_validator(
         name,
@@ -227,9 +227,9 @@ def require_number(name: str, above_zero: bool = False, below: float = LARGEST) 
 
 
 def launch(main: Callable[..., int | None], positional: bool = False) -> None:
-    """Run a script: parse flags, call `main`, turn a user's mistakes into one line on stderr and exit status 2.
+    """Run a script: parse the flags, call `main`, and report user errors as one line on stderr with exit status 2.
 
-    With `positional`, `main` gets the list of what is no flag; else there must be none.
+    With `positional`, `main` receives the list of positional arguments. Without it, they are refused.
     """
 
     def parse(arguments: list[str]) -> list[str]:
@@ -237,40 +237,40 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
             rest = FLAGS(arguments)
         except flags.Error as error:
             fail(str(error))
-        except SystemExit:  # --help, which absl ends with 1
+        except SystemExit:  # after --help, absl exits with status 1
             sys.exit(0)
         if len(rest) > 1 and not positional:
             fail(f"takes flags only, as in --seed=1. Received: {' '.join(rest[1:])}")
         return rest
 
     def run(rest: list[str]) -> int | None:
-        logging.set_verbosity(logging.WARNING)  # TensorFlow reports every checkpoint at the level below
+        logging.set_verbosity(logging.WARNING)  # at level INFO, TensorFlow reports every checkpoint
         try:
             return main(rest[1:]) if positional else main()
         except RunError as error:
             fail(str(error), error.status)
-        except OSError as error:  # a full disk, a file where a folder has to be
+        except OSError as error:  # a full disk, a file in place of a folder
             fail(f"{error.filename or 'output'}: {error.strerror or error}")
-        except tf.errors.OpError as error:  # TensorFlow's words for the same
+        except tf.errors.OpError as error:  # the same from TensorFlow
             if isinstance(error, tf.errors.InvalidArgumentError | tf.errors.InternalError | tf.errors.UnimplementedError):
-                raise  # these are mistakes of ours
+                raise  # bugs of ours, not user errors
             fail(f"{type(error).__name__}: {said_by(error)}")
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third, or a late second, is not to end the end
-            print(f"\nInterrupted; what was saved before holds. To resume, type the same again: {command()}", file=sys.stderr)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # another Ctrl-C must not disturb the shutdown
+            print(f"\nInterrupted; earlier checkpoints are intact. To resume, rerun: {command()}", file=sys.stderr)
             return KILLED + signal.SIGINT
 
     app.run(run, flags_parser=parse)
 
 
 def said_by(error: tf.errors.OpError) -> str:
-    """TensorFlow's message in one line, without where in its graph it arose."""
+    """Return the first line of TensorFlow's message, without the location in the graph."""
     lines = str(error.message).splitlines() or [""]
     return re.sub(r"^\{\{.*?\}\} | \[Op:\w+\].*$", "", lines[0])
 
 
 def fail(message: str, status: int = RunError.status) -> NoReturn:
-    """End the program with one line, in which what no terminal shows is written out."""
+    """Exit with one line on stderr. Unprintable characters are escaped."""
     path = Path(sys.argv[0])
     name = path.parent.name if path.name == "__main__.py" else path.name
     line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
@@ -279,5 +279,5 @@ def fail(message: str, status: int = RunError.status) -> NoReturn:
 
 
 def command() -> str:
-    """The command line that started this run."""
+    """Return the command line that started this run."""
     return shlex.join(["python", *sys.argv])

@@ -1,15 +1,15 @@
-"""Training on several devices or machines: the same batches, losses and updates as on one, by `tf.distribute`.
+"""Training on several devices or machines with `tf.distribute`: the same batches, losses and updates as on one device.
 
-The model that a run knows, with its checkpoints, summaries and outputs, stays on one device and knows nothing of this. Beside
-it stands a twin, made under the strategy, with a copy of every variable on every device. The model draws an iteration's noise
-for the whole batch. Each replica takes its rows of images and noise and updates the twin, whose new state is copied into the
-model. So everything a run writes is that of a run on one device, and its checkpoints go on under any strategy.
+The model itself, with its checkpoints, summaries and outputs, stays on one device and is not aware of the distribution. A twin
+of it is created under the strategy, with a copy of every variable on every device. In each iteration, the model draws the
+noise for the whole batch, each replica updates the twin with its rows of images and noise, and the twin's new state is copied
+to the model. So a run writes the same files as on one device, and its checkpoints can be resumed under any strategy.
 
-In each replica the twin's losses are those of the whole batch as far as its rows tell: their mean over the replicas is the
-whole batch's loss, and the mean of their gradients its gradient. For losses that average over the batch nothing has to be
-done. `Replicated.adapt` has the twin scale sums over the batch, average the gradients, and normalize by the whole batch.
+The mean of the replicas' losses must equal the loss of the whole batch, and likewise for the gradients. This holds by itself
+for losses that are averaged over the batch. For the rest, `Replicated.adapt` makes the twin scale sums over the batch, average
+the gradients, and use the whole batch's statistics in batch normalization.
 
-With several processes the first, the chief, does all that is done once: it alone reads and writes --logs_dir.
+With several processes, only the first one, the chief, reads and writes --logs_dir.
 """
 
 import re
@@ -27,61 +27,61 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.training.settings import Settings
 from unsupervised_learning.training.workers import PATIENCE, WorkerLostError, meet, this_worker
 
-# Which devices
+# Choice of devices
 
 
 def start(settings: Settings) -> tf.distribute.Strategy | None:
-    """The strategy that --strategy asks for, None for `none`. Has to come before any other use of TensorFlow.
+    """Return the strategy that --strategy names; None for `none`. Call this before any other use of TensorFlow.
 
     Raises:
-        RunError: it cannot be had, or does not go with the other flags.
+        RunError: the strategy is not available, or contradicts other flags.
     """
     if settings.logical_cpus > 1 and settings.strategy != "mirrored":
-        raise RunError(f"--logical_cpus goes with --strategy=mirrored. Received: --strategy={settings.strategy}")
+        raise RunError(f"--logical_cpus needs --strategy=mirrored. Received: --strategy={settings.strategy}")
     if settings.strategy == "none":
         return None
     if settings.jit == "on":
-        raise RunError(f"--jit=on goes with --strategy=none. Received: --strategy={settings.strategy}")
+        raise RunError(f"--jit=on needs --strategy=none. Received: --strategy={settings.strategy}")
     return mirrored(settings) if settings.strategy == "mirrored" else multi_worker(settings)
 
 
 def mirrored(settings: Settings) -> tf.distribute.Strategy:
-    """All GPUs of this machine, or where there is none its CPU in --logical_cpus parts."""
+    """Return a strategy for all GPUs of this machine, or else for its CPU, split into --logical_cpus devices."""
     if settings.logical_cpus > 1:
         parts = [tf.config.LogicalDeviceConfiguration()] * settings.logical_cpus
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
         raise RunError(
-            f"--strategy=mirrored needs two devices or more. Received: one, {devices[0].name}. --logical_cpus=2 makes two of a "
-            "CPU, to try it"
+            f"--strategy=mirrored needs two devices or more. Received: one, {devices[0].name}. To try it, split the CPU into "
+            "two devices with --logical_cpus=2"
         )
     check_batch_size(settings.batch_size, len(devices))
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
 def multi_worker(settings: Settings) -> tf.distribute.Strategy:
-    """All GPUs, or where there is none the CPU, of every process that TF_CONFIG names."""
+    """Return a strategy for all GPUs, or else the CPU, of every process in TF_CONFIG."""
     worker = this_worker()
     check_batch_size(settings.batch_size, len(worker.addresses) * (len(tf.config.list_physical_devices("GPU")) or 1))
     meet(worker, settings.shared())
     handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGALRM)}
-    signal.alarm(int(PATIENCE))  # TensorFlow waits for ever, and Python does not have its turn meanwhile
+    signal.alarm(int(PATIENCE))  # TensorFlow waits forever, and no Python code can run meanwhile
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise WorkerLostError(f"the workers cannot be connected: {error.message}") from None
     finally:
         signal.alarm(0)
-        for number, handler in {**handlers, signal.SIGTERM: signal.SIG_DFL}.items():  # TensorFlow has taken SIGTERM
+        for number, handler in {**handlers, signal.SIGTERM: signal.SIG_DFL}.items():  # TensorFlow replaced SIGTERM's handler
             signal.signal(number, handler)
 
 
 def check_batch_size(batch_size: int, devices: int) -> None:
-    """Refuse a batch that the devices cannot share evenly.
+    """Refuse a batch size that cannot be divided evenly among the devices.
 
     Raises:
-        RunError: naming both, and sizes that would do.
+        RunError: the message names valid sizes.
     """
     if batch_size % devices:
         below = batch_size // devices * devices
@@ -89,16 +89,16 @@ def check_batch_size(batch_size: int, devices: int) -> None:
         raise RunError(f"--batch_size must be a multiple of the {devices} devices, as {sizes}. Received: {batch_size}")
 
 
-# The model on all of them
+# The model on all devices
 
 
 class Replicated:
-    """Trains a model by its twin under a strategy.
+    """Trains a model through a twin under a strategy.
 
     Args:
         model: built and compiled, on one device.
-        strategy: what `start` gave.
-        jit_compile: whether XLA would compile the training on one device.
+        strategy: from `start`.
+        jit_compile: whether XLA would compile the training on one device; the noise is drawn accordingly.
     """
 
     def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, jit_compile: bool = False):
@@ -113,56 +113,56 @@ class Replicated:
         self.metrics = list(zip(metrics_of(model), metrics_of(self.twin), strict=True))
         self.model = model
         draws = hasattr(model, "training_noise")
-        # From one seed XLA draws other normal numbers than TensorFlow.
+        # For the same seed, XLA draws different normal numbers than TensorFlow.
         self.draw = tf.function(model.training_noise, jit_compile=jit_compile) if draws else None
         self.exchange = tf.function(lambda value: self.in_first(strategy.run(lambda: gathered(value[None]))))
         self.adapt()
 
     def adapt(self) -> None:
-        """Have the twin compute in each replica what the whole batch's loss and update are made of."""
+        """Adapt the twin so that the replicas together compute the loss and update of the whole batch."""
         for part in parts_of(self.twin):
             if isinstance(part, keras.optimizers.Optimizer):
-                part.loss_scale_factor = float(self.replicas)  # Keras divides gradients by it, and adds up the replicas'
+                part.loss_scale_factor = float(self.replicas)  # Keras divides gradients by this and sums over replicas
             elif isinstance(part, layers.BatchNormalization):
                 part.moments = moments_of_whole
         self.twin.sum_over_batch = lambda values: self.replicas * tf.reduce_sum(values)
 
     @property
     def replicas(self) -> int:
-        """Devices on which the twin is."""
+        """Number of devices that hold a copy of the twin."""
         return self.strategy.num_replicas_in_sync
 
     @property
     def workers(self) -> int:
-        """Processes that train together."""
+        """Number of processes that train together."""
         return getattr(self.strategy.extended, "_num_workers", 1)
 
     @property
     def number(self) -> int:
-        """Of this process among them; 0 is the chief."""
+        """Index of this process among the workers; 0 is the chief."""
         return getattr(self.strategy.extended, "_id_in_cluster", 0)
 
     def rows(self, images: int) -> slice:
-        """Those of an iteration's images that this process's replicas take."""
+        """Return the range of an iteration's images that the replicas of this process use."""
         each = images // self.workers
         return slice(self.number * each, (self.number + 1) * each)
 
     def in_first(self, value: Any) -> tf.Tensor:
-        """A value or variable as the first of this process's replicas has it."""
+        """Return the value that the first replica of this process holds."""
         values = value.value if isinstance(value, keras.Variable) else value
         return self.strategy.experimental_local_results(values)[0]
 
     def exchanged(self, value: int) -> list[int]:
-        """The numbers that the workers bring, each below 2³¹; waits until all have brought one."""
+        """Return the values of all workers, each below 2³¹. Blocks until every worker has called this."""
         of_replicas = self.exchange(tf.constant(value, tf.int64)).numpy()
         return of_replicas[:: self.replicas // self.workers].tolist()
 
     def agreed(self, signal_number: int) -> int:
-        """The number of a signal that one of the workers was sent, by which all stop after the same iteration; 0 for none."""
+        """Return the highest signal number among all workers, so that all stop after the same iteration; 0 for none."""
         return signal_number if self.workers == 1 else max(self.exchanged(signal_number))
 
     def spread(self) -> None:
-        """Make the chief's state everybody's, in model and twin."""
+        """Copy the chief's state to the model and twin of every worker."""
         if self.workers > 1:
             spread = tf.function(lambda: [self.in_first(value) for value in self.strategy.run(self.of_chief)])
             for (variable, _), value in zip(self.state, spread(), strict=True):
@@ -172,22 +172,22 @@ class Replicated:
                 mirrored_variable.assign(tf.convert_to_tensor(variable))
 
     def of_chief(self) -> list[tf.Tensor]:
-        """The model's state as the chief has it; for replicas."""
+        """Return the state of the chief's model. Call this in a replica."""
         chief = number() == 0
         values = [tf.convert_to_tensor(variable) for variable, _ in self.state]
         reduce = partial(tf.distribute.get_replica_context().all_reduce, tf.distribute.ReduceOp.SUM)
         return [reduce(tf.where(chief, value, tf.zeros_like(value))) for value in values]
 
     def train_step(self, images: tf.Tensor) -> None:
-        """One iteration by the twin, then its state in the model.
+        """Run one iteration with the twin, then copy its state to the model.
 
         Args:
-            images: all of the iteration's [images, …], scaled; of other processes' rows anything.
+            images: all images of the iteration, [images, …], scaled. Rows of other processes may hold anything.
         """
         noise = () if self.draw is None else (self.draw(images),)
 
         def updated(due: bool | None = None) -> list[tf.Tensor]:
-            if due is not None:  # decided out here: replicas cannot exchange anything within a `tf.cond`
+            if due is not None:  # decided outside the replicas, which cannot communicate inside a `tf.cond`
                 self.twin.due = lambda: due
             return list(map(self.in_first, self.strategy.run(self.step, args=(images, *noise))))
 
@@ -199,32 +199,32 @@ class Replicated:
             variable.assign(value)
 
     def step(self, images: tf.Tensor, *noise: tf.Tensor) -> list[tf.Tensor]:
-        """What each replica does; returns the variables of the metrics, averaged over the replicas."""
+        """Run one iteration in a replica; return the metrics' variables, averaged over the replicas."""
         for variable, mirrored_variable in self.metrics:
-            mirrored_variable.assign(tf.convert_to_tensor(variable))  # `fit` resets the model's
+            mirrored_variable.assign(tf.convert_to_tensor(variable))  # the loop resets only the model's metrics
         self.twin.update(share(images), *map(share, noise))
         values = [tf.convert_to_tensor(mirrored_variable) for _, mirrored_variable in self.metrics]
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
 
-# In a replica
+# Functions for use in a replica
 
 
 def number() -> tf.Tensor:
-    """Which of the replicas this is, from 0; a scalar, int32."""
+    """Return the index of this replica, an int32 scalar."""
     return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
 
 
 def share(values: tf.Tensor) -> tf.Tensor:
-    """The replica's rows of the whole batch's: [batch, …] → [batch / replicas, …]."""
+    """Return this replica's rows [batch / replicas, …] of the whole batch [batch, …]."""
     rows = tf.shape(values)[0] // tf.distribute.get_strategy().num_replicas_in_sync
     return values[number() * rows : (number() + 1) * rows]
 
 
 def gathered(rows: tf.Tensor) -> tf.Tensor:
-    """All replicas' rows, the same in all of them: [batch / replicas, …] → [batch, …]; with a gradient.
+    """Concatenate the rows [batch / replicas, …] of all replicas to [batch, …], in each of them. Differentiable.
 
-    An all-reduce of the rows among zeros for those of the others, which is exact.
+    Each replica pads its rows with zeros and all are summed, which is exact.
     """
     before = number() * tf.shape(rows)[0]
     after = (tf.distribute.get_strategy().num_replicas_in_sync - 1 - number()) * tf.shape(rows)[0]
@@ -233,10 +233,10 @@ def gathered(rows: tf.Tensor) -> tf.Tensor:
 
 
 def moments_of_whole(inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The whole batch's mean and variance, each [channels], from a replica's [rows, height, width, channels].
+    """Return mean and variance of the whole batch, each [channels], given this replica's [rows, height, width, channels].
 
-    One exchange, and no difference of squares, which would round: the whole's variance is the replicas' mean variance plus
-    the variance of their means (Chan, Golub & LeVeque 1979, for shares of one size).
+    The variance of the batch is the mean of the replicas' variances plus the variance of their means (Chan, Golub & LeVeque
+    1979, for shares of equal size). This takes one exchange and avoids a difference of squares, which would lose precision.
     """
     of_replicas = gathered(tf.stack(tf.nn.moments(inputs, axes=(0, 1, 2)))[None])  # [replicas, 2, channels]
     means, variances = of_replicas[:, 0], of_replicas[:, 1]
@@ -245,18 +245,18 @@ def moments_of_whole(inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def parts_of(model: keras.Model) -> list[Any]:
-    """All that a checkpoint of the model goes through, in an order that is the same for its twin."""
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)  # the view alone does not keep it
+    """Return all objects that a checkpoint of the model visits, in the same order for model and twin."""
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)  # a variable, as the view keeps no reference
     return tf.train.TrackableView(checkpoint).descendants()
 
 
 def state_of(model: keras.Model) -> list[Any]:
-    """All variables that a checkpoint of the model holds, in an order that is the same for its twin."""
+    """Return all variables that a checkpoint of the model holds, in the same order for model and twin."""
     return [part for part in parts_of(model) if isinstance(part, (tf.Variable, keras.Variable))]
 
 
 def metrics_of(model: keras.Model) -> list[keras.Variable]:
-    """The variables of its metrics."""
+    """Return the variables of the model's metrics."""
     return [variable for metric in model.metrics for variable in metric.variables]
 
 
@@ -265,10 +265,10 @@ def metrics_of(model: keras.Model) -> list[keras.Variable]:
 
 @contextmanager
 def answering_for_the_lost() -> Iterator[None]:
-    """Turn what TensorFlow raises when another worker is gone into one line.
+    """Context that turns TensorFlow's errors about a lost worker into a one-line error.
 
     Raises:
-        WorkerLostError: naming the worker where TensorFlow does.
+        WorkerLostError: names the worker if TensorFlow does.
     """
     try:
         yield
@@ -276,20 +276,20 @@ def answering_for_the_lost() -> Iterator[None]:
         named = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", error.message.partition("Collective ops is aborted by")[2])
         who = f"{named[1]} {named[2]}" if named else "another worker"
         raise WorkerLostError(
-            f"{who} is lost: it ended, or cannot be reached. The newest checkpoint holds; to go on start all workers again, "
-            "each as before"
+            f"{who} is lost: it ended, or cannot be reached. The newest checkpoint is intact; to resume, restart all workers "
+            "with the same commands"
         ) from None
 
 
 def same_data(replicated: Replicated, checksum: str) -> None:
-    """See that the workers train on the same data.
+    """Check that all workers train on the same data.
 
     Args:
         replicated: connects the workers.
-        checksum: of this one's data, hexadecimal.
+        checksum: hexadecimal checksum of this worker's data.
 
     Raises:
-        RunError: naming those whose data is not the chief's.
+        RunError: names the workers with other data than the chief.
     """
     found = replicated.exchanged(int(checksum[:7], 16))
     differing = [str(number) for number, value in enumerate(found) if value != found[0]]
@@ -298,5 +298,5 @@ def same_data(replicated: Replicated, checksum: str) -> None:
 
 
 def barrier(replicated: Replicated, status: int) -> int:
-    """Wait for all workers; gives the chief's exit status."""
+    """Wait for all workers; return the chief's exit status."""
     return replicated.exchanged(status)[0]

@@ -1,4 +1,4 @@
-"""A finished run, for those that look at it: what it says of itself, its dumps, its model and its data."""
+"""Read access to a finished run: its records, latent dumps, model and data."""
 
 import dataclasses
 from pathlib import Path
@@ -23,7 +23,7 @@ MODELS: dict[str, type[keras.Model]] = {build.__name__: build for build in (Auto
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """A finished run: its folder, and what config.json and results.json hold."""
+    """A finished run: its folder, and the content of config.json and results.json."""
 
     path: Path
     config: dict[str, Any]
@@ -31,7 +31,7 @@ class FinishedRun:
 
     @property
     def model_name(self) -> str:
-        """The model's class by name."""
+        """Name of the model's class."""
         return self.config["model"]
 
     @property
@@ -40,10 +40,10 @@ class FinishedRun:
         return self.config["settings"]["seed"]
 
     def number(self, name: str) -> float:
-        """A number of results.json.
+        """Return a number from results.json.
 
         Raises:
-            RunError: if it is not there, or none.
+            RunError: it is missing, or not a number.
         """
         try:
             return float(self.results[name])
@@ -51,20 +51,20 @@ class FinishedRun:
             raise RunError(f"results.json is not a run's ({errors.reason(error)})") from None
 
     def file(self, name: str) -> Path:
-        """A file of the run; the compressed one if that is what there is."""
+        """Return the path of a file of the run, or of its .gz version if there is one."""
         packed = self.path / f"{name}.gz"
         return packed if packed.exists() else self.path / name
 
     def dump(self, iteration: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """An autoencoder's codes and labels of the test set before that iteration; None if the file is not there."""
+        """Return an autoencoder's codes and labels of the test set before this iteration; None if there is no such dump."""
         path = self.file(f"checkpoint{iteration}.txt")
         return read_dump(path) if path.exists() else None
 
     def model(self) -> Any:
-        """The model with its weights: from model.keras, or else from the newest checkpoint.
+        """Load the model with its weights, from model.keras or else from the newest checkpoint.
 
         Raises:
-            RunError: if there are none, or they cannot be read.
+            RunError: there are no weights, or they cannot be read.
         """
         build, saved = MODELS[self.model_name], self.path / "model.keras"
         if saved.exists():
@@ -72,16 +72,16 @@ class FinishedRun:
         model = run_directory.rebuilt(build, self.config["settings"])
         if checkpoints.restore_newest(tf.train.Checkpoint(model=model), self.path) is None:
             raise RunError(
-                f"{self.path} has no weights, neither model.keras nor a checkpoint; this makes a run with them: "
+                f"{self.path} has no weights, neither model.keras nor a checkpoint. To train it again, rerun: "
                 f"{command_of(self.config)}"
             )
         return model
 
     def dataset(self, **given: str | None) -> Dataset:
-        """The data that the run was trained on, from `data_dir`, `image_dir` and `cache_dir`: as given, or as recorded.
+        """Load the run's training data from `data_dir`, `image_dir` and `cache_dir`, as given or else as recorded.
 
         Raises:
-            RunError: if they cannot be had, or are other data.
+            RunError: the data cannot be loaded, or differs from the run's.
         """
         described, recorded = self.config["data"], self.config.get("folders")
         recorded = recorded if isinstance(recorded, dict) else {}
@@ -103,10 +103,10 @@ class FinishedRun:
 
 
 def read(path: Path) -> FinishedRun:
-    """Read what a finished run says of itself.
+    """Read a finished run.
 
     Raises:
-        RunError: if it is no run, a run of another model, not finished, or damaged.
+        RunError: the folder holds no run, a run of an unknown model, an unfinished run, or a damaged one.
     """
     config = run_directory.recorded(path)
     if config["model"] not in MODELS:
@@ -121,19 +121,19 @@ def read(path: Path) -> FinishedRun:
 
 
 def command_of(config: dict[str, Any]) -> str:
-    """The command that made a run."""
+    """Return the command line that started a run."""
     return str(config.get("command", "its command is not recorded"))
 
 
 def saved_model(path: Path, build: type[keras.Model]) -> Any:
-    """Load a model.keras without running code that it may hold.
+    """Load a model.keras without running any code it may contain.
 
     Raises:
-        RunError: if it cannot be read, or is of another class than `build`.
+        RunError: it cannot be read, or holds a model of another class than `build`.
     """
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a damaged file surfaces as anything from BadZipFile to TypeError
+    except Exception as error:  # a damaged file can raise anything from BadZipFile to TypeError
         raise RunError(f"cannot read {path}: {errors.reason(error)}") from None
     if not isinstance(model, build):
         raise RunError(f"{path} is a {type(model).__name__}; expected {build.__name__}")

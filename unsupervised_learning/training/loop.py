@@ -1,8 +1,8 @@
-"""The training loop: what happens before and after an iteration, and the iterations compiled into one call.
+"""The training loop: many iterations run in one compiled call; checkpoints and summaries are written between calls.
 
-The unit is the iteration, one update from one batch, as in 2016. What an iteration does depends only on the weights, the
-optimizer's state and its number: the batch (`batches.BatchOrder`) and the noise (`layers.named_noise`) are functions of the
-seed and that number. So a checkpoint of the model and its optimizer is the whole state, and resume is exact.
+As in 2016, the unit is the iteration: one update from one batch. An iteration depends only on the weights, the optimizer's
+state and its own number, because the batch (`batches.BatchOrder`) and the noise (`layers.named_noise`) are functions of the
+seed and that number. So a checkpoint of the model and its optimizer holds the whole state, and resume is exact.
 """
 
 import copy
@@ -36,13 +36,13 @@ def train(
     checkpoints: Checkpoints,
     replicated: distribution.Replicated | None = None,
 ) -> int:
-    """Train from where the model is to `settings.max_iterations`, or until the user stops it.
+    """Train from the model's current iteration to `settings.max_iterations`, or until the user stops it.
 
     Returns:
-        The number of the signal that stopped it; 0 if none did.
+        The number of the signal that stopped training; 0 if none did.
 
     Raises:
-        RunError: a loss or a weight became infinite or not a number.
+        RunError: a loss or a weight became infinite or NaN.
     """
     logs_dir, start, stop = settings.logs_dir, checkpoints.iteration, settings.max_iterations
     iterations, batches, schedule = prepared(settings, model, monitor, dataset, order, replicated)
@@ -56,10 +56,10 @@ def train(
                 if monitor.due(monitor.checkpoint_every, first):
                     checkpoints.save()
                     monitor.dump(logs_dir, dataset, first, checkpoints.background)
-                elif first == 0:  # so that there is always a state to go back to
+                elif first == 0:  # so that there is always a checkpoint to return to
                     checkpoints.save()
                 recorder.record_due(first)
-                checkpoints.background.begin()  # the compiled loop comes next
+                checkpoints.background.begin()  # pending writes run during the compiled call
 
                 metrics = iterations.compiled(*next(fed))
 
@@ -74,8 +74,8 @@ def train(
             else:
                 if monitor.update_first:
                     recorder.record_due(stop)
-            # Departs from 2016: the autoencoder's last checkpoint there, of iteration 20,000, lacks the last update. This one
-            # has it, because a larger --max_iterations goes on from it.
+            # Departs from 2016: the last checkpoint includes the last update, because a larger --max_iterations resumes from
+            # it. The 2016 autoencoder's last checkpoint, at iteration 20,000, lacks that update.
             checkpoints.save()
         except NotFiniteError:
             progress.close()
@@ -93,7 +93,7 @@ def follow(
     order: BatchOrder,
     replicated: distribution.Replicated,
 ) -> None:
-    """`train` in a process that is not the chief: the same iterations, and nothing between them."""
+    """Run the same iterations as `train`, but write nothing: for processes other than the chief."""
     start, stop = int(model.iterations), settings.max_iterations
     if start >= stop:
         return
@@ -114,7 +114,7 @@ def prepared(
     order: BatchOrder,
     replicated: distribution.Replicated | None,
 ) -> tuple["CompiledIterations", Callable[..., tf.data.Dataset], "Schedule"]:
-    """What does the iterations of a call; what feeds it, from one iteration to before another; and when there are calls."""
+    """Return the compiled iterations, a function (start, stop) → their batches, and the schedule of calls."""
     images, schedule = dataset.train.images, Schedule(monitor, settings.most_in_a_call)
     step, rows = (replicated.train_step, replicated.rows(order.images_each_iteration)) if replicated else (None, slice(None))
     iterations = CompiledIterations(model, images, monitor.scale, settings.xla, step)
@@ -123,11 +123,11 @@ def prepared(
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Which iterations are done in one call: it ends where the monitor has something to do.
+    """Division of the iterations into calls. A call ends where the monitor is due.
 
     Attributes:
-        monitor: has the cadence.
-        most: iterations in a call, at most.
+        monitor: gives the intervals at which something is due.
+        most: maximum number of iterations per call.
     """
 
     monitor: Monitor
@@ -135,11 +135,11 @@ class Schedule:
 
     @property
     def longest(self) -> int:
-        """Iterations in the longest of the calls."""
+        """Upper bound on the number of iterations per call."""
         return min(self.most, *self.monitor.cadence)
 
     def calls(self, start: int, stop: int, most: int | None = None) -> Iterator[tuple[int, int]]:
-        """The first iteration of each call and how many it does, from `start` to before `stop`; `most` replaces the own."""
+        """Yield (first iteration, number of iterations) of each call in [start, stop). `most` overrides `self.most`."""
         while start < stop:
             shown = self.monitor.iteration_of(start)
             due = min(every - shown % every for every in self.monitor.cadence)
@@ -149,17 +149,17 @@ class Schedule:
 
 
 class CompiledIterations:
-    """Calls a model's `train_step` for many batches inside one compiled call.
+    """Runs many iterations in one compiled call, which avoids Python's overhead per iteration.
 
-    Python then costs nothing for each iteration. Images that are in memory stay there as bytes, and a batch is gathered by
-    index where it is used; images that are in a file (a memory map) come in batches from the data pipeline.
+    Images in memory are kept as bytes, and each batch is gathered by index inside the call. Images in a file (a memory map)
+    arrive as batches from the data pipeline.
 
     Args:
         model: built and compiled.
         images: uint8 [n, height, width] or [n, height, width, channels].
-        scale: the bytes of a batch → what the model takes.
-        xla: let XLA compile it.
-        step: does an iteration with a scaled batch, if not the model's own `train_step`.
+        scale: converts a batch of bytes to the model's input.
+        xla: whether to compile with XLA.
+        step: runs one iteration on a scaled batch; by default `model.train_step`.
     """
 
     def __init__(
@@ -172,16 +172,16 @@ class CompiledIterations:
     ):
         self.model, self.scale, self.step = model, scale, step or model.train_step
         self.shape = images.shape[1:]
-        # In words of 8 bytes: XLA gathers word by word, and takes as long for each whatever its size.
+        # Stored as 8-byte words, because XLA gathers element by element and each takes the same time, whatever its size.
         self.words = None if isinstance(images, np.memmap) else tf.constant(images.reshape(len(images), -1).view(np.int64))
         self.compiled = tf.function(self.many, jit_compile=xla or None, autograph=False)
 
     def many(self, batches: tf.Tensor, count: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Do a call's iterations. To be called as `compiled`.
+        """Run the iterations of one call. Call this as `compiled`.
 
         Args:
-            batches: indices or images [most iterations, batch, …], from a `pipeline`.
-            count: iterations to do, with the first of these.
+            batches: indices or images [longest call, batch, …], from `pipeline`.
+            count: number of iterations to run; they use the first `count` batches.
 
         Returns:
             The model's metrics, averaged over the iterations.
@@ -194,8 +194,8 @@ class CompiledIterations:
             self.step(self.scale(batch))
             return (i + 1,)
 
-        # A single iteration without a loop: outside XLA TensorFlow spreads a loop's operations over two threads once it has
-        # found which are cheap, after a hundred iterations, and side by side oneDNN's do not always round alike.
+        # A single iteration runs without a loop. Outside XLA, after about a hundred iterations, TensorFlow spreads a loop's
+        # operations over two threads, and oneDNN's operations do not always round identically when they run in parallel.
         if batches.shape[0] == 1:
             iteration(0)
         else:
@@ -203,7 +203,7 @@ class CompiledIterations:
         return {metric.name: metric.result() for metric in self.model.metrics}
 
     def gathered(self, indices: tf.Tensor) -> tf.Tensor:
-        """The images of these numbers, uint8 [batch, height, width, …]."""
+        """Return the images at these indices, uint8 [batch, height, width, …]."""
         return tf.reshape(tf.bitcast(tf.gather(self.words, indices), tf.uint8), (-1, *self.shape))
 
 
@@ -216,9 +216,9 @@ def pipeline(
     most: int | None = None,
     rows: slice = slice(None),
 ) -> tf.data.Dataset:
-    """What `CompiledIterations` takes from iteration `start` to before `stop`, call after call; `most` as in `Schedule.calls`.
+    """Return the inputs of `CompiledIterations` for [start, stop), one element per call; `most` as in `Schedule.calls`.
 
-    Of each batch only `rows` are filled in, and read if they are in a file.
+    Only `rows` of each batch are filled in; of images in a file, only these are read.
     """
     longest = schedule.longest
     in_file = isinstance(images, np.memmap)
@@ -226,7 +226,7 @@ def pipeline(
     shape, dtype = ([size, *images.shape[1:]], tf.uint8) if in_file else ([size], tf.int32)
 
     def generate() -> Iterator[tuple[np.ndarray, int]]:
-        own = copy.copy(order)  # as this is in another thread
+        own = copy.copy(order)  # this runs in another thread, and `order` is not thread-safe
         for first, count in schedule.calls(start, stop, most):
             indices = own.indices(first, count)[:, rows]
             batches = np.zeros([longest, *shape], dtype.as_numpy_dtype)
@@ -235,20 +235,20 @@ def pipeline(
 
     signature = (tf.TensorSpec([longest, *shape], dtype), tf.TensorSpec((), tf.int32))
     options = tf.data.Options()
-    options.autotune.enabled = False  # its thread is waited for when the iterator goes: seconds at the end of every run
+    options.autotune.enabled = False  # destroying the iterator would wait seconds for the autotune thread after every run
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2).with_options(options)
 
 
 @dataclasses.dataclass
 class StopRequest:
-    """The number of the signal by which the user asked training to stop; 0 as long as there was none."""
+    """The signal by which the user asked training to stop; 0 if none was received."""
 
     signal: int = 0
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Note the first Ctrl-C or SIGTERM, so that training stops where its state is whole; a second interrupts at once."""
+    """Record the first Ctrl-C or SIGTERM, so that training stops between calls; a second one interrupts immediately."""
     noted = StopRequest()
 
     def request(number, frame):

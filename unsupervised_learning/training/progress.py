@@ -1,4 +1,4 @@
-"""The line in the terminal: iteration, losses, iterations/s, time left."""
+"""The progress line in the terminal: iteration, losses, iterations/s, time left."""
 
 import io
 import shutil
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """One line. Where output is not a terminal, a new line every 10 seconds."""
+    """A progress line, updated in place. If stdout is not a terminal, a new line is printed every 10 seconds."""
 
     def __init__(self, name: str, start: int, stop: int):
         self.terminal = sys.stdout.isatty()
@@ -25,7 +25,7 @@ class Progress:
         self.printed = time.monotonic()
 
     def show(self, iteration: int, losses: dict[str, float]) -> None:
-        """Show the losses of the call that has ended."""
+        """Show the number of completed iterations and the losses of the last call."""
         self.bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in losses.items()), refresh=False)
         self.bar.update(iteration - self.bar.n)
         if not self.terminal and (time.monotonic() - self.printed > 10 or self.bar.n == self.bar.total):
@@ -33,13 +33,13 @@ class Progress:
             self.printed = time.monotonic()
 
     def close(self) -> None:
-        """Leave the line as it is and go to the next."""
+        """Keep the line and move to the next."""
         self.bar.close()
 
     def __enter__(self):
-        """Nothing to do: the line appears with its first losses."""
+        """Return the progress line. It appears with the first losses."""
         return self
 
     def __exit__(self, *_):
-        """Close it, also where training ends in an error."""
+        """Close the line, also after an error."""
         self.close()

@@ -1,4 +1,4 @@
-"""A run from start to end: its folder, the newest checkpoint, training, what it leaves. Knows no architecture."""
+"""A run from start to end: restore the newest checkpoint, train, write the outputs. Independent of the architecture."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -27,23 +27,23 @@ def run(
     load: Callable[[], Dataset],
     strategy: tf.distribute.Strategy | None = None,
 ) -> int:
-    """Train up to `settings.max_iterations`, from the newest checkpoint on; then write the outputs.
+    """Train from the newest checkpoint up to `settings.max_iterations`, then write the outputs.
 
     Args:
-        settings: of the run.
-        model: made with `settings.arguments`, and compiled.
-        monitor: the model's.
-        load: gives the data; called once it is clear that the run can be.
+        settings: settings of the run.
+        model: built from `settings.arguments` and compiled.
+        monitor: the model's monitor.
+        load: returns the data; called only after the run's folder has been checked.
         strategy: from `distribution.start`, if several devices share each batch.
 
     Returns:
         The exit status.
 
     Raises:
-        RunError: the folder is unusable or holds another run; the data cannot be had; or training diverged.
+        RunError: the folder is unusable or holds another run, the data cannot be loaded, or training diverged.
     """
     with distribution.answering_for_the_lost() if strategy else nullcontext():
-        xla = settings.xla_by_default and settings.jit != "off"  # on one device
+        xla = settings.xla_by_default and settings.jit != "off"  # whether a run on one device would use XLA
         devices = distribution.Replicated(model, strategy, xla) if strategy else None
         if devices and devices.number:
             return follow(settings, model, monitor, load(), devices)
@@ -59,7 +59,7 @@ def run(
             if checkpoints.iteration < settings.max_iterations:
                 if before:
                     discard_from(settings.logs_dir, monitor.iteration_of(checkpoints.iteration))
-                (settings.logs_dir / "results.json").unlink(missing_ok=True)  # they will not be those of the weights
+                (settings.logs_dir / "results.json").unlink(missing_ok=True)  # training makes the results out of date
                 config = run_directory.configuration(settings, dataset)
                 atomic_files.write_json(settings.logs_dir / "config.json", config)
                 stopped = loop.train(settings, model, monitor, dataset, order, checkpoints, devices)
@@ -67,7 +67,7 @@ def run(
                 print(f"Finished already, with {checkpoints.iteration:,} iterations; rewriting the outputs.")
             if stopped:
                 said = f"Stopped and saved at iteration {checkpoints.iteration:,}"
-                print(f"{said}. To resume, type the same again: {settings.command}")
+                print(f"{said}. To resume, rerun: {settings.command}")
             else:
                 finish(settings, model, monitor, dataset, checkpoints)
         status = KILLED + stopped if stopped else 0
@@ -75,8 +75,8 @@ def run(
 
 
 def follow(settings: Settings, model: Any, monitor: Monitor, dataset: Dataset, devices: distribution.Replicated) -> int:
-    """`run` in one of the other processes: train with the chief, and end when it ends; write nothing."""
-    print(f"{monitor.name} on {dataset.name}: trains with the chief, which alone reads and writes --logs_dir", flush=True)
+    """Train with the chief and end when it ends; write nothing. This is `run` for the other processes."""
+    print(f"{monitor.name} on {dataset.name}: training with the chief; only the chief uses --logs_dir", flush=True)
     distribution.same_data(devices, dataset.checksum)
     devices.spread()
     loop.follow(settings, model, monitor, dataset, order_of(settings, model, dataset), devices)
@@ -84,7 +84,7 @@ def follow(settings: Settings, model: Any, monitor: Monitor, dataset: Dataset, d
 
 
 def order_of(settings: Settings, model: Any, dataset: Dataset) -> BatchOrder:
-    """Which images make up the batch of which iteration; a model may take several batches in an iteration."""
+    """Return the order of batches. A model may take several batches per iteration."""
     batches = getattr(model, "batches_each_iteration", 1)
     examples = len(dataset.train.images)
     return InterleavedBatches(examples, settings.batch_size, settings.seed, dataset.file_order_first, batches)
@@ -98,13 +98,13 @@ def begin(
     background: Background,
     devices: distribution.Replicated | None,
 ) -> Checkpoints:
-    """Say what is trained, and restore the newest checkpoint, on all devices."""
+    """Print what is trained, and restore the newest checkpoint on all devices."""
     sizes = f"{len(dataset.train.labels):,} training"
     if len(dataset.test.labels):
         sizes += f", {len(dataset.test.labels):,} test"
     print(f"{monitor.name} on {dataset.name} ({dataset.source}; {sizes} images) in {settings.logs_dir}")
     if model.compute_dtype != "float32":
-        print(f"It computes in {model.compute_dtype}, as 2016's code did not: its results are not comparable with the post's.")
+        print(f"It computes in {model.compute_dtype}, unlike 2016: the results are not comparable with the post.")
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(model, settings.logs_dir, background)
@@ -118,7 +118,7 @@ def begin(
 
 
 def finish(settings: Settings, model: Any, monitor: Monitor, dataset: Dataset, checkpoints: Checkpoints) -> None:
-    """Write and print what a finished run leaves.
+    """Write and print the outputs of a finished run.
 
     Raises:
         RunError: the weights cannot be evaluated.
@@ -134,7 +134,7 @@ def finish(settings: Settings, model: Any, monitor: Monitor, dataset: Dataset, c
     }
     try:
         results |= monitor.write_outputs(logs_dir, dataset)
-    except ValueError as error:  # evaluation's word for weights that are no good
+    except ValueError as error:  # raised by evaluation for unusable weights
         raise RunError(f"{logs_dir} is trained and saved, but cannot be evaluated: {error}") from None
     atomic_files.write_json(logs_dir / "results.json", results)
     print(monitor.table(results))
@@ -142,18 +142,18 @@ def finish(settings: Settings, model: Any, monitor: Monitor, dataset: Dataset, c
 
 
 def visualize(logs_dir: Path, build: type[keras.Model], draw: Callable[[Any], Any]) -> int:
-    """Draw from the newest checkpoint in a run's folder, without data and without training.
+    """Draw images from the newest checkpoint of a run, without data and without training.
 
     Args:
         logs_dir: the run's folder.
-        build: the model's class; it gets the settings that the run was made with.
-        draw: gets the model.
+        build: the model's class; it is built with the recorded settings.
+        draw: draws images, given the model.
 
     Returns:
         The exit status.
 
     Raises:
-        RunError: there is no run to draw from.
+        RunError: the folder holds no run of this model with a checkpoint.
     """
     run_directory.check_usable(logs_dir)
     if not (logs_dir / "config.json").exists():

@@ -1,4 +1,4 @@
-"""The directory of a run: whether it can be one, which run it holds, and that one process at a time works in it."""
+"""The directory of a run: checks that it is usable, reads which run it holds, and locks it for one process."""
 
 import fcntl
 import inspect
@@ -18,52 +18,52 @@ from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training.settings import Settings, default_settings
 
-# The start of an autoencoder or VAE whose config.json does not tell it, as older ones do not.
+# Initialization of an autoencoder or VAE if config.json does not record it, as in older runs.
 OLDER_START = {"init_stddev": 0.02, "init_bias": 0.0}
 AnyModel = TypeVar("AnyModel", bound=keras.Model)
 
-# What reading a JSON file raises that is damaged, of something else, or nonsense: not there, no JSON, a key missing, another
-# type, a number too large, nested too deep.
+# Errors when reading JSON that is missing, damaged or of another kind: no file, no JSON, a missing key, a wrong type, a number
+# too large, nesting too deep.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 
 
 def check_usable(path: Path) -> None:
-    """Check that --logs_dir can be made and written; makes nothing.
+    """Check that --logs_dir can be created and written, without creating it.
 
     Raises:
-        RunError: where it cannot.
+        RunError: it cannot.
     """
     if set(str(path)) & set("*?[]"):
         raise RunError(
-            f"--logs_dir must not hold *, ?, [ or ], with which TensorFlow cannot find checkpoints. Received: {path}"
+            f"--logs_dir must not contain *, ?, [ or ], because TensorFlow would not find its checkpoints. Received: {path}"
         )
     existing = path
     try:
         while not existing.exists():
             if existing.is_symlink():
-                raise RunError(f"--logs_dir must be a folder. Received: {path}: {existing} is a link to nothing")
+                raise RunError(f"--logs_dir must be a folder. Received: {path}: {existing} is a broken link")
             existing = existing.parent
         if not existing.is_dir():
-            raise RunError(f"--logs_dir must be a folder, or where one can be made. Received: {path}: {existing} is a file")
+            raise RunError(f"--logs_dir must be a folder, existing or new. Received: {path}: {existing} is a file")
         tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
         raise RunError(f"--logs_dir must be writable. Received: {path}: {existing}: {error.strerror}") from None
 
 
 def settings_recorded(build: type[keras.Model], config: dict[str, Any]) -> dict[str, Any]:
-    """The settings that config.json has of a run, with the defaults of those that came later than the run."""
+    """Return the settings in a run's config.json, with defaults for settings introduced after the run."""
     defaults = default_settings(build)
     older = {name: value for name, value in OLDER_START.items() if name in defaults}
     return {**defaults, **older, **config["settings"]}
 
 
 def configuration(settings: Settings, dataset: Dataset) -> dict[str, Any]:
-    """What config.json holds: the settings, the data and the versions."""
+    """Return the content of config.json: the settings, the data and the versions."""
     return {
         "model": settings.model,
         "settings": settings.deciding(),
         "max_iterations": settings.max_iterations,
-        "strategy": settings.strategy,  # not among the settings: a run can be resumed under any
+        "strategy": settings.strategy,  # not in `settings`, because a run can be resumed under any strategy
         "data": dataset.describe(),
         "folders": {name: str(Path(folder).expanduser().resolve()) for name, folder in settings.folders.items()},
         "versions": {
@@ -77,10 +77,10 @@ def configuration(settings: Settings, dataset: Dataset) -> dict[str, Any]:
 
 
 def recorded(logs_dir: Path) -> dict[str, Any]:
-    """What config.json says, once it is sure that `model`, `settings` and `data` are there.
+    """Return the content of config.json, checked for `model`, `settings` and `data`.
 
     Raises:
-        RunError: if it is not a run's.
+        RunError: it is not the config.json of a run.
     """
     path = logs_dir / "config.json"
     try:
@@ -97,17 +97,15 @@ def recorded(logs_dir: Path) -> dict[str, Any]:
 
 
 def earlier_run(settings: Settings, build: type[keras.Model]) -> dict[str, Any] | None:
-    """The config.json of the run that the directory holds, if there is one, and if it is a run with the same settings.
+    """Return the config.json of the run in the directory; None if there is none.
 
     Raises:
-        RunError: naming the settings that differ and what to type instead.
+        RunError: that run has another model or other settings. The message names them and says how to rerun.
     """
     logs_dir = settings.logs_dir
     if not (logs_dir / "config.json").exists():
         if list(logs_dir.glob("model.ckpt-*.index")):
-            raise RunError(
-                f"{logs_dir} holds checkpoints but no config.json to tell how they were made; choose another --logs_dir"
-            )
+            raise RunError(f"{logs_dir} holds checkpoints but no config.json with their settings; choose another --logs_dir")
         return None
     config = recorded(logs_dir)
     if config["model"] != settings.model:
@@ -125,10 +123,10 @@ def earlier_run(settings: Settings, build: type[keras.Model]) -> dict[str, Any] 
 
 
 def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: Dataset) -> None:
-    """Refuse to go on with other data.
+    """Refuse to resume with other data.
 
     Raises:
-        RunError: naming both, and what to type instead.
+        RunError: the data differs. The message names both data sets and says how to rerun.
     """
     there = config["data"]
     if there["checksum"] != dataset.checksum:
@@ -142,16 +140,16 @@ def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: Dataset) ->
 
 
 def lock(logs_dir: Path) -> IO:
-    """Make the directory and hold it until the process ends, however it ends: the file may stay, the lock on it does not.
+    """Create the directory and lock it. The lock ends with the process, even after a crash, though the file may remain.
 
     Raises:
-        RunError: if another process holds it, or it cannot be made.
+        RunError: another process holds the lock, or the directory cannot be created.
     """
     try:
         logs_dir.mkdir(parents=True, exist_ok=True)
-        file = open(logs_dir / "lock", "a+")  # noqa: SIM115 (open as long as the lock is to be held)
+        file = open(logs_dir / "lock", "a+")  # noqa: SIM115 (closing the file would release the lock)
     except OSError as error:
-        raise RunError(f"--logs_dir cannot be made. Received: {logs_dir}: {error.strerror}") from None
+        raise RunError(f"--logs_dir cannot be created. Received: {logs_dir}: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -169,12 +167,12 @@ def lock(logs_dir: Path) -> IO:
 
 
 def rebuilt(build: type[AnyModel], settings: dict[str, Any]) -> AnyModel:
-    """A new model with the settings that config.json has of a run.
+    """Build a new model with the settings recorded in a run's config.json.
 
     Raises:
-        RunError: where they are nonsense.
+        RunError: the settings are invalid.
     """
     try:
         return build(**{name: settings[name] for name in inspect.signature(build).parameters if name in settings})
-    except Exception as error:  # whatever Keras and TensorFlow throw at a size or a name that is none
-        raise RunError(f"config.json has settings that no {build.__name__} has: {errors.reason(error)}") from None
+    except Exception as error:  # Keras and TensorFlow raise many types for an invalid size or name
+        raise RunError(f"config.json has settings that are invalid for {build.__name__}: {errors.reason(error)}") from None

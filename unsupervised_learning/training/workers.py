@@ -1,4 +1,4 @@
-"""The processes of a run on several machines: which they are, and how they meet before training begins."""
+"""The worker processes of a run on several machines: who they are, and how they connect before training starts."""
 
 import json
 import os
@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 
 from unsupervised_learning.errors import RunError
 
-PATIENCE = 300.0  # seconds that the workers wait for each other to start; our choice
+PATIENCE = 300.0  # seconds that workers wait for each other at the start; our choice
 TF_CONFIG_EXAMPLE = '{"cluster": {"worker": ["host:port", "host:port"]}, "task": {"type": "worker", "index": 0}}'
 
 
 class WorkerLostError(RunError):
-    """Another worker ended in the middle of the run: nobody's mistake here, so not the exit status of one."""
+    """Another worker ended during the run. The exit status is 1, because this process received no bad input."""
 
     status = 1
 
 
 class Worker(NamedTuple):
-    """A process among those that TF_CONFIG names.
+    """One of the processes that TF_CONFIG names.
 
     Attributes:
-        addresses: of all of them, "host:port", the chief's first.
-        number: of this one among them.
+        addresses: "host:port" of every process, the chief's first.
+        number: index of this process in `addresses`.
     """
 
     addresses: list[str]
@@ -33,15 +33,15 @@ class Worker(NamedTuple):
 
     @property
     def port(self) -> int:
-        """Where this one listens."""
+        """Port on which this process listens."""
         return int(self.addresses[self.number].rpartition(":")[2])
 
 
 def this_worker() -> Worker:
-    """What the environment variable TF_CONFIG says.
+    """Return the worker that the environment variable TF_CONFIG describes.
 
     Raises:
-        RunError: it is missing, or not what TensorFlow takes.
+        RunError: TF_CONFIG is missing, or TensorFlow would not accept it.
     """
     given = os.environ.get("TF_CONFIG", "")
     try:
@@ -65,20 +65,20 @@ def this_worker() -> Worker:
 
 
 def meet(worker: Worker, shared: dict[str, Any]) -> None:
-    """Wait until all workers are there, and see that they were started with the same flags: `shared`, by their names.
+    """Wait until all workers have started, and check that their flags in `shared` are equal.
 
-    TensorFlow would wait without a word and for ever, and workers with different flags would each train a model of its own.
-    Each of the others calls the chief at its address, says who it is, and waits for its word.
+    TensorFlow would wait silently and forever, and workers with different flags would each train their own model. Each worker
+    connects to the chief, sends its number and flags, and waits for the answer.
 
     Raises:
-        RunError: the port is taken; workers do not come; or their flags differ.
+        RunError: the port is in use, workers are missing, or their flags differ.
     """
     mine = json.dumps([worker.number, {name: str(value) for name, value in sorted(shared.items())}])
     try:
         listener = socket.create_server(("", worker.port), backlog=len(worker.addresses))
     except (OSError, OverflowError) as error:
         raise RunError(
-            f"TF_CONFIG gives this worker port {worker.port}, which cannot be had: {getattr(error, 'strerror', error)}"
+            f"TF_CONFIG gives this worker port {worker.port}, which cannot be used: {getattr(error, 'strerror', error)}"
         ) from None
     deadline = time.monotonic() + PATIENCE
     with listener:
@@ -89,7 +89,7 @@ def meet(worker: Worker, shared: dict[str, Any]) -> None:
 
 
 def call_chief(address: str, mine: str, deadline: float) -> None:
-    """Tell the chief who this is, and wait for its word that all are there."""
+    """Send this worker's number and flags to the chief, and wait for its answer that all workers are ready."""
     print(f"Waiting for the chief at {address}", flush=True)
     host, _, port = address.rpartition(":")
     word = ""
@@ -101,13 +101,13 @@ def call_chief(address: str, mine: str, deadline: float) -> None:
         if not word:
             time.sleep(0.2)
     if not word:
-        raise WorkerLostError(f"the chief at {address} did not come within {PATIENCE:.0f} seconds")
+        raise WorkerLostError(f"the chief at {address} did not answer within {PATIENCE:.0f} seconds")
     if word != "go":
         raise RunError(word)
 
 
 def receive_others(listener: socket.socket, worker: Worker, mine: str, deadline: float) -> None:
-    """Wait for a call from each other worker, then give them all the word; the chief's part."""
+    """Wait until every other worker has connected, then answer all of them. Runs in the chief."""
     print(f"Waiting for {len(worker.addresses) - 1} other workers", flush=True)
     expected, problem = json.loads(mine)[1], ""
     callers: dict[int, socket.socket] = {}
@@ -120,16 +120,16 @@ def receive_others(listener: socket.socket, worker: Worker, mine: str, deadline:
                 number, settings = json.loads(connection.makefile().readline())
             except TimeoutError:
                 late = [a for i, a in enumerate(worker.addresses) if i and i not in callers]
-                raise WorkerLostError(f"{', '.join(late)} did not come within {PATIENCE:.0f} seconds") from None
+                raise WorkerLostError(f"{', '.join(late)} did not connect within {PATIENCE:.0f} seconds") from None
             except (OSError, ValueError):
-                continue  # not one of ours
+                continue  # not one of our workers
             if number in callers:
                 callers[number].close()
             callers[number] = connection
             differing = [name for name in {**expected, **settings} if expected.get(name) != settings.get(name)]
             if differing:
-                values = ", ".join(f"--{name}={settings.get(name)} and not {expected.get(name)}" for name in differing)
-                problem = f"worker {number} was started with other flags than the chief: {values}"
+                values = ", ".join(f"--{name}={settings.get(name)}, not {expected.get(name)}" for name in differing)
+                problem = f"worker {number} was started with different flags than the chief: {values}"
         for connection in callers.values():
             with suppress(OSError):
                 connection.sendall(f"{problem or 'go'}\n".encode())

@@ -1,4 +1,4 @@
-"""Stopping and going on: by --max_iterations, Ctrl-C, SIGTERM and kill -9; the end is bit for bit the undisturbed run's."""
+"""Runs stopped by --max_iterations, Ctrl-C, SIGTERM or kill -9 and resumed end bit for bit like the uninterrupted run."""
 
 import fcntl
 import json
@@ -12,8 +12,8 @@ from tests.support import SCRIPTS, assert_same, final_weights, read_events, smal
 
 
 @pytest.mark.parametrize("script", [pytest.param("train_ae.py", marks=pytest.mark.slow), "train_vae.py"])
-def test_going_on_equals_one_run(script, finished, idx_dir, tmp_path, run_script):
-    """550 + 551 iterations end where 1,101 do, and each summary is written once."""
+def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_path, run_script):
+    """550 + 551 iterations end with the same weights as 1,101, and each summary is written once."""
     arguments = small(idx_dir, tmp_path / "run", "--seed=3", "--z_dim=2")
     first = run_script(script, *arguments, "--max_iterations=550")
     assert first.status == 0, first.err
@@ -31,9 +31,9 @@ def test_going_on_equals_one_run(script, finished, idx_dir, tmp_path, run_script
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_kill_9_and_going_on_equals_one_run(script, finished, idx_dir, tmp_path):
-    """A real process, killed past the checkpoint of iteration 1,000; then started again."""
-    updates = 1_000 if script == "train_ae.py" else 1_001  # the VAE's is saved after the iteration's update
+def test_run_resumed_after_kill_9_equals_uninterrupted_run(script, finished, idx_dir, tmp_path):
+    """Kill a real process after the checkpoint of iteration 1,000, then resume."""
+    updates = 1_000 if script == "train_ae.py" else 1_001  # the VAE's checkpoint is saved after the update
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2")
     process = start(script, *arguments, "--max_iterations=1000000")
@@ -55,8 +55,8 @@ def test_kill_9_and_going_on_equals_one_run(script, finished, idx_dir, tmp_path)
     ("script", "sent"),
     [pytest.param("train_ae.py", signal.SIGTERM, marks=pytest.mark.slow), ("train_vae.py", signal.SIGINT)],
 )
-def test_ctrl_c_saves_and_says_how_to_go_on(script, sent, finished, idx_dir, tmp_path):
-    """The signal arrives while the first stretch compiles; what goes on from there ends as if there had been none."""
+def test_ctrl_c_saves_and_prints_how_to_resume(script, sent, finished, idx_dir, tmp_path):
+    """The signal arrives while the first call compiles. The resumed run ends like the uninterrupted one."""
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2", "--max_iterations=1101")
     process = start(script, *arguments)
@@ -65,7 +65,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(script, sent, finished, idx_dir, tmp
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + sent, err
     assert "Traceback" not in err
-    stopped = re.search(r"Stopped and saved at iteration ([\d,]+)\. To resume, type the same again: (.*)", out)
+    stopped = re.search(r"Stopped and saved at iteration ([\d,]+)\. To resume, rerun: (.*)", out)
     assert stopped, out
     assert 0 < int(stopped[1].replace(",", "")) < 1101
     assert stopped[2].startswith(f"python {script} --data_dir")
@@ -90,7 +90,7 @@ def test_two_processes_do_not_share_a_directory(idx_dir, tmp_path, run_script):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
 
 
-def test_finished_run_says_so_and_rewrites_its_outputs(idx_dir, tmp_path, run_script):
+def test_finished_run_is_reported_and_its_outputs_are_rewritten(idx_dir, tmp_path, run_script):
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--max_iterations=150")
     assert run_script("train_ae.py", *arguments).status == 0
@@ -108,7 +108,7 @@ def test_finished_run_says_so_and_rewrites_its_outputs(idx_dir, tmp_path, run_sc
     assert read_events(logs_dir).keys() == events.keys()
 
 
-def test_event_files_of_others_are_left_alone(idx_dir, tmp_path, run_script):
+def test_foreign_event_files_are_left_alone(idx_dir, tmp_path, run_script):
     other = tmp_path / "events.out.tfevents.1.other"
     other.write_bytes(b"not ours")
     assert run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2")).status == 0
