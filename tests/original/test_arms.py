@@ -92,7 +92,7 @@ def test_our_noise_is_held_against_all_other_noise(tmp_path):
 def test_runs_of_different_lengths_are_refused(tmp_path):
     kept(tmp_path, {"ours": [133.0]})
     (tmp_path / "ours_seed1.json").write_text(json.dumps(record("ours", 1, 134.0, iterations=100)))
-    with pytest.raises(RunError, match=r"runs of one length. Received: .*6001"):
+    with pytest.raises(RunError, match=r"runs of equal length. Received: .*6001"):
         arms.read(tmp_path)
 
 

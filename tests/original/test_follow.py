@@ -111,7 +111,7 @@ def test_a_graph_that_tensorflow_does_not_take(idx_dir, tmp_path, run_script):
     file = meta(tmp_path / "odd.meta", graph)
     for command in ("follow", "train"):
         run = run_script(ORIGINAL, command, str(file), f"--data_dir={idx_dir}", f"--out={tmp_path}", f"--logs_dir={tmp_path}")
-        assert_refused(run, "TensorFlow does not run this graph")
+        assert_refused(run, "TensorFlow cannot run this graph")
 
 
 def test_training_a_graph_to_the_end(file, idx_dir, tmp_path, run_script):

@@ -193,7 +193,7 @@ def by_sgd():
         (by_sgd, {}, "ApplyGradientDescent"),
         (build_ae, {"sizes": [784, 50, 3, 50, 784]}, "neither"),
         (build_ae, {"sizes": [784, 50, 40, 3, 40, 50, 784]}, "784-50-40-3-40-50-784"),
-        (build_ae, {"extra": lambda x: tf.reduce_sum(tf.abs(x))}, "other terms"),
+        (build_ae, {"extra": lambda x: tf.reduce_sum(tf.abs(x))}, "unknown terms"),
         (two_adams, {}, "neither"),
     ],
 )
@@ -246,7 +246,7 @@ def test_what_is_needed_is_bare(tmp_path, ae_graph):
         (lambda node: node.input.append("^missing"), "missing"),
         (lambda node: node.input.append("a:b:c"), "a:b:c"),
         (lambda node: setattr(node, "name", "a b\n"), "name"),
-        (lambda node: node.input.append("^W_fc1/Assign"), "circle"),
+        (lambda node: node.input.append("^W_fc1/Assign"), "cycle"),
     ],
 )
 def test_damaged_nodes(tmp_path, ae_graph, change, said):
@@ -352,9 +352,9 @@ def test_report(run_script, tmp_path):
     lines = run.out.splitlines()
     assert all(len(line) <= 80 for line in lines[1:])
     assert "regularization: 0.001; run5 has 0.0001" in run.out
-    assert "width: 20; run5 has 50 (no flag makes it)" in run.out
+    assert "width: 20; run5 has 50 (no flag sets it)" in run.out
     assert lines[-2:] == [
-        "The nearest run that flags make here:",
+        "Nearest run that flags allow here:",
         "  python train_ae.py --recipe=run5 --z_dim=2 --regularization=0.001",
     ]
 

@@ -125,13 +125,13 @@ def test_updates_before_a_checkpoint(name, power, build, expected):
 
 
 def test_updates_that_contradict_each_other():
-    with pytest.raises(RunError, match=r"2000 updates by its name, but 500 by Adam's"):
+    with pytest.raises(RunError, match=r"2000 updates according to its name, but 500 according to Adam's"):
         updates_of(Path("model.ckpt-2000"), np.array(0.999**501, np.float32), AutoEncoder)
 
 
 def test_a_vae_without_updates_has_no_name_of_2016():
     assert name_of_2016(trained(AutoEncoder, steps=0)) == "model.ckpt-0"
-    with pytest.raises(RunError, match="had none"):
+    with pytest.raises(RunError, match="without any"):
         name_of_2016(trained(VariationalAutoEncoder, steps=0))
 
 
@@ -169,8 +169,8 @@ SPOILT = {
     "shape": r"W_fc2 has the shape \(50, 60\); expected \(50, 50\)",
     "slot's shape": r"b_fc1 has the shape \(3,\); expected \(50,\)",
     "not finite": "W_fc2 is not finite",
-    "missing": "no checkpoint of 2016's autoencoder or VAE",
-    "foreign": "no checkpoint of 2016's autoencoder or VAE: it holds _CHECKPOINTABLE",
+    "missing": "not a checkpoint of 2016's autoencoder or VAE",
+    "foreign": "not a checkpoint of 2016's autoencoder or VAE: it holds _CHECKPOINTABLE",
     "cut off": "cannot read the checkpoint",
     "flipped": "cannot read the checkpoint",
     "empty": "cannot read the checkpoint",
@@ -190,9 +190,9 @@ def test_checkpoints_that_are_no_good(case, tmp_path):
 def test_another_models_checkpoint(tmp_path):
     write_checkpoint(trained(AutoEncoder), tmp_path / "model.ckpt-3")
     checkpoint = read_checkpoint(tmp_path / "model.ckpt-3")
-    with pytest.raises(RunError, match="AutoEncoder, z_dim 3 there, AutoEncoder, z_dim 2 here"):
+    with pytest.raises(RunError, match="it has AutoEncoder, z_dim 3; expected AutoEncoder, z_dim 2"):
         checkpoint.restore(trained(AutoEncoder, z_dim=2))
-    with pytest.raises(RunError, match="AutoEncoder, z_dim 3 there, VariationalAutoEncoder, z_dim 3 here"):
+    with pytest.raises(RunError, match="it has AutoEncoder, z_dim 3; expected VariationalAutoEncoder, z_dim 3"):
         checkpoint.restore(trained(VariationalAutoEncoder))
 
 
@@ -263,14 +263,14 @@ def test_import_of_what_is_none(tmp_path, run_script):
     (tmp_path / "events.out.tfevents.1").write_bytes(b"not an event file, but long enough to be one")
     run = run_script(ORIGINAL, "import-logs", str(tmp_path), f"--logs_dir={tmp_path}/logs")
     assert run.status == 2
-    assert "left out: " in run.err
-    assert "is no event file" in run.err
+    assert "skipped: " in run.err
+    assert "is not an event file" in run.err
     assert "none of the event files" in run.err
     assert not list((tmp_path / "logs").rglob("*event*"))
     old_event_file(tmp_path / "events.out.tfevents.2")
     run = run_script(ORIGINAL, "import-logs", str(tmp_path), f"--logs_dir={tmp_path}/logs")
     assert run.status == 0, run.err
-    assert run.err.count("left out: ") == 1
+    assert run.err.count("skipped: ") == 1
     assert [path.name for path in (tmp_path / "logs").rglob("*event*")] == ["events.out.tfevents.2"]
 
 
@@ -324,7 +324,7 @@ def test_a_kept_replay_is_what_explore_looks_at(idx_dir, tmp_path, run_script):
     assert looked.status == 0, looked.err
     found = json.loads((kept / "explore" / "evaluation.json").read_text())
     assert "prior" in json.dumps(found)
-    assert_refused(run_script(ORIGINAL, *replay), "--keep", "kept", "not there yet")
+    assert_refused(run_script(ORIGINAL, *replay), "--keep", "kept", "must be a new folder")
 
 
 # The real ones
