@@ -85,7 +85,7 @@ def test_our_noise_is_compared_with_all_other_noise(tmp_path):
     said = arms.table(arms.read(kept(tmp_path, losses))).splitlines()[-1]
     differences = [0.5 * (133.5 + 133.7) - 133.1, 0.5 * (134.4 + 134.6) - 134.1, 0.5 * (135.6 + 135.4) - 135.2]
     expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert said.startswith("Our noise (`ours`, `numpy_order`) less noise from elsewhere (`graph`, `no_xla`)")
+    assert said.startswith("Our noise (`ours`, `numpy_order`) minus other noise (`graph`, `no_xla`)")
     assert f"{np.mean(differences):+.3f}, {expected.low:+.3f} … {expected.high:+.3f} (3): differs" in said
 
 

@@ -19,7 +19,7 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.description import describe
-from unsupervised_learning.original.graph_files import ELEMENTS, OPERATIONS, Graph, needed, read_graph
+from unsupervised_learning.original.graph_files import ELEMENTS, OPERATIONS, Graph, read_graph, subgraph
 from unsupervised_learning.original.graph_report import command_for, nearest
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -152,7 +152,7 @@ def test_the_loss_equals_what_tensorflow_computes(tmp_path):
     ]:
         graph = read_graph(meta(tmp_path / "a.meta", graph_def(build, **options)))
         found = describe(graph)
-        cut = needed(graph, [*found.losses.values(), found.update, *found.initializers])
+        cut = subgraph(graph, [*found.losses.values(), found.update, *found.initializers])
         images = np.random.default_rng(0).uniform(size=(8, 784)).astype(np.float32)
         with tf.Graph().as_default():
             v1.import_graph_def(cut, name="")
@@ -191,10 +191,10 @@ def by_sgd():
     [
         (one_layer, {}, "0 l2_loss"),
         (by_sgd, {}, "ApplyGradientDescent"),
-        (build_ae, {"sizes": [784, 50, 3, 50, 784]}, "neither"),
+        (build_ae, {"sizes": [784, 50, 3, 50, 784]}, "not 2016's autoencoder"),
         (build_ae, {"sizes": [784, 50, 40, 3, 40, 50, 784]}, "784-50-40-3-40-50-784"),
         (build_ae, {"extra": lambda x: tf.reduce_sum(tf.abs(x))}, "unknown terms"),
-        (two_adams, {}, "neither"),
+        (two_adams, {}, "not 2016's autoencoder"),
     ],
 )
 def test_other_graphs_are_rejected(tmp_path, build, options, said):
@@ -220,16 +220,16 @@ def test_unsafe_operations_are_rejected(tmp_path, ae_graph):
         graph.node.add(name="evil/node", op=op)
         next(node for node in graph.node if node.name == "Adam").input.append("^evil/node")
         with pytest.raises(RunError, match=rf"evil/node.*{op}"):
-            needed(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam"])
+            subgraph(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam"])
 
 
-def test_needed_graphs_have_no_functions_devices_or_hints(tmp_path, ae_graph):
+def test_subgraphs_have_no_functions_devices_or_hints(tmp_path, ae_graph):
     graph = graph_pb2.GraphDef.FromString(ae_graph.SerializeToString())
     graph.library.function.add().signature.name = "f"
     for node in graph.node:
         node.device = "/job:elsewhere"
         node.attr["_class"].list.s.append(b"loc:@W_fc1")
-    found = needed(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam", "Placeholder:0"])
+    found = subgraph(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam", "Placeholder:0"])
     assert not found.library.function
     assert all(not node.device and not any(key.startswith("_") for key in node.attr) for node in found.node)
     assert {node.op for node in found.node} <= OPERATIONS
@@ -253,7 +253,7 @@ def test_damaged_nodes(tmp_path, ae_graph, change, said):
     graph = graph_pb2.GraphDef.FromString(ae_graph.SerializeToString())
     change(next(node for node in graph.node if node.op == "Const" and node.name == "truncated_normal/shape"))
     with pytest.raises(RunError, match=said) as error:
-        needed(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam", "W_fc1/Assign"])
+        subgraph(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam", "W_fc1/Assign"])
     assert "\n" not in str(error.value)
 
 
@@ -264,7 +264,7 @@ def test_sizes_are_bounded(tmp_path):
     node.attr["value"].tensor.tensor_shape.dim.add(size=2)
     node.attr["value"].tensor.int_val.append(9_000)  # twice: 81,000,000 elements
     with pytest.raises(RunError, match=f"{ELEMENTS:,}"):
-        needed(read_graph(meta(tmp_path / "a.meta", graph)), ["a"])
+        subgraph(read_graph(meta(tmp_path / "a.meta", graph)), ["a"])
     for _ in range(12):
         other = graph.node.add(name=f"v{_}", op="Variable")
         for size in (2_000, 2_000):
@@ -272,7 +272,7 @@ def test_sizes_are_bounded(tmp_path):
     with pytest.raises(RunError, match="48,000,002 elements"):
         read_graph(meta(tmp_path / "a.meta", graph))
     with pytest.raises(RunError, match="no node b"):
-        needed(Graph(tmp_path, "meta", {}, 10), ["b"])
+        subgraph(Graph(tmp_path, "meta", {}, 10), ["b"])
 
 
 def test_event_files(tmp_path, ae_graph):
@@ -315,7 +315,7 @@ def test_random_damage_gives_a_description_or_a_one_line_error(tmp_path, ae_grap
         try:
             read = read_graph(tmp_path / "a")
             found = describe(read)
-            needed(read, [found.update, *found.initializers, *found.losses.values()])
+            subgraph(read, [found.update, *found.initializers, *found.losses.values()])
             json.dumps(found.__dict__)
             outcomes.add("described")
         except RunError as error:
@@ -415,7 +415,7 @@ def test_the_authors_graphs(folder):
             "vae": {"loss": "add_3:0", "reconstruction": "Sum:0", "kl": "mul_1:0", "regularization": "AddN:0"},
         }[folder]
     )
-    cut = needed(graph, [found.update, *found.initializers, *found.losses.values()])
+    cut = subgraph(graph, [found.update, *found.initializers, *found.losses.values()])
     with tf.Graph().as_default():
         v1.import_graph_def(cut, name="")
 

@@ -62,12 +62,12 @@ class Arm:
 
 GRAPH = "graph"
 ARMS = {
-    GRAPH: Arm("the author's graph, its own noise, 2016's order", noise="graph", order="numpy", xla=False),
-    "ours": Arm("our model, as it is trained"),
-    "numpy_noise": Arm("ours, noise drawn by NumPy and handed in", noise="numpy"),
-    "threefry": Arm("ours, noise by ThreeFry", noise="threefry"),
-    "numpy_order": Arm("ours, 2016's order", order="numpy"),
-    "no_xla": Arm("ours, without XLA, where the same random bits make other normals", xla=False),
+    GRAPH: Arm("the author's graph with its own noise and 2016's order", noise="graph", order="numpy", xla=False),
+    "ours": Arm("our model, trained as usual"),
+    "numpy_noise": Arm("ours, with noise from NumPy", noise="numpy"),
+    "threefry": Arm("ours, with noise from ThreeFry", noise="threefry"),
+    "numpy_order": Arm("ours, in 2016's order", order="numpy"),
+    "no_xla": Arm("ours, without XLA, which turns the same random bits into other normals", xla=False),
 }
 
 
@@ -174,11 +174,11 @@ def step_of(model: Model, arm: Arm) -> Callable[[tf.Tensor, tf.Tensor | None], o
     if isinstance(model, AutoEncoder):
         return lambda images, noise: model.train_step(images)
     if arm.noise == "threefry":
-        return lambda images, noise: model.update(images, by_threefry(model, images))
+        return lambda images, noise: model.update(images, threefry_noise(model, images))
     return lambda images, noise: model.update(images, model.training_noise(images) if noise is None else noise)
 
 
-def by_threefry(model: VariationalAutoEncoder, images: tf.Tensor) -> tf.Tensor:
+def threefry_noise(model: VariationalAutoEncoder, images: tf.Tensor) -> tf.Tensor:
     """Return this iteration's noise [batch, z_dim], named as in `named_noise` but from the ThreeFry generator."""
     name = tf.stack([tf.constant(model.seed, tf.int64), tf.cast(model.iterations, tf.int64) + (layers.TRAINING_NOISE << 32)])
     return tf.random.stateless_normal(tf.stack([tf.shape(images)[0], model.z_dim]), name, alg="threefry")
@@ -215,24 +215,20 @@ def table(found: dict[str, dict[int, Json]]) -> str:
     vae = records[0]["recipe"] in ("first", "fixed")
     margin, loss = (EQUAL["vae"], "−ELBO, nats") if vae else (EQUAL["autoencoder"], "L2")
     first = f"{loss} after {records[0]['iterations']:,} iterations: mean ± sd"
-    second = f"less the graph's, same seeds: mean, {LEVEL:.0%} interval (n)"
-    lines = [
-        f"| arm | n | {first} | {second} |",
-        "|---|---|---|---|",
-    ]
+    second = f"difference from the graph, same seeds: mean, {LEVEL:.0%} interval (n)"
+    lines = [f"| arm | n | {first} | {second} |", "|---|---|---|---|"]
     for name, arm in ARMS.items():
         losses = {seed: loss_of(record) for seed, record in found.get(name, {}).items()}
         if not losses:
             continue
         values = np.array(list(losses.values()))
         spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-        lines.append(
-            f"| {arm.says} (`{name}`) | {len(values)} | {values.mean():.3f}{spread} | {beside(losses, found, name, margin)} |"
-        )
+        difference = difference_from_graph(losses, found, name, margin)
+        lines.append(f"| {arm.says} (`{name}`) | {len(values)} | {values.mean():.3f}{spread} | {difference} |")
     return "\n".join(lines) + (by_noise(found, margin) if vae else "")
 
 
-def beside(losses: dict[int, float], found: dict[str, dict[int, Json]], name: str, margin: float) -> str:
+def difference_from_graph(losses: dict[int, float], found: dict[str, dict[int, Json]], name: str, margin: float) -> str:
     """Format an arm's difference from the author's graph, paired over common seeds; a dash for fewer than three pairs."""
     graph = {seed: loss_of(record) for seed, record in found.get(GRAPH, {}).items()}
     seeds = sorted(set(losses) & set(graph))
@@ -260,7 +256,7 @@ def by_noise(found: dict[str, dict[int, Json]], margin: float) -> str:
     }
     names = {ours: ", ".join(f"`{name}`" for name in names) for ours, names in arms_of.items()}
     said = interval(means[True] - means[False], margin)
-    return f"\nOur noise ({names[True]}) less noise from elsewhere ({names[False]}), same seeds: {said}."
+    return f"\nOur noise ({names[True]}) minus other noise ({names[False]}), same seeds: {said}."
 
 
 def interval(differences: np.ndarray, margin: float) -> str:

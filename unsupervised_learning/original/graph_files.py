@@ -1,6 +1,6 @@
 """Read 2016's graphs from `.meta` and event files, and reduce them to the nodes needed to run them.
 
-Files are untrusted. They are parsed, never executed; sizes are checked before memory is allocated; `needed` returns only
+Files are untrusted. They are parsed, never executed; sizes are checked before memory is allocated; `subgraph` returns only
 operations and attributes on an allowlist. Nothing here passes a graph to TensorFlow.
 """
 
@@ -156,8 +156,8 @@ def read_graph(path: str | Path) -> Graph:
             if not head:
                 raise RunError(f"{path} is empty; expected a .meta file or an event file")
             if is_record(head):
-                return checked(graph_of_events(path, file), path, "events")
-            return checked(graph_of_meta(path, file), path, "meta")
+                return validated(graph_of_events(path, file), path, "events")
+            return validated(graph_of_meta(path, file), path, "meta")
     except OSError as error:
         raise RunError(f"cannot read {short(str(path))}: {error.strerror or error}") from None
     except ValueError as error:
@@ -223,7 +223,7 @@ def records(path: Path, file: BinaryIO) -> Iterator[bytes]:
         yield record
 
 
-def checked(graph: GraphDef, path: Path, kind: str) -> Graph:
+def validated(graph: GraphDef, path: Path, kind: str) -> Graph:
     """Check a graph's node names, inputs and sizes, and return it as a `Graph`."""
     if not graph.node:
         raise RunError(f"{path} holds a graph without nodes; expected a .meta file or an event file of 2016's code")
@@ -313,8 +313,8 @@ def closure(graph: Graph, targets: Iterable[str]) -> dict[str, NodeDef]:
     return {name: node for name, node in graph.nodes.items() if name in found}
 
 
-def needed(graph: Graph, targets: list[str]) -> GraphDef:
-    """Return a graph of only the nodes that the targets need, safe to import and run.
+def subgraph(graph: Graph, targets: list[str]) -> GraphDef:
+    """Extract the nodes that the targets need as a graph that is safe to import and run.
 
     It has only `OPERATIONS` on float32, integers and booleans, with only `ATTRIBUTES`: no functions, devices, shared variables,
     strings, or shape and placement hints. Nodes come after their inputs. The sizes of constants and variables are limited, but
@@ -336,7 +336,7 @@ def needed(graph: Graph, targets: list[str]) -> GraphDef:
             )
     result = GraphDef()
     result.versions.producer = graph.producer
-    for node in in_order(graph, nodes):
+    for node in by_dependency(graph, nodes):
         if node.op == "Const":
             check_constant(graph, node)
         copy = result.node.add(name=node.name, op=node.op)
@@ -372,7 +372,7 @@ def check_constant(graph: Graph, node: NodeDef) -> None:
             )
 
 
-def in_order(graph: Graph, nodes: dict[str, NodeDef]) -> list[NodeDef]:
+def by_dependency(graph: Graph, nodes: dict[str, NodeDef]) -> list[NodeDef]:
     """Sort the nodes so that each comes after its inputs, otherwise keeping their order.
 
     Raises:

@@ -57,8 +57,8 @@ class Network:
 def wrong_graph(graph: Graph, found: str) -> RunError:
     """Return the error for a graph of another model."""
     return RunError(
-        f"{graph.path} is neither 2016's autoencoder nor its VAE: {found}; expected 784-50-50-3-50-50-784 fully connected, "
-        "with their losses"
+        f"{graph.path} is not 2016's autoencoder or VAE: {found}; expected fully connected layers 784-50-50-3-50-50-784 and "
+        "their loss"
     )
 
 

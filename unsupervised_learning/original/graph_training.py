@@ -63,7 +63,7 @@ def find_adam(graph: Graph) -> Adam:
     others = sorted({node.op for node in graph.nodes.values() if node.op.startswith(("Apply", "SparseApply", "ResourceApply"))})
     if not updates or others != ["ApplyAdam"]:
         found = short(", ".join(others)) or "no optimizer"
-        raise RunError(f"{graph.path} is neither 2016's autoencoder nor its VAE: it has {found}; expected ApplyAdam alone")
+        raise RunError(f"{graph.path} is not 2016's autoencoder or VAE: it has {found}; expected only ApplyAdam")
     slots: dict[str, tuple[str, str]] = {}
     settings: set[tuple[float, float, float, float]] = set()
     powers: set[tuple[str, str]] = set()
@@ -82,7 +82,7 @@ def find_adam(graph: Graph) -> Adam:
         settings.add((numbers[0], numbers[1], numbers[2], numbers[3]))
         powers.add((rest[0].name, rest[1].name))
     if len(settings) > 1 or len(powers) > 1:
-        raise RunError(f"{graph.path} is neither 2016's autoencoder nor its VAE: it has {len(powers)} Adams; expected one")
+        raise RunError(f"{graph.path} is not 2016's autoencoder or VAE: it has {len(powers)} Adam optimizers; expected one")
     return Adam(*settings.pop(), update_node(graph, {node.name for node in updates}), slots, powers.pop())
 
 

@@ -79,7 +79,7 @@ class Reader:
     def refuse(self, node: NodeDef, expected: str) -> RunError:
         """Return the error for a node that 2016's graphs do not have."""
         return RunError(
-            f"{self.graph.path} is neither 2016's autoencoder nor its VAE: {short(node.name)} has type {short(node.op)}; "
+            f"{self.graph.path} is not 2016's autoencoder or VAE: {short(node.name)} has type {short(node.op)}; "
             f"expected {expected}"
         )
 

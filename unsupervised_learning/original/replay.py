@@ -78,7 +78,7 @@ def replay(
     numbers, published = measured(model, dataset, checkpoint.at_the_end)
     print(table(numbers, published))
     if dump:
-        print(beside_dump(model, dataset, *dump))
+        print(compare_with_dump(model, dataset, *dump))
     if folder:
         write_as_run(folder, model, dataset, {"restore_original": str(checkpoint.path)}, checkpoint.updates or 0, numbers)
         print(f"To look inside: python -m unsupervised_learning.explore {folder}")
@@ -158,7 +158,7 @@ def table(numbers: atomic_files.Json, published: atomic_files.Json) -> str:
     return "\n".join(lines)
 
 
-def beside_dump(model: Model, dataset: Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
+def compare_with_dump(model: Model, dataset: Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
     """Describe how the model's test-set latents differ from a dump's.
 
     The autoencoder's should be equal. A VAE's dump holds samples, so (z − mu) / exp(log_var / 2) should be standard normal.

@@ -1,6 +1,6 @@
 """Run the author's 2016 graph in TensorFlow 2.21, through `tf.compat.v1`: its variables, losses and update.
 
-Only the nodes that the losses, the update and the initialisers need are imported (`graph_files.needed`). The rest of the file
+Only the nodes that the losses, the update and the initialisers need are imported (`graph_files.subgraph`). The rest of the file
 is never run.
 """
 
@@ -15,7 +15,7 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import BETA1, BETA2, Checkpoint, Model
 from unsupervised_learning.original.description import Description
-from unsupervised_learning.original.graph_files import Graph, needed
+from unsupervised_learning.original.graph_files import Graph, subgraph
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 BUILDS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
@@ -42,7 +42,7 @@ class RunningGraph:
     def __init__(self, graph: Graph, description: Description, seed: int, as_it_stands: bool = False):
         self.description, self.path = description, graph.path
         targets = [description.update, *description.initializers, *description.losses.values()]
-        definition = needed(graph, targets)
+        definition = subgraph(graph, targets)
         draws = [name for name, node in graph.nodes.items() if node.op in RANDOM]
         for node in definition.node:
             if node.op in RANDOM:
