@@ -157,9 +157,9 @@ def test_the_vaes_speed_comes_from_the_benchmark(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "speed.json").write_text('{"setting": {"share": 1}, "seconds_per_iteration": {"vae": {}}}')
     runs = experiments.find_runs(tmp_path)
-    assert runs.left_out.pop("a/speed.json") == "its rounds had 0.5 of their length"
+    assert runs.left_out.pop("a/speed.json") == "its rounds were shortened to 0.5 of their length"
     assert "not a benchmark of the autoencoder and the VAE" in runs.left_out.pop("b/speed.json")
-    assert runs.left_out == {"reference/speed.json": "the speed is taken from another"}
+    assert runs.left_out == {"reference/speed.json": "another speed.json is used"}
     found = finding("faster", runs)
     assert found.verdict == REPRODUCED
     assert found.ours == "0.70 of its time (0.50 to 1.10 in 3 rounds); 1.20 with summaries, checkpoints and dumps"

@@ -1,4 +1,4 @@
-"""The GANs' files in this folder: their start, and their first gradients compared."""
+"""The GANs' golden files: initial values, and comparison of the first gradients."""
 
 import json
 
@@ -15,10 +15,10 @@ LOSSES = {  # 2016's tags → ours
     "Discriminator_loss": "discriminator_loss",
     "Generator_loss": "generator_loss",
 }
-# The relative error that a loss may have, step by step. A direct port of the 2016 network comes this near and no nearer; later
-# steps tell nothing and are not compared.
+# Allowed relative error of a loss at each step. A direct port of the 2016 network comes no closer. Later steps are not
+# informative, and are not compared.
 TOLERANCES = {"flowers_gan": [3e-5, 1e-2, 3e-2], "mnist_gan": [3e-5] + 11 * [1e-2]}
-# Biases before batch normalization: the normalization takes them out again, so their gradient is rounding.
+# Biases before batch normalization: the normalization cancels them, so their gradient is only rounding error.
 NO_GRADIENT = {
     "flowers_gan": {"generator/b_2", "generator/b_3", "generator/b_4"}
     | {f"discriminator/b_conv{number}" for number in (1, 2, 3)},
@@ -54,7 +54,7 @@ def start(golden: dict, seed: int, model: DCGAN) -> None:
 
 
 def compare_gradients(golden: dict, gradients: dict, without: set[str]) -> None:
-    """Norms within 1e-3; the first values too: direction, not only size. Without a true gradient both are next to nothing."""
+    """Compare norms to 1e-3, and the first and last values, which test the direction. Gradients in `without` must be tiny."""
     assert golden.keys() == gradients.keys()
     for name, record in golden.items():
         if name in without:

@@ -1,4 +1,4 @@
-"""The autoencoder's and the VAE's files in this folder: read, and trained from the start and the inputs that they name."""
+"""The autoencoder's and the VAE's golden files: read them, and train from their initial values and inputs."""
 
 import json
 import os
@@ -27,7 +27,7 @@ OPTIONS = {"seed", "batch", "steps", "regularization", "activation", "z_dim", "r
 def read(path: Path) -> dict:
     golden = json.loads(path.read_text())
     unknown = set(golden["options"]) - OPTIONS
-    assert not unknown, f"{path}: options that this test does not know: {sorted(unknown)}"
+    assert not unknown, f"{path}: unknown options: {sorted(unknown)}"
     golden["seed"] = int(golden["options"].get("seed", golden["seed"]))
     return golden
 
@@ -51,7 +51,7 @@ def build_model(golden: dict) -> AutoEncoder | VariationalAutoEncoder:
 
 
 def start(golden: dict, model) -> None:
-    """Set each variable to the recipe's start, and see that the file means the same start."""
+    """Set each variable to its initial value, and check it against the file's norm."""
     variables = model.variables_of_2016()
     assert list(variables) == [record["name"] for record in golden["variables"]]
     for i, (record, variable) in enumerate(zip(golden["variables"], variables.values(), strict=True)):
@@ -62,7 +62,7 @@ def start(golden: dict, model) -> None:
 
 
 def inputs(golden: dict, z_dim: int):
-    """Images, and for the VAE noise, step by step."""
+    """Yield the images of each step, and the noise for the VAE, else None."""
     batch = int(golden["options"].get("batch", 32))
     random = np.random.RandomState(golden["seed"] * 10000 + 7)
     for _ in range(golden["steps"]):
@@ -76,7 +76,7 @@ def norm(variable) -> float:
 
 
 def run(golden: dict, model, jit_compile: bool) -> dict[str, list[float]]:
-    """Train for the file's steps; returns the losses before each step's update, by 2016's tags."""
+    """Train for the file's number of steps; returns the losses before each update, by 2016's tags."""
     if golden["case"] == "vae":
         step = tf.function(model.update, jit_compile=jit_compile)
     else:

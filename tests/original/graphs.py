@@ -1,4 +1,4 @@
-"""Graphs as the author's code built them in 2016."""
+"""Build graphs like the author's 2016 code."""
 
 import itertools
 from pathlib import Path
@@ -36,7 +36,7 @@ def build_ae(
     z_dim=3, activation="tanh", code=None, regularization=1e-4, divisor=784.0, learning_rate=1e-3, width=50, stddev=0.1,
     bias=0.1, odd_bias=None, only_weights=False, beta1=0.9, sizes=None, extra=None,
 ):  # fmt: skip
-    """What `AutoEncoder_MNIST.py` builds, in a later TensorFlow's operations."""
+    """Build the graph of `AutoEncoder_MNIST.py`, with today's TensorFlow operations."""
     images = v1.placeholder(tf.float32, [None, 784], name="Placeholder")
     sizes = sizes or [784, width, width, z_dim, width, width, 784]
     x, variables = images, []
@@ -61,7 +61,7 @@ def build_vae(
     z_dim=3, activation="relu", heads="linear", regularization=1e-5, constant=1.0, kl_weight=1.0, batch=None,
     learning_rate=1e-3, width=50, mean=True, half=lambda log_var: 0.5 * log_var, unused=True,
 ):  # fmt: skip
-    """What `VariationalAutoEncoder_MNIST.py` builds, in either form."""
+    """Build the graph of `VariationalAutoEncoder_MNIST.py`, in either form."""
     images = v1.placeholder(tf.float32, [None, 784], name="input_image")
     stem, variables = ("encoder/W_fc", "encoder/b_fc"), []
     x, made = dense(images, 1, (784, width), activation, stem=stem)
@@ -95,7 +95,7 @@ def build_vae(
 
 
 def graph_def(build, of_2016=False, **options) -> graph_pb2.GraphDef:
-    """A built graph; with `of_2016`, in the operations of that year, and with the loss's shape computed for its gradients."""
+    """Build a graph; `of_2016` renames operations to 2016's, and lets the gradients compute the loss's shape as in 2016."""
     with tf.Graph().as_default() as graph:
         loss = build(**options)
     result = graph.as_graph_def()

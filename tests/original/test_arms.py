@@ -1,4 +1,4 @@
-"""`original arms`: the table's statistics on made-up runs, and every arm trained for a while from the author's graph."""
+"""`original arms`: the table's statistics on made-up runs, and a short run of every arm from the author's graph."""
 
 import json
 import os
@@ -39,11 +39,11 @@ def row_of(table: str, arm: str) -> str:
     return next(line for line in table.splitlines() if f"(`{arm}`)" in line)
 
 
-def test_a_run_counts_by_the_mean_of_its_last_five_multiples_of_a_thousand():
+def test_a_runs_loss_is_the_mean_of_its_last_five_multiples_of_a_thousand():
     assert arms.loss_of(record("ours", 0, 134.0)) == 134.0
 
 
-def test_the_interval_is_that_of_the_paired_t_test(tmp_path):
+def test_the_interval_equals_that_of_the_paired_t_test(tmp_path):
     graph, ours = [133.2, 133.9, 134.1, 133.0], [134.0, 134.5, 134.2, 133.9]
     row = row_of(arms.table(arms.read(kept(tmp_path, {"graph": graph, "ours": ours}))), "ours")
     interval = stats.ttest_rel(ours, graph).confidence_interval(0.95)
@@ -56,7 +56,7 @@ def test_the_interval_is_that_of_the_paired_t_test(tmp_path):
         ([0.01, -0.02, 0.01, 0.0], "equal within ±0.3"),
         ([0.9, 1.0, 1.1, 1.0], "differs"),
         ([1.0, -1.0, 0.8, -0.7], "open"),
-        ([0.1, 0.11, 0.09, 0.1], "equal within ±0.3"),  # other than 0, and too little to matter
+        ([0.1, 0.11, 0.09, 0.1], "equal within ±0.3"),  # not 0, but too small to matter
     ],
 )
 def test_the_verdict_follows_from_the_interval(tmp_path, shifts, verdict):
@@ -65,7 +65,7 @@ def test_the_verdict_follows_from_the_interval(tmp_path, shifts, verdict):
     assert row_of(arms.table(arms.read(folder)), "ours").endswith(f": {verdict} |")
 
 
-def test_seeds_that_one_arm_lacks_are_left_out_of_the_pairs(tmp_path):
+def test_only_seeds_of_both_arms_are_paired(tmp_path):
     folder = kept(tmp_path, {"graph": [133.0, 134.0, 135.0], "ours": [133.1, 134.12, 135.08, 200.0]})
     assert "(3): equal" in row_of(arms.table(arms.read(folder)), "ours")
 
@@ -75,7 +75,7 @@ def test_fewer_than_three_pairs_have_no_interval(tmp_path):
     assert row_of(arms.table(arms.read(folder)), "ours").endswith("| – |")
 
 
-def test_our_noise_is_held_against_all_other_noise(tmp_path):
+def test_our_noise_is_compared_with_all_other_noise(tmp_path):
     losses = {
         "graph": [133.0, 134.0, 135.0, 140.0],
         "ours": [133.5, 134.4, 135.6],
@@ -85,14 +85,14 @@ def test_our_noise_is_held_against_all_other_noise(tmp_path):
     said = arms.table(arms.read(kept(tmp_path, losses))).splitlines()[-1]
     differences = [0.5 * (133.5 + 133.7) - 133.1, 0.5 * (134.4 + 134.6) - 134.1, 0.5 * (135.6 + 135.4) - 135.2]
     expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert said.startswith("Our noise (`ours`, `numpy_order`) less noise from elsewhere (`graph`, `no_xla`)")
+    assert said.startswith("Our noise (`ours`, `numpy_order`) minus other noise (`graph`, `no_xla`)")
     assert f"{np.mean(differences):+.3f}, {expected.low:+.3f} … {expected.high:+.3f} (3): differs" in said
 
 
 def test_runs_of_different_lengths_are_refused(tmp_path):
     kept(tmp_path, {"ours": [133.0]})
     (tmp_path / "ours_seed1.json").write_text(json.dumps(record("ours", 1, 134.0, iterations=100)))
-    with pytest.raises(RunError, match=r"runs of one length. Received: .*6001"):
+    with pytest.raises(RunError, match=r"runs of equal length. Received: .*6001"):
         arms.read(tmp_path)
 
 
@@ -103,8 +103,8 @@ def test_a_folder_without_runs_is_refused(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (ORIGINAL and MNIST), reason="needs the author's files in $ORIGINAL_DIR and MNIST in $MNIST_IDX_DIR")
-def test_arms_differ_in_what_they_say_and_in_nothing_else(tmp_path):
-    """200 updates lie in the first epoch, which both orders take in file order; other noise makes another run near by."""
+def test_arms_differ_only_in_what_they_change(tmp_path):
+    """200 updates stay within the first epoch, which both orders take in file order; other noise gives a similar run."""
     found = {}
     for arm in ("graph", "ours", "numpy_order", "numpy_noise"):
         command = [sys.executable, "-m", "unsupervised_learning.original", "arms", f"{ORIGINAL}/vae/model.ckpt-100000.meta"]

@@ -1,4 +1,4 @@
-"""2016's graphs run beside our models, and trained to the end. The author's own are tried where ORIGINAL_DIR has them."""
+"""Run 2016's graphs beside our models, and train them to the end; includes the author's own if ORIGINAL_DIR is set."""
 
 import dataclasses
 import json
@@ -26,20 +26,20 @@ from unsupervised_learning.original.running import RunningGraph
 ORIGINAL = "unsupervised_learning/original/__main__.py"
 REAL, REAL_IDX = os.environ.get("ORIGINAL_DIR"), os.environ.get("MNIST_IDX_DIR")
 STARTS = {"ae_run5/model.ckpt-20000": 300, "vae/model.ckpt-100000": 100, "vae_relu_heads/model.ckpt-100000": 100}
-# The VAE's first form: the gradients of the fixed form's means are, in a later TensorFlow, operations that 2016's graphs lack.
+# The VAE's first form, because today's gradients of the fixed form's means use operations that 2016's graphs lack.
 BUILDS = {"ae": (build_ae, {}), "vae": (build_vae, {"heads": "relu", "constant": 3.0, "batch": 256.0})}
 pytestmark = pytest.mark.filterwarnings("ignore:Tensor.__iter__:DeprecationWarning")
 
 
 @pytest.fixture(scope="module", params=BUILDS)
 def file(request, tmp_path_factory) -> Path:
-    """The `.meta` file of a graph as 2016's code would build it."""
+    """Write a `.meta` file with a graph like 2016's."""
     build, options = BUILDS[request.param]
     return meta(tmp_path_factory.mktemp("graph") / f"{request.param}.meta", graph_def(build, of_2016=True, **options))
 
 
 def table_of(out: str) -> dict[str, list[float]]:
-    """The rows of the printed table, by what stands before the numbers."""
+    """Parse the printed table into rows of numbers, by label."""
     rows = re.findall(r"^(up to [\d,]+ updates?|allowed up to [\d,]+) +(.*)$", out, re.MULTILINE)
     return {name: [float(cell.rstrip("%")) for cell in cells.split()] for name, cells in rows}
 
@@ -48,7 +48,7 @@ def test_our_models_follow_a_graph_from_its_initialisers(file, idx_dir, tmp_path
     run = run_script(ORIGINAL, "follow", str(file), f"--data_dir={idx_dir}", "--steps=12", f"--out={tmp_path / 'out'}")
     assert run.status == 0, run.out + run.err
     rows = table_of(run.out)
-    assert rows["up to 1 update"][-1] == 0.0  # all weights, to the last bit
+    assert rows["up to 1 update"][-1] == 0.0  # all weights are bitwise equal
     assert max(rows["up to 12 updates"][:-1]) < 1e-4
     assert "They agree within the tolerance." in run.out
     assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".png"]
@@ -62,20 +62,20 @@ def test_from_a_checkpoint_all_weights_stay_equal(file, idx_dir, tmp_path, run_s
         running.update(images)
     names = [*running.description.variables.values(), *(s for pair in running.description.slots.values() for s in pair)]
     tensors = dict(zip(names, running.session.run([f"{name}:0" for name in names]), strict=True))
-    # So late that the powers of Adam's betas are zero, and nothing is left in which the two differ.
+    # At this iteration the powers of Adam's betas are zero, so that the two no longer differ in anything.
     path = tmp_path / "model.ckpt-200000"
     tf.raw_ops.Save(filename=str(path), tensor_names=list(tensors), data=[tf.constant(value) for value in tensors.values()])
     given = [f"--checkpoint={path}", f"--data_dir={idx_dir}", "--steps=20", f"--out={tmp_path}"]
     run = run_script(ORIGINAL, "follow", str(file), *given)
     assert run.status == 0, run.out + run.err
-    assert table_of(run.out)["up to 20 updates"][-2:] == [0.0, 0.0]  # norms, and the share of unequal weights
+    assert table_of(run.out)["up to 20 updates"][-2:] == [0.0, 0.0]  # norms, and the fraction of unequal weights
     build, options = BUILDS[file.stem]
     other = meta(tmp_path / "other.meta", graph_def(build, of_2016=True, **options, z_dim=2))
     assert_refused(run_script(ORIGINAL, "follow", str(other), *given), "checkpoint")
 
 
 @pytest.mark.parametrize("setting", ["regularization", "learning_rate"])
-def test_a_model_that_is_not_the_graphs_is_found_out(file, setting, idx_dir, tmp_path, run_script, monkeypatch):
+def test_a_model_with_other_settings_is_detected(file, setting, idx_dir, tmp_path, run_script, monkeypatch):
     def other(description):
         changed = {"regularization": 1.05 * description.regularization, "learning_rate": 1.0001 * description.learning_rate}
         return model_of(dataclasses.replace(description, **{setting: changed[setting]}))
@@ -86,7 +86,7 @@ def test_a_model_that_is_not_the_graphs_is_found_out(file, setting, idx_dir, tmp
     assert re.search(r"They differ: beyond the tolerance after \d+ updates, by ", run.out)
 
 
-def test_what_is_beyond_the_tolerance():
+def test_differences_beyond_the_tolerance():
     def step(updates, **differences):
         return Step(updates, {}, {}, {"reconstruction": 0.0, "kl": 0.0, "norms": 0.0, **differences}, 0.0)
 
@@ -96,14 +96,14 @@ def test_what_is_beyond_the_tolerance():
     assert beyond(step(11, kl=6e-5), start) == []
     assert beyond(step(100, reconstruction=2e-3, norms=1.0), start) == ["reconstruction", "norms"]
     assert beyond(step(100, reconstruction=np.nan), start) == ["reconstruction"]
-    assert beyond(step(1_001, reconstruction=9.0), start) == []  # nothing is judged there
+    assert beyond(step(1_001, reconstruction=9.0), start) == []  # no tolerance after so many updates
     assert follow.relative(-1.0, 1.0) == 2.0
     assert follow.relative(0.0, 0.0) == 0.0
     assert follow.relative(np.inf, np.inf) == np.inf
     assert follow.relative(1e-3, -1e-3, 2.0) == 1e-3
 
 
-def test_a_graph_that_tensorflow_does_not_take(idx_dir, tmp_path, run_script):
+def test_a_graph_that_tensorflow_rejects(idx_dir, tmp_path, run_script):
     graph = graph_def(build_ae, of_2016=True)
     for node in graph.node:
         if node.op == "MatMul":
@@ -111,7 +111,7 @@ def test_a_graph_that_tensorflow_does_not_take(idx_dir, tmp_path, run_script):
     file = meta(tmp_path / "odd.meta", graph)
     for command in ("follow", "train"):
         run = run_script(ORIGINAL, command, str(file), f"--data_dir={idx_dir}", f"--out={tmp_path}", f"--logs_dir={tmp_path}")
-        assert_refused(run, "TensorFlow does not run this graph")
+        assert_refused(run, "TensorFlow cannot run this graph")
 
 
 def test_training_a_graph_to_the_end(file, idx_dir, tmp_path, run_script):
@@ -133,20 +133,17 @@ def test_training_a_graph_to_the_end(file, idx_dir, tmp_path, run_script):
         assert all(results[key] == other[key] for key in measures) == same
 
 
-def test_batches_go_in_2016s_order():
+def test_batches_follow_2016s_order():
     batches = next_batches(11, 3, seed=5)
     epochs = [np.concatenate([next(batches) for _ in range(3)]) for _ in range(3)]
     assert epochs[0].tolist() == list(range(9))  # the remainder is dropped
     order, random = np.arange(11), np.random.RandomState(5)
     for epoch in epochs[1:]:
-        random.shuffle(order)  # from the order before
+        random.shuffle(order)  # shuffles the previous order
         assert epoch.tolist() == order[:9].tolist()
 
 
-# Run 3
-
-
-# The author's own
+# The author's own graphs
 
 
 @pytest.mark.slow
@@ -154,7 +151,7 @@ def test_batches_go_in_2016s_order():
 @pytest.mark.parametrize("from_checkpoint", [False, True], ids=["initialisers", "checkpoint"])
 @pytest.mark.parametrize("name", STARTS)
 def test_the_authors_graphs(name, from_checkpoint, tmp_path):
-    """In a process of its own, where TensorFlow is on one thread."""
+    """Runs in a process of its own, so that TensorFlow uses one thread."""
     command = [sys.executable, "-m", "unsupervised_learning.original", "follow", f"{REAL}/{name}.meta"]
     given = [f"--data_dir={REAL_IDX}", f"--steps={STARTS[name]}", f"--out={tmp_path}"]
     if from_checkpoint:

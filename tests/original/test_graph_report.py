@@ -1,4 +1,4 @@
-"""The graphs of 2016: read, described, and refused. The author's own are tried where ORIGINAL_DIR has them."""
+"""Read, describe and reject 2016 graphs, including the author's own if ORIGINAL_DIR is set."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.description import describe
-from unsupervised_learning.original.graph_files import ELEMENTS, OPERATIONS, Graph, needed, read_graph
+from unsupervised_learning.original.graph_files import ELEMENTS, OPERATIONS, Graph, read_graph, subgraph
 from unsupervised_learning.original.graph_report import command_for, nearest
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -138,21 +138,21 @@ def test_vaes(tmp_path, options, expected, recipe, flags, of_2016):
         (build_ae, {"z_dim": 800}, "z_dim", 800, 3),
     ],
 )
-def test_what_no_flag_makes_is_said(tmp_path, build, options, setting, graph, recipe):
+def test_differences_without_a_flag_are_reported(tmp_path, build, options, setting, graph, recipe):
     _, differences = nearest(described(tmp_path, build, **options))
     assert [(each.setting, each.graph, each.recipe, each.flag) for each in differences] == [(setting, graph, recipe, None)]
     assert "flag" in differences[0].note
 
 
-def test_the_loss_is_what_tensorflow_computes(tmp_path):
-    """The description's numbers put into the formula give the value of the graph's own loss tensor."""
+def test_the_loss_equals_what_tensorflow_computes(tmp_path):
+    """The description's parts and weights add up to the value of the graph's own loss tensor."""
     for build, options in [
         (build_ae, {"regularization": 0.01}),
         (build_vae, {"constant": 3.0, "batch": 8.0, "kl_weight": 0.5}),
     ]:
         graph = read_graph(meta(tmp_path / "a.meta", graph_def(build, **options)))
         found = describe(graph)
-        cut = needed(graph, [*found.losses.values(), found.update, *found.initializers])
+        cut = subgraph(graph, [*found.losses.values(), found.update, *found.initializers])
         images = np.random.default_rng(0).uniform(size=(8, 784)).astype(np.float32)
         with tf.Graph().as_default():
             v1.import_graph_def(cut, name="")
@@ -165,7 +165,7 @@ def test_the_loss_is_what_tensorflow_computes(tmp_path):
         assert values["loss"] == pytest.approx(parts + (found.kl_weight or 0) * values.get("kl", 0.0), rel=1e-5)
 
 
-# Refused
+# Rejected
 
 
 def two_adams():
@@ -191,13 +191,13 @@ def by_sgd():
     [
         (one_layer, {}, "0 l2_loss"),
         (by_sgd, {}, "ApplyGradientDescent"),
-        (build_ae, {"sizes": [784, 50, 3, 50, 784]}, "neither"),
+        (build_ae, {"sizes": [784, 50, 3, 50, 784]}, "not 2016's autoencoder"),
         (build_ae, {"sizes": [784, 50, 40, 3, 40, 50, 784]}, "784-50-40-3-40-50-784"),
-        (build_ae, {"extra": lambda x: tf.reduce_sum(tf.abs(x))}, "other terms"),
-        (two_adams, {}, "neither"),
+        (build_ae, {"extra": lambda x: tf.reduce_sum(tf.abs(x))}, "unknown terms"),
+        (two_adams, {}, "not 2016's autoencoder"),
     ],
 )
-def test_other_graphs_are_refused(tmp_path, build, options, said):
+def test_other_graphs_are_rejected(tmp_path, build, options, said):
     made = graph_def(lambda: build(**options) if build is build_ae else build())
     if build is build_ae and "extra" in options:
         made = graph_def(build, True, **options)
@@ -206,30 +206,30 @@ def test_other_graphs_are_refused(tmp_path, build, options, said):
     assert "\n" not in str(error.value)
 
 
-def test_adam_that_starts_elsewhere(tmp_path):
+def test_adam_with_other_initial_powers_is_rejected(tmp_path):
     graph = graph_def(build_ae, True)
     next(node for node in graph.node if node.name == "beta1_power/initial_value").attr["value"].tensor.float_val[:] = [0.5]
     with pytest.raises(RunError, match=r"beta1_power starts at constant 0.5, not at Adam's 0.9"):
         describe(read_graph(meta(tmp_path / "a.meta", graph)))
 
 
-def test_what_an_update_must_not_need(tmp_path, ae_graph):
+def test_unsafe_operations_are_rejected(tmp_path, ae_graph):
     for op in ("ReadFile", "WriteFile", "PyFunc", "SaveSlices", "RestoreSlice", "Print", "While", "HistogramSummary"):
         assert op not in OPERATIONS
         graph = graph_pb2.GraphDef.FromString(ae_graph.SerializeToString())
         graph.node.add(name="evil/node", op=op)
         next(node for node in graph.node if node.name == "Adam").input.append("^evil/node")
         with pytest.raises(RunError, match=rf"evil/node.*{op}"):
-            needed(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam"])
+            subgraph(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam"])
 
 
-def test_what_is_needed_is_bare(tmp_path, ae_graph):
+def test_subgraphs_have_no_functions_devices_or_hints(tmp_path, ae_graph):
     graph = graph_pb2.GraphDef.FromString(ae_graph.SerializeToString())
     graph.library.function.add().signature.name = "f"
     for node in graph.node:
         node.device = "/job:elsewhere"
         node.attr["_class"].list.s.append(b"loc:@W_fc1")
-    found = needed(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam", "Placeholder:0"])
+    found = subgraph(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam", "Placeholder:0"])
     assert not found.library.function
     assert all(not node.device and not any(key.startswith("_") for key in node.attr) for node in found.node)
     assert {node.op for node in found.node} <= OPERATIONS
@@ -246,14 +246,14 @@ def test_what_is_needed_is_bare(tmp_path, ae_graph):
         (lambda node: node.input.append("^missing"), "missing"),
         (lambda node: node.input.append("a:b:c"), "a:b:c"),
         (lambda node: setattr(node, "name", "a b\n"), "name"),
-        (lambda node: node.input.append("^W_fc1/Assign"), "circle"),
+        (lambda node: node.input.append("^W_fc1/Assign"), "cycle"),
     ],
 )
 def test_damaged_nodes(tmp_path, ae_graph, change, said):
     graph = graph_pb2.GraphDef.FromString(ae_graph.SerializeToString())
     change(next(node for node in graph.node if node.op == "Const" and node.name == "truncated_normal/shape"))
     with pytest.raises(RunError, match=said) as error:
-        needed(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam", "W_fc1/Assign"])
+        subgraph(read_graph(meta(tmp_path / "a.meta", graph)), ["Adam", "W_fc1/Assign"])
     assert "\n" not in str(error.value)
 
 
@@ -264,7 +264,7 @@ def test_sizes_are_bounded(tmp_path):
     node.attr["value"].tensor.tensor_shape.dim.add(size=2)
     node.attr["value"].tensor.int_val.append(9_000)  # twice: 81,000,000 elements
     with pytest.raises(RunError, match=f"{ELEMENTS:,}"):
-        needed(read_graph(meta(tmp_path / "a.meta", graph)), ["a"])
+        subgraph(read_graph(meta(tmp_path / "a.meta", graph)), ["a"])
     for _ in range(12):
         other = graph.node.add(name=f"v{_}", op="Variable")
         for size in (2_000, 2_000):
@@ -272,16 +272,16 @@ def test_sizes_are_bounded(tmp_path):
     with pytest.raises(RunError, match="48,000,002 elements"):
         read_graph(meta(tmp_path / "a.meta", graph))
     with pytest.raises(RunError, match="no node b"):
-        needed(Graph(tmp_path, "meta", {}, 10), ["b"])
+        subgraph(Graph(tmp_path, "meta", {}, 10), ["b"])
 
 
 def test_event_files(tmp_path, ae_graph):
     first, second = ae_graph, graph_def(build_ae, z_dim=2)
-    assert describe(read_graph(events(tmp_path / "a", first, second))).z_dim == 3  # the first of two
+    assert describe(read_graph(events(tmp_path / "a", first, second))).z_dim == 3  # the first graph of two
     with pytest.raises(RunError, match="no graph among its 1 events"):
         read_graph(events(tmp_path / "a"))
     content = events(tmp_path / "a", first).read_bytes()
-    header = len(events(tmp_path / "b").read_bytes()) + 3  # in the second record's length
+    header = len(events(tmp_path / "b").read_bytes()) + 3  # inside the length field of the second record
     for place, said in [(20, "checksum"), (header, "no record begins"), (5_000, "checksum")]:
         (tmp_path / "b").write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(RunError, match=said):
@@ -293,7 +293,7 @@ def test_event_files(tmp_path, ae_graph):
 
 
 @pytest.mark.parametrize("kind", [meta, events])
-def test_cut_files(tmp_path, ae_graph, kind):
+def test_truncated_files(tmp_path, ae_graph, kind):
     whole = kind(tmp_path / "a", ae_graph).read_bytes()
     for length in {0, 1, 11, 12, 13, *range(100, len(whole), 997), len(whole) - 1}:
         (tmp_path / "a").write_bytes(whole[:length])
@@ -302,8 +302,7 @@ def test_cut_files(tmp_path, ae_graph, kind):
         assert "\n" not in str(error.value)
 
 
-def test_flipped_bytes(tmp_path, ae_graph):
-    """Never anything but a description or one line."""
+def test_random_damage_gives_a_description_or_a_one_line_error(tmp_path, ae_graph):
     random = np.random.default_rng(0)
     graph = graph_pb2.GraphDef.FromString(ae_graph.SerializeToString())
     whole = np.frombuffer(meta(tmp_path / "a", graph).read_bytes(), np.uint8)
@@ -316,7 +315,7 @@ def test_flipped_bytes(tmp_path, ae_graph):
         try:
             read = read_graph(tmp_path / "a")
             found = describe(read)
-            needed(read, [found.update, *found.initializers, *found.losses.values()])
+            subgraph(read, [found.update, *found.initializers, *found.losses.values()])
             json.dumps(found.__dict__)
             outcomes.add("described")
         except RunError as error:
@@ -336,7 +335,7 @@ def test_a_checkpoint_beside_its_graph(run_script, tmp_path):
     assert_refused(run_script(ORIGINAL, "graph", str(tmp_path / "model.ckpt-1")), "expected model.ckpt-1.meta")
 
 
-def test_folders_and_nothing(run_script, tmp_path):
+def test_folders_and_missing_files(run_script, tmp_path):
     assert_refused(run_script(ORIGINAL, "graph", str(tmp_path)), "a folder", ".meta")
     assert_refused(run_script(ORIGINAL, "graph", str(tmp_path / "a")), "no such file", ".meta")
     assert_refused(run_script(ORIGINAL, "graph"), "graph FILE")
@@ -352,9 +351,9 @@ def test_report(run_script, tmp_path):
     lines = run.out.splitlines()
     assert all(len(line) <= 80 for line in lines[1:])
     assert "regularization: 0.001; run5 has 0.0001" in run.out
-    assert "width: 20; run5 has 50 (no flag makes it)" in run.out
+    assert "width: 20; run5 has 50 (no flag sets it)" in run.out
     assert lines[-2:] == [
-        "The nearest run that flags make here:",
+        "Nearest run that flags allow here:",
         "  python train_ae.py --recipe=run5 --z_dim=2 --regularization=0.001",
     ]
 
@@ -369,7 +368,7 @@ def test_json(run_script, tmp_path):
     assert "training is the same" in " ".join(run_script(ORIGINAL, "graph", str(path)).out.split())
 
 
-# The author's own
+# The author's own graphs
 
 
 REALS = {
@@ -416,7 +415,7 @@ def test_the_authors_graphs(folder):
             "vae": {"loss": "add_3:0", "reconstruction": "Sum:0", "kl": "mul_1:0", "regularization": "AddN:0"},
         }[folder]
     )
-    cut = needed(graph, [found.update, *found.initializers, *found.losses.values()])
+    cut = subgraph(graph, [found.update, *found.initializers, *found.losses.values()])
     with tf.Graph().as_default():
         v1.import_graph_def(cut, name="")
 
@@ -429,7 +428,7 @@ def test_the_authors_other_files(name):
 
 
 @real_graphs
-def test_the_authors_graph_cut(tmp_path):
+def test_the_authors_graph_truncated(tmp_path):
     whole = (REAL / "ae_run5/model.ckpt-20000.meta").read_bytes()
     expected = read_graph(REAL / "ae_run5/model.ckpt-20000.meta").nodes
     outcomes = []
@@ -439,7 +438,7 @@ def test_the_authors_graph_cut(tmp_path):
             outcomes.append(read_graph(tmp_path / "a").nodes == expected)
         except RunError:
             outcomes.append(None)
-    assert False not in outcomes  # what follows the graph may be missing, but nothing of the graph
+    assert False not in outcomes  # only content after the graph may be missing
     assert outcomes.count(None) > 40
 
 

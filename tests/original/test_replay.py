@@ -1,4 +1,4 @@
-"""The author's artefacts: read, replayed, gone on from, written. The real ones are tried where ORIGINAL_DIR has them."""
+"""Read, replay, resume from and write 2016 artefacts, including the author's own if ORIGINAL_DIR is set."""
 
 import json
 import os
@@ -31,7 +31,7 @@ real_artefacts = pytest.mark.skipif(
 
 
 def trained(build, steps=3, **settings):
-    """A compiled model after some updates on noise."""
+    """Return a compiled model after some updates on noise."""
     model = build(**settings)
     model.compile(optimizer=layers.adam())
     images = np.random.default_rng(0).uniform(size=(8, 784)).astype(np.float32)
@@ -65,9 +65,9 @@ def stored(path):
     ("build", "settings"),
     [(AutoEncoder, {}), (AutoEncoder, {"z_dim": 2}), (VariationalAutoEncoder, {}), (VariationalAutoEncoder, {"z_dim": 5})],
 )
-def test_what_is_written_is_read_again(tmp_path, build, settings):
+def test_written_checkpoints_can_be_read(tmp_path, build, settings):
     model = trained(build, **settings)
-    file = "model.ckpt-3" if build is AutoEncoder else "model.ckpt-2"  # the VAE's is written after its iteration's update
+    file = "model.ckpt-3" if build is AutoEncoder else "model.ckpt-2"  # the VAE saves after an iteration's update
     assert name_of_2016(model) == file
     write_checkpoint(model, tmp_path / file)
     assert [path.name for path in tmp_path.iterdir()] == [file]  # one file, as TensorFlow 0.x wrote
@@ -84,7 +84,7 @@ def test_what_is_written_is_read_again(tmp_path, build, settings):
     assert (float(powers["beta1_power"]), float(powers["beta2_power"])) == pytest.approx((0.9**4, 0.999**4))
 
 
-def test_the_older_runs_names(tmp_path):
+def test_variable_names_of_older_runs(tmp_path):
     model = trained(AutoEncoder)
     write_checkpoint(model, tmp_path / "new")
     older = {}
@@ -98,7 +98,7 @@ def test_the_older_runs_names(tmp_path):
     np.testing.assert_array_equal(checkpoint.velocities["b_fc3"], slots(model)["b_fc3"][1].numpy())
 
 
-def test_a_checkpoint_without_adam_is_replayed_but_not_gone_on_from(tmp_path):
+def test_a_checkpoint_without_adam_can_be_replayed_but_not_resumed(tmp_path):
     model = trained(AutoEncoder)
     values = {name: variable.numpy() for name, variable in model.variables_of_2016().items()}
     checkpoint = read_checkpoint(save(tmp_path / "model.ckpt-3", values))
@@ -124,19 +124,19 @@ def test_updates_before_a_checkpoint(name, power, build, expected):
     assert updates_of(Path(name), np.array(power, np.float32), build) == expected
 
 
-def test_updates_that_contradict_each_other():
-    with pytest.raises(RunError, match=r"2000 updates by its name, but 500 by Adam's"):
+def test_contradicting_numbers_of_updates_are_rejected():
+    with pytest.raises(RunError, match=r"2000 updates according to its name, but 500 according to Adam's"):
         updates_of(Path("model.ckpt-2000"), np.array(0.999**501, np.float32), AutoEncoder)
 
 
-def test_a_vae_without_updates_has_no_name_of_2016():
+def test_a_vae_without_updates_has_no_2016_name():
     assert name_of_2016(trained(AutoEncoder, steps=0)) == "model.ckpt-0"
-    with pytest.raises(RunError, match="had none"):
+    with pytest.raises(RunError, match="without any"):
         name_of_2016(trained(VariationalAutoEncoder, steps=0))
 
 
 def spoilt(case, path):
-    """A checkpoint at `path` that is no good."""
+    """Write a bad checkpoint to `path`."""
     model = trained(AutoEncoder)
     write_checkpoint(model, path)
     tensors = stored(path)
@@ -169,8 +169,8 @@ SPOILT = {
     "shape": r"W_fc2 has the shape \(50, 60\); expected \(50, 50\)",
     "slot's shape": r"b_fc1 has the shape \(3,\); expected \(50,\)",
     "not finite": "W_fc2 is not finite",
-    "missing": "no checkpoint of 2016's autoencoder or VAE",
-    "foreign": "no checkpoint of 2016's autoencoder or VAE: it holds _CHECKPOINTABLE",
+    "missing": "not a checkpoint of 2016's autoencoder or VAE",
+    "foreign": "not a checkpoint of 2016's autoencoder or VAE: it holds _CHECKPOINTABLE",
     "cut off": "cannot read the checkpoint",
     "flipped": "cannot read the checkpoint",
     "empty": "cannot read the checkpoint",
@@ -180,7 +180,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_checkpoints_that_are_no_good(case, tmp_path):
+def test_bad_checkpoints_are_rejected(case, tmp_path):
     spoilt(case, tmp_path / "model.ckpt-3")
     with pytest.raises(RunError, match=SPOILT[case]) as caught:
         read_checkpoint(tmp_path / "model.ckpt-3")
@@ -190,9 +190,9 @@ def test_checkpoints_that_are_no_good(case, tmp_path):
 def test_another_models_checkpoint(tmp_path):
     write_checkpoint(trained(AutoEncoder), tmp_path / "model.ckpt-3")
     checkpoint = read_checkpoint(tmp_path / "model.ckpt-3")
-    with pytest.raises(RunError, match="AutoEncoder, z_dim 3 there, AutoEncoder, z_dim 2 here"):
+    with pytest.raises(RunError, match="it has AutoEncoder, z_dim 3; expected AutoEncoder, z_dim 2"):
         checkpoint.restore(trained(AutoEncoder, z_dim=2))
-    with pytest.raises(RunError, match="AutoEncoder, z_dim 3 there, VariationalAutoEncoder, z_dim 3 here"):
+    with pytest.raises(RunError, match="it has AutoEncoder, z_dim 3; expected VariationalAutoEncoder, z_dim 3"):
         checkpoint.restore(trained(VariationalAutoEncoder))
 
 
@@ -213,7 +213,7 @@ def test_dumps_of_both_formats(tmp_path):
     "content", ["", "words and more", "1 2 3\n1 2\n", "0.1 0.2 0.3 11\n", "nan 0.2 0.3 1\n", "1\n2\n", b"\xff\xfe\x00"]
 )
 @pytest.mark.filterwarnings("ignore:loadtxt. input contained no data:UserWarning")
-def test_dumps_that_are_none(content, tmp_path):
+def test_other_files_are_rejected_as_dumps(content, tmp_path):
     (tmp_path / "dump").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(RunError, match="is not a latent dump") as caught:
         read_dump(tmp_path / "dump")
@@ -238,7 +238,7 @@ def test_dumps_of_another_test_set():
 def test_imported_events_have_our_tags_and_keep_their_times(tmp_path, run_script):
     (tmp_path / "theirs" / "run").mkdir(parents=True)
     old_event_file(tmp_path / "theirs" / "run" / "events.out.tfevents.1.host")
-    for _ in range(2):  # twice: nothing is there twice
+    for _ in range(2):  # a second import must not add anything
         run = run_script(ORIGINAL, "import-logs", f"{tmp_path}/theirs", f"--logs_dir={tmp_path}/logs")
         assert run.status == 0, run.err
     found = list((tmp_path / "logs").rglob("*tfevents*"))
@@ -258,19 +258,19 @@ def test_imported_events_have_our_tags_and_keep_their_times(tmp_path, run_script
     assert (int(width), int(height), len(pictures)) == (28, 28, 2)
 
 
-def test_import_of_what_is_none(tmp_path, run_script):
+def test_importing_folders_without_event_files(tmp_path, run_script):
     assert_refused(run_script(ORIGINAL, "import-logs", str(tmp_path)), "event files", str(tmp_path))
     (tmp_path / "events.out.tfevents.1").write_bytes(b"not an event file, but long enough to be one")
     run = run_script(ORIGINAL, "import-logs", str(tmp_path), f"--logs_dir={tmp_path}/logs")
     assert run.status == 2
-    assert "left out: " in run.err
-    assert "is no event file" in run.err
+    assert "skipped: " in run.err
+    assert "is not an event file" in run.err
     assert "none of the event files" in run.err
     assert not list((tmp_path / "logs").rglob("*event*"))
     old_event_file(tmp_path / "events.out.tfevents.2")
     run = run_script(ORIGINAL, "import-logs", str(tmp_path), f"--logs_dir={tmp_path}/logs")
     assert run.status == 0, run.err
-    assert run.err.count("left out: ") == 1
+    assert run.err.count("skipped: ") == 1
     assert [path.name for path in (tmp_path / "logs").rglob("*event*")] == ["events.out.tfevents.2"]
 
 
@@ -278,18 +278,18 @@ def test_import_of_what_is_none(tmp_path, run_script):
 
 
 @pytest.mark.parametrize("given", [[], ["replay"], ["play", "x"], ["export", "x"], ["replay", "x", "y"]])
-def test_commands_that_are_none(given, run_script):
+def test_unknown_commands_are_rejected(given, run_script):
     assert_refused(run_script(ORIGINAL, *given), "replay CHECKPOINT | export LOGS_DIR FILE | import-logs DIR")
 
 
-def test_export_of_what_is_none(tmp_path, run_script):
+def test_export_of_a_folder_without_a_run(tmp_path, run_script):
     assert_refused(run_script(ORIGINAL, "export", str(tmp_path), str(tmp_path / "out")), "without config.json")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["train_ae.py", "train_vae.py"])
-def test_going_on_from_an_exported_checkpoint_equals_going_on(script, idx_dir, tmp_path, run_script):
-    """What 2016's names and format hold is all there is to a run: the same end, bit for bit."""
+def test_resuming_an_exported_checkpoint_equals_resuming_the_run(script, idx_dir, tmp_path, run_script):
+    """A 2016 checkpoint holds the complete state of a run, so the final weights are bitwise equal."""
     own, restored = tmp_path / "own", tmp_path / "restored"
     assert run_script(script, *small(idx_dir, own, "--max_iterations=60")).status == 0
     run = run_script(ORIGINAL, "export", str(own), str(tmp_path))
@@ -303,7 +303,7 @@ def test_going_on_from_an_exported_checkpoint_equals_going_on(script, idx_dir, t
     assert run.status == 0, run.err
     assert run_script(script, *small(idx_dir, own, "--max_iterations=90")).status == 0
     assert_same(final_weights(own), final_weights(restored))
-    # Whose run it is stays known.
+    # The run records where it started, and must be resumed with the same flag.
     run = run_script(script, *small(idx_dir, restored, "--max_iterations=95"))
     assert_refused(run, "restore_original is", f"--restore_original={checkpoint}")
     other = "train_vae.py" if script == "train_ae.py" else "train_ae.py"
@@ -312,7 +312,7 @@ def test_going_on_from_an_exported_checkpoint_equals_going_on(script, idx_dir, t
 
 
 @pytest.mark.slow
-def test_a_kept_replay_is_what_explore_looks_at(idx_dir, tmp_path, run_script):
+def test_explore_reads_a_kept_replay(idx_dir, tmp_path, run_script):
     assert run_script("train_vae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=30")).status == 0
     assert run_script(ORIGINAL, "export", str(tmp_path / "run"), str(tmp_path)).status == 0
     kept = tmp_path / "kept"
@@ -324,10 +324,10 @@ def test_a_kept_replay_is_what_explore_looks_at(idx_dir, tmp_path, run_script):
     assert looked.status == 0, looked.err
     found = json.loads((kept / "explore" / "evaluation.json").read_text())
     assert "prior" in json.dumps(found)
-    assert_refused(run_script(ORIGINAL, *replay), "--keep", "kept", "not there yet")
+    assert_refused(run_script(ORIGINAL, *replay), "--keep", "kept", "must be a new folder")
 
 
-# The real ones
+# The author's own artefacts
 
 
 @real_artefacts
@@ -360,8 +360,8 @@ def test_the_authors_checkpoints(checkpoint, dump, expected, run_script):
 
 
 @real_artefacts
-def test_going_on_from_the_authors_checkpoint_without_a_jump():
-    """A hundred iterations from the author's 20,000; with Adam's slots at zero, the same jump."""
+def test_resuming_the_authors_checkpoint_without_a_jump():
+    """The loss stays level for 100 iterations after the author's 20,000, but jumps if Adam's slots are zeroed."""
     images = mnist.load("mnist", REAL_IDX).train.images
     order = BatchOrder(len(images), 256, seed=0).indices(20_000, 100)
     courses = {}

@@ -1,4 +1,4 @@
-"""Which runs the claims take, from folders that hold only a run's records, and the commands that make them."""
+"""Finding the runs that the claims need, from run records alone, and the commands that make them."""
 
 import json
 
@@ -20,7 +20,7 @@ def test_runs_are_found_at_any_depth_by_their_settings(tmp_path):
     assert runs.left_out == {}
 
 
-def test_runs_that_are_left_out_are_named_with_the_reason(tmp_path):
+def test_runs_that_are_left_out_are_listed_with_the_reason(tmp_path):
     write_run(tmp_path / "1", "autoencoder")
     write_run(tmp_path / "2", "autoencoder")
     write_run(tmp_path / "3", "autoencoder", seed=1, comparable_with_2016=False)
@@ -37,25 +37,25 @@ def test_runs_that_are_left_out_are_named_with_the_reason(tmp_path):
     runs = experiments.find_runs(tmp_path)
     assert [run.path.parent.name for run in runs["autoencoder"]] == ["1"]
     reasons = {name[0]: why for name, why in runs.left_out.items()}
-    assert reasons.pop("2") == "autoencoder, seed 0, is taken from 1/autoencoder_seed0"
-    assert reasons.pop("3") == "on mnist, which is not MNIST, or not all of it"
-    assert reasons.pop("4") == "autoencoder: 500 iterations, where the claims ask for 20,001"
-    assert reasons.pop("5") == "no claim asks for these settings: learning_rate=0.01"
+    assert reasons.pop("2") == "autoencoder, seed 0, is already in 1/autoencoder_seed0"
+    assert reasons.pop("3") == "trained on mnist; expected all of MNIST"
+    assert reasons.pop("4") == "autoencoder: 500 iterations; the claims need 20,001"
+    assert reasons.pop("5") == "no claim needs these settings: learning_rate=0.01"
     assert reasons.pop("6") == "not finished: no results.json. To resume it: its command is not recorded"
     assert all("results.json is not a run's" in reasons.pop(name) for name in "78")
     assert "not a run's config.json" in reasons.pop("9")
-    assert reasons.pop("a") == "config.json has no whole number for a seed: [1]"
-    assert reasons.pop("b") == "on mnist binarised by sample, which is not MNIST, or not all of it"
+    assert reasons.pop("a") == "the seed in config.json is not a whole number: [1]"
+    assert reasons.pop("b") == "trained on mnist binarised by sample; expected all of MNIST"
     assert not reasons
 
 
-def test_the_flowers_are_their_own_experiment(tmp_path):
+def test_the_flowers_are_a_separate_experiment(tmp_path):
     folder = write_run(tmp_path, "gan_flowers", comparable_with_2016=False)
     assert [run.path for run in experiments.find_runs(tmp_path)["gan_flowers"]] == [folder]
     config = json.loads((folder / "config.json").read_text())
     for change, why in (
-        ({"name": "celeb_a"}, "on celeb_a, which is not MNIST, or not all of it"),
-        ({"sizes": {"train": 70}}, "on 70 pictures, where tf_flowers has 3,670"),
+        ({"name": "celeb_a"}, "trained on celeb_a; expected all of MNIST"),
+        ({"sizes": {"train": 70}}, "trained on 70 pictures; expected all 3,670 of tf_flowers"),
     ):
         (folder / "config.json").write_text(json.dumps({**config, "data": {**config["data"], **change}}))
         assert experiments.find_runs(tmp_path).left_out == {"gan_flowers_seed0": why}
@@ -65,15 +65,15 @@ def test_the_flowers_are_their_own_experiment(tmp_path):
     )
 
 
-def test_ones_own_runs_go_before_the_small_copies(tmp_path):
+def test_own_runs_take_precedence_over_small_copies(tmp_path):
     write_run(tmp_path / "reference", "vae_fixed")
     write_run(tmp_path / "z", "vae_fixed")
     runs = experiments.find_runs(tmp_path)
     assert [run.path.parent.name for run in runs["vae_fixed"]] == ["z"]
-    assert runs.left_out == {"reference/vae_fixed_seed0": "vae_fixed, seed 0, is taken from z/vae_fixed_seed0"}
+    assert runs.left_out == {"reference/vae_fixed_seed0": "vae_fixed, seed 0, is already in z/vae_fixed_seed0"}
 
 
-def test_settings_that_came_later_are_at_their_defaults(tmp_path):
+def test_settings_missing_from_old_runs_have_their_defaults(tmp_path):
     folder = write_run(tmp_path, "autoencoder")
     config = json.loads((folder / "config.json").read_text())
     del config["settings"]["sparsity"]
@@ -83,8 +83,8 @@ def test_settings_that_came_later_are_at_their_defaults(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
-def test_the_scripts_make_the_runs_that_the_claims_ask_for(name, tmp_path, run_script):
-    """Each experiment's own command, but for where, on what and how long: its settings are the experiment's."""
+def test_the_scripts_make_the_runs_that_the_claims_need(name, tmp_path, run_script):
+    """Each experiment's own command, with other folders, data and length, gives the experiment's settings."""
     _, script, *given = experiments.EXPERIMENTS[name].command(name).split()
     of_ours = ("--data_dir", "--logs_dir", "--max_iterations")
     given = [flag for flag in given if not flag.startswith(of_ours)]
@@ -97,7 +97,7 @@ def test_the_scripts_make_the_runs_that_the_claims_ask_for(name, tmp_path, run_s
     assert experiments.EXPERIMENTS[name].difference(json.loads((tmp_path / "run" / "config.json").read_text())) == ""
 
 
-def test_commands_make_the_runs_that_are_asked_for():
+def test_commands_contain_the_experiments_settings():
     command = experiments.EXPERIMENTS["autoencoder_sparse"].command("autoencoder_sparse", 1)
     assert command == (
         "python train_ae.py --data_dir=DIR --seed=1 --z_dim=32 --sparsity=0.001 --logs_dir=logs/autoencoder_sparse_seed1"
@@ -105,7 +105,7 @@ def test_commands_make_the_runs_that_are_asked_for():
     assert "train_vae.py --recipe=first " in experiments.EXPERIMENTS["vae_first"].command("vae_first")
 
 
-def test_a_run_knows_its_dumps(tmp_path):
+def test_a_run_reads_its_dumps(tmp_path):
     folder = write_run(tmp_path, "autoencoder")
     run = FinishedRun(folder, {}, {})
     assert run.dump(0) is None

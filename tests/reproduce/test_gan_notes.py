@@ -1,4 +1,4 @@
-"""The experiment on the notes' claims: its measures, its verdicts, its runs, and all of it once at a tiny size."""
+"""The experiment on the author's GAN notes: measures, verdicts, runs, and the whole of it at a tiny size."""
 
 import json
 import math
@@ -31,12 +31,12 @@ def course(losses) -> np.ndarray:
 
 
 def test_course_measures():
-    losses = [2.0] * 10 + [0.05] * 10 + [0.5] + [0.01] * 11 + [1.0] * 8  # near zero 90 iterations long, then 100
+    losses = [2.0] * 10 + [0.05] * 10 + [0.5] + [0.01] * 11 + [1.0] * 8  # near zero for 90 iterations, then for 100
     found = gan_measures.course_measures(course(losses), 400)
     assert found["near_zero_from"] == 210
     assert found["near_zero_share"] == pytest.approx(21 / 40)
     assert found["discriminator_loss"] == pytest.approx((8 * 1.0 + 2 * 0.01) / 10)
-    assert found["early_discriminator_loss"] == pytest.approx((10 * 2.0 + 0.05) / 11)  # of 0 … 100
+    assert found["early_discriminator_loss"] == pytest.approx((10 * 2.0 + 0.05) / 11)  # iterations 0 … 100
     assert "near_zero_from" not in gan_measures.course_measures(course(losses[:21]), 400)
     assert gan_measures.course_measures(course([0.05] * 10), 400)["near_zero_share"] == 1
     assert gan_measures.course_measures(course([1.0, math.nan]), 400)["discriminator_loss"] == 1
@@ -55,9 +55,9 @@ def test_course_measures():
         ([1, 1], [1, 1], "undecided at this size (0 of 2)"),
         ([1, 2], [math.inf, 3], "holds (2 of 2)"),  # diverged
         ([math.inf], [math.inf], "undecided at this size (0 of 1)"),
-        ([1, math.nan], [2, 3], "not decided: not all of its runs are there"),
-        ([], [], "not decided: not all of its runs are there"),
-        ([1], [], "not decided: not all of its runs are there"),
+        ([1, math.nan], [2, 3], "not decided: some of its runs are missing"),
+        ([], [], "not decided: some of its runs are missing"),
+        ([1], [], "not decided: some of its runs are missing"),
     ],
 )
 def test_verdict(favoured, other, said):
@@ -80,7 +80,7 @@ def test_sign_of_failure():
     assert gan_verdicts.sign_of_failure(low_is_good)[0].startswith("the opposite holds")
     mixed = [result("xavier", i, frechet=f, early=i) for i, f in enumerate([3, 1, 4, 2, 3.5])]
     assert gan_verdicts.sign_of_failure(mixed)[0].startswith("undecided")
-    twins = [result("bn_decay_0.5", seed, 0.0) for seed in range(9)]  # the baseline's losses: no runs of their own
+    twins = [result("bn_decay_0.5", seed, 0.0) for seed in range(9)]  # they have the baseline's losses, so they add no evidence
     assert gan_verdicts.sign_of_failure(low_is_bad[:4] + twins)[0].startswith("not decided: fewer than 5 runs")
     diverged = result("stddev_0.2", 0, 0, early=-1, failure="the losses are not finite")
     said, used = gan_verdicts.sign_of_failure([*low_is_bad, diverged])
@@ -110,9 +110,9 @@ def test_report_and_figure():
     assert "| `xavier` | 2 | 20.50 ± 0.71 | 20.50 ± 0.71 | 0.90 ± 0.00 | 1.00 ± 0.00 | 0.25 ± 0.00 | –, – |" in told
     assert "| `stddev_0.2` | 0 | – | – | – |" in told
     assert "**Failed:** `stddev_0.2`, seed 1: exit status 2: losses not finite" in told
-    assert "to the last bit in 1 of 1 runs" in told
-    assert "seriously" not in told
-    assert all("seriously" in claim[2] for claim in gan_verdicts.judge(results, preliminary=True)[:-1])
+    assert "bit for bit in 1 of 1 runs" in told
+    assert "preliminary" not in told
+    assert all("preliminary" in claim[2] for claim in gan_verdicts.judge(results, preliminary=True)[:-1])
     figure = gan_report.draw(results)
     figure.canvas.draw()
     panels = [axes for axes in figure.axes if axes.get_ylabel() == "D loss"]
@@ -122,7 +122,7 @@ def test_report_and_figure():
     assert "xavier   Fréchet 20.50 ± 0.71" in titles
 
 
-def test_figure_without_a_single_good_run():
+def test_figure_without_any_successful_run():
     gan_report.draw([Result("xavier", 0, "", failure="exit status 1: x")]).canvas.draw()
 
 
@@ -131,7 +131,7 @@ def test_figure_without_a_single_good_run():
 
 @pytest.fixture
 def stage(tmp_path, monkeypatch):
-    """`do` with what is outside it replaced: `calls` are the commands that were started; the next ends with `status`."""
+    """Call `do` with faked processes, models and files: `calls` records started commands; the next exits with `status`."""
     stage = SimpleNamespace(calls=[], status=0, says="", diverged=False, iterations=7, logs_dir=tmp_path)
 
     class Process:
@@ -169,7 +169,7 @@ def stage(tmp_path, monkeypatch):
     return stage
 
 
-def test_a_run_is_one_command_and_a_finished_one_is_not_started_again(stage):
+def test_a_run_is_one_command_and_is_not_repeated_once_finished(stage):
     first = stage.do()
     assert first.score == 1.0
     assert first.samples.shape == (12, 784)
@@ -189,7 +189,7 @@ def test_a_run_is_one_command_and_a_finished_one_is_not_started_again(stage):
     assert (again.command, again.numbers) == (first.command, first.numbers)
 
 
-def test_a_run_of_another_size_is_started_again(stage):
+def test_a_run_of_another_size_or_command_is_repeated(stage):
     stage.do()
     for path, name, value in (("results.json", "iterations", 5), ("config.json", "command", "python train_gan.py")):
         file = stage.logs_dir / "xavier_seed1" / path
@@ -199,7 +199,7 @@ def test_a_run_of_another_size_is_started_again(stage):
         assert len(stage.calls) == before + 1
 
 
-def test_a_diverged_run_is_a_finding(stage):
+def test_a_diverged_run_has_an_infinite_score(stage):
     stage.status, stage.diverged, stage.says = (
         2,
         True,
@@ -208,22 +208,22 @@ def test_a_diverged_run_is_a_finding(stage):
     found = stage.do()
     assert found.failure.startswith("exit status 2: train_gan.py: error: the losses generator_loss are not finite")
     assert found.score == math.inf
-    assert found.numbers["discriminator_loss"] == pytest.approx(1.4)  # its course is there
+    assert found.numbers["discriminator_loss"] == pytest.approx(1.4)  # from the loss before it diverged
     assert found.samples is None
 
 
-def test_a_run_that_fails_otherwise_is_no_finding(stage):
-    stage.status, stage.says = 2, "train_gan.py: error: --init_stddev is not finite\n"  # words decide nothing
+def test_a_run_that_fails_for_another_reason_has_no_score(stage):
+    stage.status, stage.says = 2, "train_gan.py: error: --init_stddev is not finite\n"  # the wording must not matter
     assert math.isnan(stage.do().score)
     stage.status, stage.says = -9, ""
     (stage.logs_dir / "xavier_seed1.txt").unlink()
     assert stage.do().failure == "exit status -9: it printed nothing"
     assert math.isnan(stage.do().score)
     stage.status, stage.iterations = 0, 20
-    assert stage.do().failure == "it has 20 iterations already, which are more than 7"
+    assert stage.do().failure == "it already has 20 iterations, more than 7"
 
 
-def test_samples_that_are_not_finite_are_a_finding(stage, monkeypatch):
+def test_non_finite_samples_give_an_infinite_score(stage, monkeypatch):
     monkeypatch.setattr(gan_notes, "sample", lambda *_, **__: np.full((20, 784), np.nan))
     assert stage.do().score == math.inf
 
@@ -272,7 +272,7 @@ def test_ctrl_c_lets_the_run_save(tmp_path, monkeypatch):
         ("stray", ["stray"]),
     ],
 )
-def test_wrong_flags_are_refused_in_one_line(argument, parts, tmp_path, run_script):
+def test_wrong_flags_give_a_one_line_error(argument, parts, tmp_path, run_script):
     arguments = ["--dataset=digits", argument] if "dataset" not in argument and "data_dir" not in argument else [argument]
     run = run_script(SCRIPT, "gan-notes", *([] if "logs_dir" in argument else [f"--logs_dir={tmp_path / 'notes'}"]), *arguments)
     assert run.status == 2
@@ -291,15 +291,15 @@ def test_help(run_script):
 
 
 @pytest.mark.slow
-def test_the_whole_at_a_tiny_size(tmp_path):
+def test_everything_at_a_tiny_size(tmp_path):
     arguments = ["--dataset=digits", "--iterations=12", "--batch_size=8", "--seeds=1", "--only=baseline,bn_decay_0.5"]
     process = start("-m", "unsupervised_learning.reproduce", "gan-notes", *arguments, f"--logs_dir={tmp_path}")
     out, err = process.communicate(timeout=280)
     assert (process.returncode, err) == (0, "")
     assert out.startswith("1/2 baseline, seed 0: … Fréchet ")
     told = (tmp_path / "report.md").read_text()
-    assert "to the last bit in 1 of 1 runs" in told  # the decay does not enter training
-    assert "seriously" in told
+    assert "bit for bit in 1 of 1 runs" in told  # the decay does not affect training
+    assert "preliminary" in told
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     results = json.loads((tmp_path / "results.json").read_text())
     runs = {run["setting"]: run for run in results["runs"]}

@@ -1,4 +1,4 @@
-"""The small copies that logs/reference holds, and how they are made."""
+"""The small copies in logs/reference, and the command that makes them."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ REFERENCE = ("unsupervised_learning/reproduce/__main__.py", "reference")
 KEPT = REPOSITORY / "logs" / "reference"
 
 
-def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
+def test_claims_find_the_same_in_a_copy(tmp_path, run_script):
     folder = write_run(tmp_path / "logs", "autoencoder")
     write_dumps(folder)
     (folder / "figures").mkdir()
@@ -29,7 +29,7 @@ def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
     [copy], [original] = (experiments.find_runs(tmp_path / name)["autoencoder"] for name in ("kept", "logs"))
     assert copy.results == original.results
     assert copy.config["settings"] == original.config["settings"]
-    assert str(tmp_path) not in (copy.path / "config.json").read_text()  # whose machine it was is nobody's business
+    assert str(tmp_path) not in (copy.path / "config.json").read_text()  # paths of the training machine are removed
     for claim in post.CLAIMS:
         if claim.experiments == ("autoencoder",):
             assert claim.find(Runs({"autoencoder": [copy]})) == claim.find(Runs({"autoencoder": [original]}))
@@ -46,7 +46,7 @@ def test_a_copy_is_the_same_run_to_the_claims(tmp_path, run_script):
     assert {path: path.read_bytes() for path in copy.path.rglob("*") if path.is_file()} == before
 
 
-def test_of_other_seeds_less_is_kept(tmp_path, run_script):
+def test_less_is_kept_of_other_seeds(tmp_path, run_script):
     folder = write_run(tmp_path / "logs", "vae_fixed", seed=1)
     steps = range(0, 100_001, 500)
     scalars = {tag: dict.fromkeys(steps, 1.0) for tag in ("total_loss", "encoder/mu/sparsity")}
@@ -70,7 +70,7 @@ def test_weights_are_kept_without_the_optimizer(tmp_path, run_script):
         assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
         kept.append(path.read_bytes())
     assert kept[0] == kept[1]
-    assert len(kept[0]) < 0.4 * (folder / "model.keras").stat().st_size  # Adam has two numbers for each weight
+    assert len(kept[0]) < 0.4 * (folder / "model.keras").stat().st_size  # Adam keeps two numbers per weight
     loaded = keras.models.load_model(path)
     assert not loaded.compiled
     for weight, before in zip(loaded.trainable_variables, model.trainable_variables, strict=True):
@@ -80,7 +80,7 @@ def test_weights_are_kept_without_the_optimizer(tmp_path, run_script):
     assert not path.exists()
 
 
-def test_a_gans_weights_are_kept_where_asked_for(tmp_path, run_script):
+def test_a_gans_weights_are_kept_on_request(tmp_path, run_script):
     folder = write_run(tmp_path / "logs", "gan")
     DCGAN(z_dim=5, discriminator_width=0.1).save(folder / "model.keras")
     path = tmp_path / "kept" / "gan_seed0" / "model.keras"
@@ -89,30 +89,30 @@ def test_a_gans_weights_are_kept_where_asked_for(tmp_path, run_script):
         assert path.exists() == there
 
 
-def test_what_is_no_reference_run(tmp_path, run_script):
+def test_unusable_runs_and_folders_are_rejected(tmp_path, run_script):
     assert_refused(run_script(*REFERENCE), "finished runs")
     assert_refused(run_script(*REFERENCE, str(tmp_path)), "config.json")
     folder = write_run(tmp_path, "gan", settings={"learning_rate": 0.5})
     assert_refused(run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept"), "learning_rate=0.5")
     assert not (tmp_path / "kept").exists()
     folder = write_run(tmp_path, "autoencoder")
-    assert_refused(run_script(*REFERENCE, str(folder), f"--out={tmp_path}"), "is there already and is no small copy")
+    assert_refused(run_script(*REFERENCE, str(folder), f"--out={tmp_path}"), "exists and is not a small copy")
     assert (folder / "results.json").exists()
     assert_refused(run_script(*REFERENCE, str(folder), str(folder), f"--out={tmp_path}/kept"), "different experiments or seeds")
     assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
     copy = tmp_path / "kept" / "autoencoder_seed0"
-    assert_refused(run_script(*REFERENCE, str(copy), f"--out={tmp_path}/kept"), "is itself a copy")
+    assert_refused(run_script(*REFERENCE, str(copy), f"--out={tmp_path}/kept"), "is itself the copy")
     assert (copy / "results.json").exists()
 
 
-# What is kept in the repository
+# The copies in the repository
 
 
-def test_the_reference_runs_are_all_there_with_todays_defaults():
+def test_all_reference_runs_exist_with_todays_defaults():
     runs = experiments.find_runs(KEPT)
-    assert runs.left_out == {}  # their settings are the scripts' defaults but for what the experiment says
+    assert runs.left_out == {}  # so each run has the scripts' defaults plus its experiment's settings
     assert {name: [run.seed for run in of] for name, of in runs.items()} == {
         name: list(range(experiment.seeds)) for name, experiment in experiments.EXPERIMENTS.items()
     }
-    kept = [path for path in KEPT.rglob("*") if path.is_file() and "explore" not in path.parts]  # which git leaves out
+    kept = [path for path in KEPT.rglob("*") if path.is_file() and "explore" not in path.parts]  # git ignores these
     assert sum(path.stat().st_size for path in kept) < 25 * 2**20

@@ -1,4 +1,4 @@
-"""Run 3: prediction intervals, and what the command asks for."""
+"""Run 3: prediction intervals, and the dumps that the command needs."""
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ def test_prediction_intervals():
     assert found.high == pytest.approx(2 + 4.302653 * np.sqrt(4 / 3))  # Student's t, two degrees of freedom, 97.5 %
     assert found.inside
     assert not run_3.predicted([1.0, 2.0, 3.0], 8.0, tests=1).inside
-    assert run_3.predicted([1.0, 2.0, 3.0], 8.0, tests=12).inside  # wider, as one of twelve
+    assert run_3.predicted([1.0, 2.0, 3.0], 8.0, tests=12).inside  # wider, as one of twelve tests
 
 
-def test_run_3_asks_for_its_dumps(tmp_path, run_script):
+def test_missing_dumps_of_run_3_are_listed(tmp_path, run_script):
     (tmp_path / "checkpoint0.txt").write_text("0 0 0 1\n")
     assert_refused(run_script(REPRODUCE, "run3", str(tmp_path)), "checkpoint1000.txt, checkpoint10000.txt")

@@ -1,1 +1,1 @@
-"""The author's own artefacts of 2016: checkpoints, latent dumps and event files."""
+"""Tools for the author's 2016 artefacts: checkpoints, latent dumps, graphs and event files."""

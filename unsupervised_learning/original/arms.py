@@ -1,8 +1,8 @@
-"""Is a run of our model a worse draw than a run of the author's graph? Runs that differ in one thing, and their table.
+"""Test whether our model trains worse than the author's graph: runs that differ in one thing, and a table of them.
 
-Each run is one arm and one seed. The seed draws the author's initialisers, and every arm starts from these weights, so that
-arms are compared in pairs. A run keeps the test loss at every 10,000 iterations and at its last five multiples of 1,000. Arms
-are compared by the mean of these five, because a single checkpoint is 0.15 nats off.
+A run is one arm with one seed. The seed determines the initial weights, drawn by the author's initialisers. Every arm starts
+from these weights, so that arms can be compared in pairs. A run records the test loss every 10,000 iterations and at its last
+five multiples of 1,000. Arms are compared by the mean of these five, because a single checkpoint is off by about 0.15 nats.
 """
 
 import dataclasses
@@ -32,9 +32,9 @@ from unsupervised_learning.original.running import BATCH, RunningGraph, model_of
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 CALL = 500  # iterations of our model in one compiled call
-LAST = 5  # multiples of 1,000 at the end over which the loss is averaged
-LEVEL = 0.95  # of the intervals
-EQUAL = {"vae": 0.3, "autoencoder": 0.05}  # nats, and 2016's L2: arms are equal if the interval lies within this
+LAST = 5  # the loss is averaged over this many multiples of 1,000 at the end
+LEVEL = 0.95  # confidence level of the intervals
+EQUAL = {"vae": 0.3, "autoencoder": 0.05}  # arms are equal if the interval lies within ± this; nats, and 2016's L2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Arm:
     """One way to train.
 
     Attributes:
-        says: what the arm is, for the table.
-        noise: a VAE's noise: `ours` (`layers.named_noise`), `numpy` (drawn outside and handed in), `threefry` (our names,
-            TensorFlow's other generator).
-        order: the batches' order: `ours` (`BatchOrder`), `numpy` (2016's `next_batch`).
-        xla: compile our model's loop by XLA, as training does.
+        says: description for the table.
+        noise: source of a VAE's noise: `ours` (`layers.named_noise`), `numpy` (drawn outside the model and passed in) or
+            `threefry` (named like ours, from TensorFlow's other generator).
+        order: order of the batches: `ours` (`BatchOrder`) or `numpy` (2016's `next_batch`).
+        xla: whether our model's loop is compiled with XLA, as in training.
     """
 
     says: str
@@ -56,25 +56,25 @@ class Arm:
 
     @property
     def is_our_noise(self) -> bool:
-        """Whether the noise is that of our training: our names, made normal by XLA."""
+        """Whether the noise is the same as in our training: named like ours, and generated under XLA."""
         return self.noise == "ours" and self.xla
 
 
 GRAPH = "graph"
 ARMS = {
-    GRAPH: Arm("the author's graph, its own noise, 2016's order", noise="graph", order="numpy", xla=False),
-    "ours": Arm("our model, as it is trained"),
-    "numpy_noise": Arm("ours, noise drawn by NumPy and handed in", noise="numpy"),
-    "threefry": Arm("ours, noise by ThreeFry", noise="threefry"),
-    "numpy_order": Arm("ours, 2016's order", order="numpy"),
-    "no_xla": Arm("ours, without XLA, where the same random bits make other normals", xla=False),
+    GRAPH: Arm("the author's graph with its own noise and 2016's order", noise="graph", order="numpy", xla=False),
+    "ours": Arm("our model, trained as usual"),
+    "numpy_noise": Arm("ours, with noise from NumPy", noise="numpy"),
+    "threefry": Arm("ours, with noise from ThreeFry", noise="threefry"),
+    "numpy_order": Arm("ours, in 2016's order", order="numpy"),
+    "no_xla": Arm("ours, without XLA, which turns the same random bits into other normals", xla=False),
 }
 
 
 def arms(file: str, arm: str | None, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
-    """Train one run of an arm, or with no arm print the table of all that there are; returns the exit status.
+    """Train an arm with one seed, or if it is None, print a table of all finished runs; returns the exit status.
 
-    `given` iterations are the published run's number if None.
+    `given` is the number of iterations; None for as many as published.
     """
     graph = read_graph(file)
     recipe, _ = nearest(describe(graph))
@@ -119,12 +119,12 @@ def arms(file: str, arm: str | None, seed: int, given: int | None, data_dir: str
 
 
 def is_measured(done: int, iterations: int) -> bool:
-    """Whether the loss is measured after so many iterations."""
+    """Whether the loss is measured after `done` iterations."""
     return done == iterations or done % 10_000 == 0 or (done % 1_000 == 0 and done > iterations - 1_000 * LAST)
 
 
 def measured(model: Model, images: np.ndarray) -> Json:
-    """The test losses."""
+    """Return the test losses."""
     if isinstance(model, AutoEncoder):
         error = np.mean((np.asarray(model(images)) - images) ** 2, dtype=np.float64)
         return {"test_l2": test_set.l2_per_batch(float(error))}
@@ -132,7 +132,7 @@ def measured(model: Model, images: np.ndarray) -> Json:
 
 
 def of_graph(theirs: RunningGraph, dataset: Dataset, batch_size: int, seed: int) -> Iterator[int]:
-    """Train the author's graph; yields the updates done, after each."""
+    """Train the author's graph; yields the number of completed updates after each."""
     images = to_unit_interval(dataset.train.images)
     for done, batch in enumerate(next_batches(len(images), batch_size, seed), start=1):
         theirs.update(images[batch])
@@ -140,16 +140,16 @@ def of_graph(theirs: RunningGraph, dataset: Dataset, batch_size: int, seed: int)
 
 
 def of_ours(model: Model, arm: Arm, dataset: Dataset, batch_size: int, iterations: int, seed: int) -> Iterator[int]:
-    """Train our model to the end; yields the updates done, after each `CALL` of them and after the last."""
+    """Train our model to the end; yields the number of completed updates, every `CALL` updates and after the last."""
     images = tf.constant(to_unit_interval(dataset.train.images))
     count = len(dataset.train.images)
     order = BatchOrder(count, batch_size, seed)
     batches = next_batches(count, batch_size, seed)
-    random = np.random.RandomState(10_000 + seed)  # not the stream of `next_batches`
+    random = np.random.RandomState(10_000 + seed)  # independent of `next_batches`
 
     @tf.function(jit_compile=arm.xla, autograph=False)
     def train(indices, noises):
-        """Train on batches of these images [updates, batch], with noises [updates, batch, z_dim] where they are handed in."""
+        """Train on batches with these image indices [updates, batch]; `numpy` arms use the noises [updates, batch, z_dim]."""
 
         def update(i):
             step(tf.gather(images, indices[i]), noises[i] if arm.noise == "numpy" else None)
@@ -170,31 +170,31 @@ def of_ours(model: Model, arm: Arm, dataset: Dataset, batch_size: int, iteration
 
 
 def step_of(model: Model, arm: Arm) -> Callable[[tf.Tensor, tf.Tensor | None], object]:
-    """One update of our model from images [batch, 784] and the noise [batch, z_dim] that is handed in, if any."""
+    """Return a function that does one update on images [batch, 784]; it takes the noise [batch, z_dim], or None."""
     if isinstance(model, AutoEncoder):
         return lambda images, noise: model.train_step(images)
     if arm.noise == "threefry":
-        return lambda images, noise: model.update(images, by_threefry(model, images))
+        return lambda images, noise: model.update(images, threefry_noise(model, images))
     return lambda images, noise: model.update(images, model.training_noise(images) if noise is None else noise)
 
 
-def by_threefry(model: VariationalAutoEncoder, images: tf.Tensor) -> tf.Tensor:
-    """The noise [batch, z_dim] of this iteration, from the names of `named_noise` by another generator."""
+def threefry_noise(model: VariationalAutoEncoder, images: tf.Tensor) -> tf.Tensor:
+    """Return this iteration's noise [batch, z_dim], named as in `named_noise` but from the ThreeFry generator."""
     name = tf.stack([tf.constant(model.seed, tf.int64), tf.cast(model.iterations, tf.int64) + (layers.TRAINING_NOISE << 32)])
     return tf.random.stateless_normal(tf.stack([tf.shape(images)[0], model.z_dim]), name, alg="threefry")
 
 
 def loss_of(record: Json) -> float:
-    """What a run is compared by: its loss, averaged over its last multiples of 1,000; of a shorter run the loss at its end."""
+    """Return a run's loss, averaged over its last multiples of 1,000 iterations; for a shorter run, the final loss."""
     thousands = sorted(int(done) for done in record["course"] if int(done) % 1_000 == 0)[-LAST:]
     return float(np.mean([record["course"][str(done)] for done in thousands or [record["iterations"]]]))
 
 
 def read(folder: Path) -> dict[str, dict[int, Json]]:
-    """The kept runs: arm → seed → record.
+    """Read the records of all runs: arm → seed → record.
 
     Raises:
-        RunError: if there are none, or one of another length than the others.
+        RunError: if there are none, a record is damaged, or the runs differ in length.
     """
     found: dict[str, dict[int, Json]] = defaultdict(dict)
     for path in sorted(folder.glob("*_seed*.json")):
@@ -202,38 +202,34 @@ def read(folder: Path) -> dict[str, dict[int, Json]]:
             record = atomic_files.read_json(path)
             found[record["arm"]][record["seed"]] = record
         except (OSError, ValueError, KeyError) as error:
-            raise RunError(f"{path} is no record of a run: {errors.reason(error)}") from None
+            raise RunError(f"{path} is not a record of a run: {errors.reason(error)}") from None
     lengths = {record["iterations"] for runs in found.values() for record in runs.values()}
     if len(lengths) != 1:
-        raise RunError(f"{folder} must hold runs of one length. Received: {json.dumps(sorted(lengths))}")
+        raise RunError(f"{folder} must hold runs of equal length. Received: {json.dumps(sorted(lengths))}")
     return found
 
 
 def table(found: dict[str, dict[int, Json]]) -> str:
-    """Each arm's number of runs, mean and standard deviation, and its difference from the graph's runs of the same seeds."""
+    """Format a Markdown table of each arm: number of runs, mean, standard deviation, and paired difference from the graph."""
     records = [record for runs in found.values() for record in runs.values()]
     vae = records[0]["recipe"] in ("first", "fixed")
     margin, loss = (EQUAL["vae"], "−ELBO, nats") if vae else (EQUAL["autoencoder"], "L2")
     first = f"{loss} after {records[0]['iterations']:,} iterations: mean ± sd"
-    second = f"less the graph's, same seeds: mean, {LEVEL:.0%} interval (n)"
-    lines = [
-        f"| arm | n | {first} | {second} |",
-        "|---|---|---|---|",
-    ]
+    second = f"difference from the graph, same seeds: mean, {LEVEL:.0%} interval (n)"
+    lines = [f"| arm | n | {first} | {second} |", "|---|---|---|---|"]
     for name, arm in ARMS.items():
         losses = {seed: loss_of(record) for seed, record in found.get(name, {}).items()}
         if not losses:
             continue
         values = np.array(list(losses.values()))
         spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-        lines.append(
-            f"| {arm.says} (`{name}`) | {len(values)} | {values.mean():.3f}{spread} | {beside(losses, found, name, margin)} |"
-        )
+        difference = difference_from_graph(losses, found, name, margin)
+        lines.append(f"| {arm.says} (`{name}`) | {len(values)} | {values.mean():.3f}{spread} | {difference} |")
     return "\n".join(lines) + (by_noise(found, margin) if vae else "")
 
 
-def beside(losses: dict[int, float], found: dict[str, dict[int, Json]], name: str, margin: float) -> str:
-    """An arm's difference from the author's graph over the seeds that both have, with its paired interval, in words."""
+def difference_from_graph(losses: dict[int, float], found: dict[str, dict[int, Json]], name: str, margin: float) -> str:
+    """Format an arm's difference from the author's graph, paired over common seeds; a dash for fewer than three pairs."""
     graph = {seed: loss_of(record) for seed, record in found.get(GRAPH, {}).items()}
     seeds = sorted(set(losses) & set(graph))
     if name == GRAPH or len(seeds) < 3:
@@ -242,9 +238,9 @@ def beside(losses: dict[int, float], found: dict[str, dict[int, Json]], name: st
 
 
 def by_noise(found: dict[str, dict[int, Json]], margin: float) -> str:
-    """The arms with our noise against those with noise from elsewhere: the difference of their means, seed by seed.
+    """Compare the arms that use our noise with all others, by the difference of their means for each seed.
 
-    It tells more than a single arm can, as each side has several runs of a seed. Seeds that an arm lacks are left out.
+    This tells more than a single arm, because each side has several runs per seed. Only seeds that every arm has are used.
     """
     arms_of = {
         ours: [name for name, arm in ARMS.items() if name in found and arm.is_our_noise == ours] for ours in (True, False)
@@ -260,11 +256,11 @@ def by_noise(found: dict[str, dict[int, Json]], margin: float) -> str:
     }
     names = {ours: ", ".join(f"`{name}`" for name in names) for ours, names in arms_of.items()}
     said = interval(means[True] - means[False], margin)
-    return f"\nOur noise ({names[True]}) less noise from elsewhere ({names[False]}), same seeds: {said}."
+    return f"\nOur noise ({names[True]}) minus other noise ({names[False]}), same seeds: {said}."
 
 
 def interval(differences: np.ndarray, margin: float) -> str:
-    """The mean of paired differences, its interval by Student's t, and what follows: equal within the margin, or not."""
+    """Format the mean of paired differences, its interval by Student's t, and the verdict: equal, differs or open."""
     low, high = stats.ttest_1samp(differences, 0.0).confidence_interval(LEVEL)
     verdict = "differs" if low > 0 or high < 0 else "open"
     if -margin <= low and high <= margin:

@@ -1,4 +1,4 @@
-"""Draws of the original: the author's own graph trained to the end under today's TensorFlow, and measured as `replay` does."""
+"""New runs of the original: train the author's own graph to the end in today's TensorFlow, and evaluate it like `replay`."""
 
 import time
 from pathlib import Path
@@ -16,10 +16,10 @@ from unsupervised_learning.original.running import BATCH, RunningGraph, model_of
 
 
 def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
-    """Train a graph of the author's from its own initialisers to the end; returns the exit status.
+    """Train one of the author's graphs from its own initialisers to the end; returns the exit status.
 
-    Writes a folder as of a finished run: results.json, config.json, model.keras. Batches go in 2016's order, the shuffles drawn
-    from the seed; the noise is the graph's own. `given` iterations are the published run's number if None.
+    Writes the folder of a finished run: results.json, config.json, model.keras. Batches follow 2016's `next_batch`, shuffled
+    by the seed; the graph draws its own noise. `given` is the number of iterations; None for as many as published.
     """
     on_one_thread()
     graph = read_graph(file)

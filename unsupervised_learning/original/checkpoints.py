@@ -1,4 +1,4 @@
-"""Checkpoints of 2016's autoencoder and VAE: read, put into our models, written."""
+"""Read and write checkpoints of 2016's autoencoder and VAE, and restore our models from them."""
 
 import dataclasses
 import math
@@ -15,22 +15,22 @@ from unsupervised_learning.vae import VariationalAutoEncoder
 
 Model = AutoEncoder | VariationalAutoEncoder
 BETA1, BETA2 = 0.9, 0.999  # 2016's Adam
-# `model.ckpt-N` of 2016's VAE was written after the update of iteration N, so N + 1 updates; the autoencoder's before it.
+# 2016's VAE wrote `model.ckpt-N` after the update of iteration N, so after N + 1 updates; the autoencoder wrote it before.
 UPDATES_IN_ITERATION = {AutoEncoder: 0, VariationalAutoEncoder: 1}
 ENDS = {AutoEncoder: 20_000, VariationalAutoEncoder: 100_001}  # updates in the published runs' last checkpoints
 
 
-@dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare to one bool
+@dataclasses.dataclass(frozen=True, eq=False)  # comparing arrays does not give one bool
 class Checkpoint:
     """A checkpoint of 2016.
 
     Attributes:
-        path: of the file.
-        model: whose it is.
+        path: path of the file.
+        model: class of the model.
         z_dim: number of latent dimensions.
-        values: each variable, by the name in `variables_of_2016`.
+        values: the variables, by their names in `variables_of_2016`.
         momentums, velocities: Adam's m and v, by the same names; empty if the file has none.
-        updates: number of updates before it was written; None if neither the file's name nor Adam's powers tell.
+        updates: number of updates before it was written; None if unknown.
     """
 
     path: Path
@@ -47,14 +47,14 @@ class Checkpoint:
         return self.updates == ENDS[self.model] and self.z_dim == 3
 
     def restore(self, model: Model) -> None:
-        """Put the variables, and Adam's state if there is one, into a model of the same shape.
+        """Restore a model's variables and, if the model is compiled, its Adam state and iteration.
 
         Raises:
-            RunError: if the model has another shape, or its optimizer's state or iteration is not in the checkpoint.
+            RunError: if the checkpoint is of another model or z_dim, or lacks the Adam state or iteration of a compiled model.
         """
         if type(model) is not self.model or model.z_dim != self.z_dim:
             there, here = f"{self.model.__name__}, z_dim {self.z_dim}", f"{type(model).__name__}, z_dim {model.z_dim}"
-            raise RunError(f"{self.path} is another model's checkpoint: {there} there, {here} here")
+            raise RunError(f"{self.path} is another model's checkpoint: it has {there}; expected {here}")
         variables = model.variables_of_2016()
         for name, value in self.values.items():
             variables[name].assign(value)
@@ -70,7 +70,7 @@ class Checkpoint:
 
 
 def slots(model: Model) -> dict[str, tuple[tf.Variable, tf.Variable]]:
-    """Adam's m and v of each variable, by its name in `variables_of_2016`."""
+    """Return Adam's m and v for each variable, by its name in `variables_of_2016`."""
     model.optimizer.build(model.trainable_variables)
     own = {variable.path.split("/", 1)[1]: variable for variable in model.optimizer.variables}
     stems = {name: variable.path.replace("/", "_") for name, variable in model.variables_of_2016().items()}
@@ -78,19 +78,19 @@ def slots(model: Model) -> dict[str, tuple[tf.Variable, tf.Variable]]:
 
 
 def name_today(name: str) -> str:
-    """A variable's name as the published code has it: an older run's `fc3/b_fc2` is `b_fc3`, and without TensorFlow's `:0`.
+    """Return a variable's name in the published code: without `:0`, and with `fc3/b_fc2` of older runs renamed to `b_fc3`.
 
-    The older names put each variable in the scope of its layer, and call the third bias as the second.
+    Older runs put each variable in the scope of its layer, and gave the third bias the second one's name.
     """
     name = name.removesuffix(":0")
     return re.sub(r"^fc(\d)/([Wb])_fc\d", r"\2_fc\1", name)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint of 2016, in the format of TensorFlow 0.x or in today's.
+    """Read a 2016 checkpoint, in TensorFlow 0.x's format or today's.
 
     Raises:
-        RunError: if there is none, it is damaged, or it is neither model's.
+        RunError: if it is missing, damaged, or not of 2016's autoencoder or VAE.
     """
     path = Path(os.path.expanduser(path))
     if not (path.is_file() or path.with_name(f"{path.name}.index").is_file()):
@@ -98,7 +98,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     try:
         reader = tf.train.load_checkpoint(str(path))
         stored = {name_today(name): reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except Exception as error:  # a damaged file surfaces as anything from DataLossError to IndexError
+    except Exception as error:  # damaged files raise anything from DataLossError to IndexError
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise RunError(f"cannot read the checkpoint {path}: {reason}") from None
 
@@ -108,12 +108,12 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     else:
         found = ", ".join(sorted(stored)[:3]) + (", …" if len(stored) > 3 else "")
         raise RunError(
-            f"{path} is no checkpoint of 2016's autoencoder or VAE: it holds {found}; expected W_fc1 or encoder/W_fc1"
+            f"{path} is not a checkpoint of 2016's autoencoder or VAE: it holds {found}; expected W_fc1 or encoder/W_fc1"
         )
     into_latents = stored["W_fc3" if build is AutoEncoder else "encoder/W_fc3"].shape  # units, z_dim
     z_dim = into_latents[-1] if len(into_latents) == 2 else 0
     if not 1 <= z_dim <= PIXELS:
-        raise RunError(f"{path}: the latents' weights have the shape {into_latents}; expected (50, z_dim)")
+        raise RunError(f"{path}: the latent layer's weights have the shape {into_latents}; expected (50, z_dim)")
     shapes = {name: tuple(variable.shape) for name, variable in build(z_dim=z_dim).variables_of_2016().items()}
     has_adam = all(f"{name}{slot}" in stored for name in shapes for slot in ("/Adam", "/Adam_1"))
     values = {name: stored[name] for name in shapes}
@@ -123,7 +123,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         if value.shape != shapes[name]:
             raise RunError(f"{path}: {name} has the shape {value.shape}; expected {shapes[name]}")
         if value.dtype != np.float32:
-            raise RunError(f"{path}: {name} is of type {value.dtype}; expected float32")
+            raise RunError(f"{path}: {name} has type {value.dtype}; expected float32")
         if not np.isfinite(value).all():
             raise RunError(f"{path}: {name} is not finite")
     power = stored.get("beta2_power")
@@ -133,12 +133,12 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def updates_of(path: Path, beta2_power: np.ndarray | None, model: type[Model]) -> int | None:
-    """Number of updates before a checkpoint was written.
+    """Number of updates before a checkpoint was written, from its file name or Adam's beta2_power; None if neither tells.
 
-    Its name's number tells, and so does Adam's beta2_power, 0.999^(updates + 1), which underflows at 87,000 updates.
+    beta2_power is 0.999^(updates + 1), and underflows at 87,000 updates.
 
     Raises:
-        RunError: if the two do not agree.
+        RunError: if the two disagree.
     """
     named = re.search(r"-(\d+)$", path.name)
     counted = None
@@ -147,26 +147,26 @@ def updates_of(path: Path, beta2_power: np.ndarray | None, model: type[Model]) -
     if named is None:
         return counted
     updates = int(named[1]) + UPDATES_IN_ITERATION[model]
-    # A product of n factors in float32 is off by up to n · 6e-8, its logarithm by n · 6e-5 iterations.
+    # A float32 product of n factors has a relative error of up to n · 6e-8, which is n · 6e-5 iterations in its logarithm.
     if counted is not None and abs(counted - updates) > 2 + updates * 1e-3:
-        raise RunError(f"{path}: {updates} updates by its name, but {counted} by Adam's beta2_power")
+        raise RunError(f"{path}: {updates} updates according to its name, but {counted} according to Adam's beta2_power")
     return updates
 
 
 def name_of_2016(model: Model) -> str:
-    """The name that 2016's code would give a checkpoint of this state: model.ckpt-N.
+    """Return the file name that 2016's code would give a checkpoint of this model: model.ckpt-N.
 
     Raises:
-        RunError: for a VAE that has had no update, as 2016 saved none.
+        RunError: for a VAE without any update; 2016's code never saved one.
     """
     iteration = int(model.iterations) - UPDATES_IN_ITERATION[type(model)]
     if iteration < 0:
-        raise RunError("2016's code saved a VAE after an update. Received: one that has had none")
+        raise RunError("2016's code saved a VAE only after an update. Received: a VAE without any")
     return f"model.ckpt-{iteration}"
 
 
 def write_checkpoint(model: Model, path: Path) -> None:
-    """Write a model and its Adam as 2016's code would have, under its names and in the format of TensorFlow 0.x."""
+    """Write a model and its Adam state as a 2016 checkpoint, with 2016's names and in TensorFlow 0.x's format."""
     tensors = {name: tf.convert_to_tensor(variable) for name, variable in model.variables_of_2016().items()}
     for name, (momentum, velocity) in slots(model).items():
         tensors |= {f"{name}/Adam": tf.convert_to_tensor(momentum), f"{name}/Adam_1": tf.convert_to_tensor(velocity)}

@@ -1,45 +1,46 @@
-"""What a graph of 2016 trains: model, loss, start and optimizer, read off its nodes and not off a table of known files."""
+"""Describe what a 2016 graph trains: model, loss, initial values and optimizer, derived from its nodes alone."""
 
 import dataclasses
 
 from unsupervised_learning.original.graph_files import Graph, short
-from unsupervised_learning.original.graph_network import AUTOENCODER, find_loss, neither
+from unsupervised_learning.original.graph_network import AUTOENCODER, find_loss, wrong_graph
 from unsupervised_learning.original.graph_training import Start, find_adam, find_starts, find_tags
 from unsupervised_learning.original.loss_parts import split, tensors_of_parts
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What a graph trains, and the names that a program needs to run it.
+    """What a graph trains, and the node and tensor names needed to run it.
 
     Attributes:
         model: "AutoEncoder" or "VariationalAutoEncoder".
-        layers: sizes from input to output, [784, 50, 50, 3, 50, 50, 784]; a VAE has two layers, mu and log_var, for the 3.
+        layers: sizes from input to output, [784, 50, 50, 3, 50, 50, 784]; a VAE's 3 stands for two layers, mu and log_var.
         width, z_dim: units of the hidden layers, and latent dimensions.
-        activation: of the hidden layers, by the name that --activation takes.
-        code_activation: of the autoencoder's code; of the VAE's mu and log_var.
-        relu_heads: whether mu and log_var go through a relu; None for the autoencoder.
-        init_stddev, init_bias: of all weights' truncated normal, and of all biases; None where they differ or are another.
-        starts: how each variable starts, in words, by today's names.
+        activation: activation of the hidden layers, as for --activation.
+        code_activation: activation of the autoencoder's code, or of the VAE's mu and log_var.
+        relu_heads: whether mu and log_var have a relu; None for the autoencoder.
+        init_stddev: stddev of the weights' truncated normal; None if mixed or of another distribution.
+        init_bias: initial value of the biases; None if mixed or not constant.
+        starts: initial value of each variable, in words, by today's names.
         regularization: weight of Σ l2_loss over `regularized`.
-        regularized: the variables in that sum, by today's names.
-        mean_loss: whether the loss is averaged over the batch, and not summed.
-        reconstruction_weight: factor of the reconstruction, beside the divisors; 1 in all published runs.
-        reconstruction_average, kl_average: over the batch: "sum", "mean", or "sum / 256".
-        divisors: what the graph divides each part by.
-        kl_weight, kl_constant: of kl_weight · −½ Σ(kl_constant + log_var − mu² − exp(log_var)); None for the autoencoder.
-        batch: the size of the batch, where the graph divides by it; else None.
-        learning_rate, beta1, beta2, epsilon: Adam's.
-        tags: what it logs: scalars, histograms, images.
+        regularized: variables in that sum, by today's names.
+        mean_loss: whether the loss is averaged over the batch rather than summed.
+        reconstruction_weight: factor of the reconstruction apart from the divisors; 1 in all published runs.
+        reconstruction_average, kl_average: reduction over the batch: "sum", "mean", or "sum / 256".
+        divisors: divisor of each part, unless it is 1.
+        kl_weight, kl_constant: as in kl_weight · −½ Σ(kl_constant + log_var − mu² − exp(log_var)); None for the autoencoder.
+        batch: batch size if the graph divides by it; else None.
+        learning_rate, beta1, beta2, epsilon: Adam's settings.
+        tags: logged tags by kind: scalars, histograms, images.
         loss_formula: the loss written out.
-        producer: the version of graphs that the program wrote.
-        input, noise: tensors: the images [batch, 784], and the noise [batch, z_dim], None for the autoencoder.
-        update: the node that does one update.
-        initializers: the nodes that give each variable its start, Adam's included.
+        producer: graph format version.
+        input, noise: tensors of the images [batch, 784] and the noise [batch, z_dim]; the autoencoder has no noise (None).
+        update: node that does one update.
+        initializers: nodes that initialise all variables, including Adam's.
         losses: tensors by our names: loss, reconstruction, kl, regularization. Scalars, or of shape [batch].
         variables: the graph's variables by today's names, as in `variables_of_2016`.
-        slots: the variables of Adam's m and v, by the same names.
-        powers: the variables of the powers of beta1 and beta2.
+        slots: variables of Adam's m and v, by the same names.
+        powers: variables of the powers of beta1 and beta2.
     """
 
     model: str
@@ -80,30 +81,30 @@ class Description:
 
 
 def describe(graph: Graph) -> Description:
-    """What a graph trains.
+    """Describe what a graph trains.
 
-    The gradients are not looked into: that they are the loss's is taken from where they begin.
+    The gradient nodes are not checked; they are assumed to be the loss's gradients, because they start from it.
 
     Raises:
-        RunError: if it is neither 2016's autoencoder nor its VAE, or has an operation where none is expected.
+        RunError: if the graph is neither 2016's autoencoder nor its VAE, or has an unexpected operation.
     """
     adam = find_adam(graph)
     loss, network, reader = find_loss(graph, adam.update)
     own = [name for layer in network.layers for name in (layer.weights, layer.biases)]
     variables = dict(zip(network.names(), own, strict=True))
     if len(set(variables.values())) < len(variables):
-        raise neither(graph, "two layers share a variable")
+        raise wrong_graph(graph, "two layers share a variable")
     if set(variables.values()) != set(adam.slots):
         odd = sorted(set(variables.values()) ^ set(adam.slots))[0]
-        raise neither(graph, f"{short(odd)} is in only one of the model and Adam's updates")
+        raise wrong_graph(graph, f"{short(odd)} is in the model or in Adam's updates, but not in both")
     by_graph = {name: today for today, name in variables.items()}
     starts = find_starts(reader, [*variables.values(), *(each for pair in adam.slots.values() for each in pair), *adam.powers])
     for name, value in zip(adam.powers, (adam.beta1, adam.beta2), strict=True):
         if starts[name][1] != Start("constant", value):
-            raise neither(graph, f"{short(name)} starts at {starts[name][1]}, not at Adam's {value:g}")
+            raise wrong_graph(graph, f"{short(name)} starts at {starts[name][1]}, not at Adam's {value:g}")
     for name in (each for pair in adam.slots.values() for each in pair):
         if starts[name][1] != Start("constant", 0.0):
-            raise neither(graph, f"{short(name)} starts at {starts[name][1]}, not at 0")
+            raise wrong_graph(graph, f"{short(name)} starts at {starts[name][1]}, not at 0")
     parts = split(graph, network, reader.expand(loss))
     weights = {starts[each.weights][1] for each in network.layers}
     biases = {starts[each.biases][1] for each in network.layers}
@@ -148,6 +149,6 @@ def describe(graph: Graph) -> Description:
 
 
 def common_value(starts: set[Start], kind: str) -> float | None:
-    """The value that all of these starts have, if they are all of this kind; else None."""
+    """Return the common value of these starts if they are all of this kind; else None."""
     values = {start.value for start in starts}
     return values.pop() if {start.kind for start in starts} == {kind} and len(values) == 1 else None

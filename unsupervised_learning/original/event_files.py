@@ -1,4 +1,4 @@
-"""2016's event files: rewritten as today's TensorBoard has them, and their scalars read."""
+"""Convert 2016's event files to today's TensorBoard format, and read their scalars."""
 
 import os
 import re
@@ -18,32 +18,32 @@ from unsupervised_learning.original.checkpoints import name_today
 
 
 def import_logs(given: str, logs_dir: Path) -> int:
-    """Put the event files below a folder beside our runs; returns the exit status."""
+    """Convert all event files in a folder and its subfolders into `logs_dir`; returns the exit status."""
     folder = Path(os.path.expanduser(given))
     files = [path for path in sorted(folder.rglob("*tfevents*")) if path.is_file()]
     if not files:
-        raise RunError(f"DIR must be a folder with event files, below it or in it. Received: {folder}, without any")
+        raise RunError(f"DIR must contain event files, also in subfolders. Received: {folder}, without any")
     imported = 0
     for file in files:
         target = logs_dir / "original_2016" / file.relative_to(folder)
         if target.resolve() == file.resolve():
-            raise RunError(f"{file} lies where it would be written to; choose another --logs_dir")
+            raise RunError(f"{file} would be overwritten; choose another --logs_dir")
         try:
             print(f"{target.parent}: {import_events(file, target):,} events")
             imported += 1
         except RunError as error:
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"skipped: {error}", file=sys.stderr)
     if not imported:
-        raise RunError(f"none of the event files below {folder} could be read")
-    print(f"To see them beside yours: tensorboard --logdir {logs_dir}")
+        raise RunError(f"none of the event files in {folder} could be read")
+    print(f"To view them next to your runs: tensorboard --logdir {logs_dir}")
     return 0
 
 
 def import_events(source: Path, target: Path) -> int:
-    """Rewrite one event file of TensorFlow 0.x as today's TensorBoard has them: our tags, its own steps and wall times.
+    """Convert a TensorFlow 0.x event file to today's format, with our tags and its own steps and wall times.
 
     Returns:
-        How many events hold something.
+        Number of events that hold a summary.
 
     Raises:
         RunError: if it is not an event file.
@@ -60,18 +60,18 @@ def import_events(source: Path, target: Path) -> int:
                     )
                     count += 1
                 writer.write(event.SerializeToString())
-    except Exception as error:  # whatever TensorBoard and protobuf throw at a damaged file
+    except Exception as error:  # TensorBoard and protobuf raise many types for damaged files
         new.unlink(missing_ok=True)
-        raise RunError(f"{source} is no event file: {type(error).__name__}: {error}") from None
+        raise RunError(f"{source} is not an event file: {type(error).__name__}: {error}") from None
     if not count:
         new.unlink()
-        raise RunError(f"{source} is no event file, or an empty one")
+        raise RunError(f"{source} is not an event file, or is empty")
     os.replace(new, target)
     return count
 
 
 def values_today(summary: Summary) -> Iterable[Summary.Value]:
-    """A summary's values under our tags; the images `Input/image/0`, `Input/image/1` become one value `Input`."""
+    """Yield a summary's values under our tags; the images `Input/image/0`, `Input/image/1` become one value `Input`."""
     images: dict[str, Summary.Value] = {}
     for value in summary.value:
         value.tag = name_today(value.tag)
@@ -90,14 +90,14 @@ def values_today(summary: Summary) -> Iterable[Summary.Value]:
 
 
 def scalars(path: Path, tag: str) -> dict[int, float]:
-    """Iteration → value of a scalar in an event file of 2016.
+    """Read a scalar from a 2016 event file, as iteration → value.
 
     Raises:
         RunError: if it is not an event file.
     """
     try:
         events = list(EventFileLoader(str(path)).Load())
-    except Exception as error:  # whatever TensorBoard and protobuf throw at a damaged file
-        raise RunError(f"{path} is no event file: {type(error).__name__}: {error}") from None
+    except Exception as error:  # TensorBoard and protobuf raise many types for damaged files
+        raise RunError(f"{path} is not an event file: {type(error).__name__}: {error}") from None
     values = [(event.step, value) for event in events for value in event.summary.value if value.tag == tag]
     return {step: float(tensor_util.make_ndarray(value.tensor)) for step, value in values}

@@ -1,11 +1,10 @@
-"""The author's graph and our model side by side: from the same weights, on the same batches, with the same noise.
+"""Run the author's graph and our model side by side: same initial weights, same batches, same noise.
 
-From a checkpoint of the author's the two agree bit for bit in all weights; only the losses, which ours adds up in another
-order, differ in their last digit. From the initialisers they part slowly, because for the first thousands of updates Adam's
-step holds powers of beta, which the graph multiplies up update by update and Keras computes anew: a last digit. Training makes
-that larger: a relu that is just off in one and just on in the other gives a weight another gradient, and after some thousand
-updates the two are different draws of one experiment. `TOLERANCES` says how far they may differ up to which update; beyond that
-nothing is judged.
+From one of the author's checkpoints, all weights agree bit for bit. Only the losses differ in the last digit, because our
+model sums in a different order. From the initialisers, the two drift apart slowly. For the first thousands of updates, Adam's
+step depends on powers of beta; the graph multiplies them up update by update and Keras recomputes them, so they differ in the
+last digit. Training amplifies this: once a relu is just on in one and just off in the other, gradients differ. After some
+thousand updates, the two are independent runs of one experiment. `TOLERANCES` bounds the differences up to that point.
 """
 
 from collections.abc import Iterator
@@ -30,12 +29,10 @@ from unsupervised_learning.original.graph_report import nearest
 from unsupervised_learning.original.running import BATCH, RunningGraph, model_of, on_one_thread
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-PARTS: tuple[str, ...] = (
-    "reconstruction",
-    "kl",
-)  # losses that are judged; the total and the regularization follow from them and the weights
+# Losses that are compared; the total and the regularization follow from them and the weights.
+PARTS: tuple[str, ...] = ("reconstruction", "kl")
 
-# Where the run starts → (up to this many updates, largest relative difference of the reconstruction, of the KL, of a norm).
+# Start of the run → (up to this many updates, largest relative difference of the reconstruction, the KL and any norm).
 TOLERANCES: dict[str, tuple[tuple[int, float, float, float], ...]] = {
     "autoencoder, from its initialisers": ((300, 5e-6, 0.0, 5e-6),),
     "autoencoder, from a checkpoint": ((1_000, 2e-6, 0.0, 2e-6),),
@@ -45,13 +42,13 @@ TOLERANCES: dict[str, tuple[tuple[int, float, float, float], ...]] = {
 
 
 class Step(NamedTuple):
-    """How far the two are apart after a number of updates.
+    """The two runs compared after a number of updates.
 
     Attributes:
-        updates: done before.
-        theirs, ours: losses by our names, means over the batch.
-        differences: relative, of each part of the loss and of the variables' norms (`norms`, the largest).
-        unequal: share of the weights that are not the same to the last bit.
+        updates: number of completed updates.
+        theirs, ours: losses by our names, averaged over the batch.
+        differences: relative differences of each part of the loss, and the largest of the variables' norms (`norms`).
+        unequal: fraction of the weights that are not bitwise equal.
     """
 
     updates: int
@@ -62,16 +59,16 @@ class Step(NamedTuple):
 
 
 def follow(file: str, checkpoint_file: str | None, updates: int, seed: int, data_dir: str | None, folder: Path) -> int:
-    """Follow a graph of the author's with our model, print and draw how far they part; returns the exit status.
+    """Train one of the author's graphs and our model side by side, and print and plot their differences.
 
-    0 if they agree within the tolerance, 1 if not.
+    Returns the exit status: 0 if they agree within the tolerance, 1 if not.
     """
     on_one_thread()
     graph = read_graph(file)
     description = describe(graph)
     checkpoint = read_checkpoint(checkpoint_file) if checkpoint_file else None
     if folder.exists() and not folder.is_dir():
-        raise RunError(f"--out must be a folder, or where one can be made. Received: {folder}")
+        raise RunError(f"--out must be a folder. Received: {folder}")
     dataset = mnist.load("mnist", data_dir)
     model = model_of(description)
     theirs = RunningGraph(graph, description, seed, as_it_stands=True)
@@ -84,26 +81,26 @@ def follow(file: str, checkpoint_file: str | None, updates: int, seed: int, data
     start = f"{form}, from {'a checkpoint' if checkpoint else 'its initialisers'}"
     print(f"{file}: nearest to --recipe={recipe}; {start}; {dataset.source}; seed {seed}")
 
-    with graphs_as_they_stand():
-        steps = list(followed(theirs, model, dataset, updates, seed))
+    with without_graph_rewriting():
+        steps = list(compared_steps(theirs, model, dataset, updates, seed))
     first_beyond = next((step for step in steps if beyond(step, start)), None)
     print(table(steps, start))
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / f"follow_{recipe}{'_checkpoint' if checkpoint else ''}.png"
-    atomic_files.write_atomically(picture, figure_png(drawn(steps, f"2016's graph and our model: {recipe}")))
-    print(f"Both courses are drawn in {picture}")
+    atomic_files.write_atomically(picture, figure_png(plot(steps, f"2016's graph and our model: {recipe}")))
+    print(f"Plot of both loss curves: {picture}")
     judged = TOLERANCES[start][-1][0]
     if updates > judged:
-        print(f"Only the first {judged:,} updates are judged: after that, rounding has made them two draws of one experiment.")
+        print(f"Only the first {judged:,} updates are compared; later, rounding has made them independent runs.")
     if first_beyond:
-        print(f"They differ: beyond the tolerance after {first_beyond.updates:,} updates, by {said(first_beyond)}")
+        print(f"They differ: beyond the tolerance after {first_beyond.updates:,} updates, by {in_words(first_beyond)}")
         return 1
     print("They agree within the tolerance.")
     return 0
 
 
-def followed(theirs: RunningGraph, model: Model, dataset: Dataset, steps: int, seed: int) -> Iterator[Step]:
-    """Each of both courses' losses and differences: before the first update, and after each of `steps` updates."""
+def compared_steps(theirs: RunningGraph, model: Model, dataset: Dataset, steps: int, seed: int) -> Iterator[Step]:
+    """Train both; yields their losses and differences before the first update and after each of `steps` updates."""
     description = theirs.description
     order = BatchOrder(len(dataset.train.images), description.batch or BATCH, seed, dataset.file_order_first)
     random = np.random.default_rng(seed)
@@ -117,17 +114,17 @@ def followed(theirs: RunningGraph, model: Model, dataset: Dataset, steps: int, s
         then = theirs.losses(images, *noise)
         now = {name: float(np.mean(value, dtype=np.float64)) for name, value in objective(images, *noise).items()}
         sizes = dict(now)
-        if is_vae:  # the first form's graph has 3 where 1 belongs in its KL
+        if is_vae:  # the first form's graph has a 3 in its KL that should be a 1
             now["kl"] -= 0.5 * ((description.kl_constant or 1.0) - 1.0) * description.z_dim
         differences = {name: relative(then[name], now[name], sizes[name]) for name in PARTS if name in then}
-        yield Step(number, then, now, *compared(differences, theirs.values(), model))
+        yield Step(number, then, now, *with_weights(differences, theirs.values(), model))
         if number < steps:
             theirs.update(images, *noise)
             update(images, *noise)
 
 
-def compared(differences: dict[str, float], values: dict[str, np.ndarray], model: Model) -> tuple[dict[str, float], float]:
-    """`Step.differences` and `Step.unequal`, from the losses' differences, the graph's variables and our model."""
+def with_weights(differences: dict[str, float], values: dict[str, np.ndarray], model: Model) -> tuple[dict[str, float], float]:
+    """Return `Step.differences` and `Step.unequal`, given the losses' differences and the values of the graph's variables."""
     ours = {name: np.asarray(variable) for name, variable in model.variables_of_2016().items()}
     norms = max(relative(norm(value), norm(ours[name])) for name, value in values.items())
     unequal = sum(int(np.sum(value != ours[name])) for name, value in values.items())
@@ -135,8 +132,8 @@ def compared(differences: dict[str, float], values: dict[str, np.ndarray], model
 
 
 @contextmanager
-def graphs_as_they_stand() -> Iterator[None]:
-    """Have TensorFlow run our functions as they were traced. What it rewrites in them rounds otherwise than 2016's graph."""
+def without_graph_rewriting() -> Iterator[None]:
+    """Make TensorFlow run our functions as traced, because the rewritten ones round differently from 2016's graph."""
     before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     try:
@@ -146,14 +143,14 @@ def graphs_as_they_stand() -> Iterator[None]:
 
 
 def norm(values: np.ndarray) -> float:
-    """Euclidean norm, in float64."""
+    """Return the Euclidean norm, computed in float64."""
     return float(np.linalg.norm(values.astype(np.float64)))
 
 
 def relative(one: float, other: float, size: float = 0.0) -> float:
-    """Difference by the larger of the two, or by `size` where that is larger still; infinite if one is not finite.
+    """Return the difference relative to the largest of the three absolute values; infinite if one is not finite.
 
-    With the KL of the first form, which is logged 3 nats too small and passes through zero, the true one is the size.
+    `size` is for the KL of the first form, which is logged 3 nats too small and passes through zero: the true KL is passed.
     """
     largest = max(abs(one), abs(other), abs(size))
     if not np.isfinite(largest):
@@ -162,7 +159,7 @@ def relative(one: float, other: float, size: float = 0.0) -> float:
 
 
 def beyond(step: Step, start: str) -> list[str]:
-    """The names of the differences that are larger than may be after so many updates; none where nothing is judged."""
+    """Return the names of the differences beyond the tolerance; none after the last update that has a tolerance."""
     for updates, *allowed in TOLERANCES[start]:
         if step.updates <= updates:
             limits = dict(zip([*PARTS, "norms"], allowed, strict=True))
@@ -170,13 +167,13 @@ def beyond(step: Step, start: str) -> list[str]:
     return []
 
 
-def said(step: Step) -> str:
-    """The differences of a step in words."""
+def in_words(step: Step) -> str:
+    """Format the differences of a step."""
     return ", ".join(f"{name} {difference:.1e}" for name, difference in step.differences.items())
 
 
 def table(steps: list[Step], start: str) -> str:
-    """Largest differences up to 1, 10, 100, … updates and to the last, beside the tolerance."""
+    """Format the largest differences up to 1, 10, 100, … and all updates, followed by the tolerances."""
     names = list(steps[0].differences)
     last = steps[-1].updates
     rows = sorted({count for count in (1, 10, 100, 300, *(10**power for power in range(3, 7))) if count < last} | {last})
@@ -193,8 +190,8 @@ def table(steps: list[Step], start: str) -> str:
     return "\n".join(lines)
 
 
-def drawn(steps: list[Step], title: str) -> Figure:
-    """Both courses of each part of the loss, one over the other, and below them the relative differences."""
+def plot(steps: list[Step], title: str) -> Figure:
+    """Plot both runs' curves of each part of the loss, with the relative differences below."""
     figure = Figure(figsize=(8, 6), dpi=110, layout="constrained")
     parts = [name for name in steps[0].differences if name != "norms"]
     panels = figure.subplots(2, len(parts), squeeze=False, sharex=True)

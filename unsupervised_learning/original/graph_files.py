@@ -1,7 +1,7 @@
-"""The graphs of 2016, read from `.meta` and event files, and cut down to what a program needs to run them.
+"""Read 2016's graphs from `.meta` and event files, and reduce them to the nodes needed to run them.
 
-A file is taken for what anybody may have written. It is parsed and nothing in it is executed; sizes are bounded before memory
-is asked for; every operation and attribute that leaves `needed` is on a list. Nothing here gives a graph to TensorFlow.
+Files are untrusted. They are parsed, never executed; sizes are checked before memory is allocated; `subgraph` returns only
+operations and attributes on an allowlist. Nothing here passes a graph to TensorFlow.
 """
 
 import dataclasses
@@ -26,19 +26,19 @@ from tensorflow.core.util.event_pb2 import Event
 
 from unsupervised_learning.errors import RunError
 
-# Bounds. The largest published graph has 172,614 bytes and 1,083 nodes; its largest variable has 39,200 elements.
-META_BYTES = 16 * 2**20  # of a .meta file, and of one record of an event file
-EVENT_BYTES = 256 * 2**20  # of an event file that are searched; 2016's writer puts the graph at the beginning
+# Limits. The largest published graph has 172,614 bytes and 1,083 nodes; its largest variable has 39,200 elements.
+META_BYTES = 16 * 2**20  # per .meta file, and per record of an event file
+EVENT_BYTES = 256 * 2**20  # searched for the graph in an event file; 2016's writer puts it at the beginning
 NODES = 10_000
-INPUTS = 1_000  # of one node
+INPUTS = 1_000  # per node
 NAME = 400  # characters
-DIMENSION = 10_000  # of a constant or a variable; two of them bound a matrix product
+DIMENSION = 10_000  # per dimension of a constant or variable; this also bounds matrix products
 RANK = 4
-ELEMENTS = 4_000_000  # of one constant or variable
-ALL_ELEMENTS = 40_000_000  # of all together
+ELEMENTS = 4_000_000  # per constant or variable
+ALL_ELEMENTS = 40_000_000  # in total
 
-# What the published graphs use for losses, gradients, updates and initial values; then what the other activations of the 2016
-# code and later versions of TensorFlow put in their place. All of them compute numbers from numbers: none reads or writes a
+# First block: used by the published graphs for losses, gradients, updates and initial values. Second block: used by the 2016
+# code's other activations and by later versions of TensorFlow. They only compute numbers from numbers: none reads or writes a
 # file, runs Python, prints, waits, loops or calls a function.
 OPERATIONS = frozenset(
     """
@@ -49,10 +49,10 @@ OPERATIONS = frozenset(
     Abs AddV2 BiasAdd BiasAddGrad BroadcastTo Elu EluGrad Equal ExpandDims FloorDiv FloorMod InvGrad LessEqual Log1p
     LogicalAnd LogicalNot Minimum NotEqual OnesLike Rank RealDiv Reciprocal ReciprocalGrad SelectV2 Sigmoid SigmoidGrad Sign
     Sqrt SqrtGrad Squeeze StopGradient TanhGrad VariableV2 Xdivy
-    """.split()  # noqa: SIM905  (one word a name reads better than 70 quoted strings)
+    """.split()  # noqa: SIM905  (plain words read better than 70 quoted strings)
 )
 VARIABLES = ("Variable", "VariableV2")
-# Attributes that these operations have. `container` and `shared_name` would let variables be shared between sessions.
+# Attributes of these operations, except `container` and `shared_name`, which share variables between sessions.
 ATTRIBUTES = frozenset(
     """
     DstT N SrcT T T1 T2 Tdim Tidx Tmultiples Tshape Truncate data_format dtype grad_a grad_b index_type keep_dims out_type
@@ -68,18 +68,18 @@ TYPES = {
 }
 NAME_OF_NODE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 INPUT = re.compile(r"(\^?)([^:^]+)(?::(\d{1,3}))?")
-HEADER = struct.Struct("<QI")  # of a record: its length, and that number's checksum
+HEADER = struct.Struct("<QI")  # of a record: its length, and the checksum of the length
 
 
-@dataclasses.dataclass(frozen=True, eq=False)  # messages of 1,000 nodes are not to be compared by accident
+@dataclasses.dataclass(frozen=True, eq=False)  # prevents comparing 1,000 nodes by accident
 class Graph:
-    """A graph as its file has it.
+    """A graph as stored in its file.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         kind: "meta" or "events".
-        nodes: by name, in the file's order. Every input of a node is one of them.
-        producer: the version of graphs that the program wrote: 8 is TensorFlow 0.8, 9 and 10 are 0.9 and 0.10.
+        nodes: nodes by name, in the file's order, including every input of every node.
+        producer: graph format version: 8 is TensorFlow 0.8, 9 and 10 are 0.9 and 0.10.
     """
 
     path: Path
@@ -88,23 +88,23 @@ class Graph:
     producer: int
 
     def inputs(self, node: NodeDef) -> list[NodeDef]:
-        """The nodes whose first output a node takes as data, in order.
+        """Return the nodes that are a node's data inputs, in order.
 
         Raises:
-            RunError: if it takes another output than the first: none of 2016's losses does.
+            RunError: if an input is not a node's first output; 2016's losses use no others.
         """
         references = [reference(each) for each in node.input]
         data = [(name, output) for name, output, control in references if not control]
         other = next((f"{name}:{output}" for name, output in data if output), None)
         if other:
-            raise RunError(f"{self.path}: {short(node.name)} takes {short(other)}; expected the first output of an operation")
+            raise RunError(f"{self.path}: {short(node.name)} has the input {short(other)}; expected only first outputs")
         return [self.nodes[name] for name, _ in data]
 
     def constant(self, node: NodeDef) -> np.ndarray:
-        """The value of a Const.
+        """Return the value of a Const node.
 
         Raises:
-            RunError: if the node is none, or its value is damaged or of no numeric type.
+            RunError: if the node is not a Const, or its value is damaged or not numeric.
         """
         if node.op != "Const":
             raise RunError(f"{self.path}: {short(node.name)} is of type {short(node.op)}; expected Const")
@@ -112,21 +112,21 @@ class Graph:
 
 
 def short(text: str, longest: int = 80) -> str:
-    """Text from a file, fit to stand in a message: printable, and cut."""
+    """Return text from a file made safe for a message: printable, and cut to a length."""
     text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[: longest + 1])
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def attribute(node: NodeDef, key: str) -> AttrValue:
-    """An attribute, or an empty one: `node.attr[key]` would put that into the node."""
+    """Return an attribute, or an empty one if missing; unlike `node.attr[key]`, this never adds one to the node."""
     return node.attr[key] if key in node.attr else AttrValue()
 
 
 def reference(text: str) -> tuple[str, int, bool]:
-    """The node, the number of its output, and whether it is a control input: of `name`, `name:1`, `^name`.
+    """Parse an input (`name`, `name:1` or `^name`) into node, output number, and whether it is a control input.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if the text has none of these forms.
     """
     match = INPUT.fullmatch(text)
     if not match or (match[1] and match[3]):
@@ -138,17 +138,17 @@ def reference(text: str) -> tuple[str, int, bool]:
 
 
 def read_graph(path: str | Path) -> Graph:
-    """Read the graph in a `.meta` file or, the first if there are several, in an event file.
+    """Read the graph in a `.meta` file, or the first graph in an event file: the one written when the run began.
 
-    What kind of file it is its content tells. The first graph of an event file is the one that was there when the run began.
+    The kind of file is detected from its content.
 
     Raises:
-        RunError: if it is neither, is damaged, cut or too large, or holds no graph.
+        RunError: if the file is of another kind, damaged, truncated or too large, or holds no graph.
     """
     path = Path(os.path.expanduser(path))
     try:
         if not path.is_file():
-            what = "a folder" if path.is_dir() else "no regular file" if path.exists() else "no such file"
+            what = "a folder" if path.is_dir() else "not a regular file" if path.exists() else "no such file"
             raise RunError(f"{short(str(path))}: {what}; expected a .meta file or an event file of 2016's code")
         with path.open("rb") as file:
             head = file.read(HEADER.size)
@@ -156,8 +156,8 @@ def read_graph(path: str | Path) -> Graph:
             if not head:
                 raise RunError(f"{path} is empty; expected a .meta file or an event file")
             if is_record(head):
-                return checked(graph_of_events(path, file), path, "events")
-            return checked(graph_of_meta(path, file), path, "meta")
+                return validated(graph_of_events(path, file), path, "events")
+            return validated(graph_of_meta(path, file), path, "meta")
     except OSError as error:
         raise RunError(f"cannot read {short(str(path))}: {error.strerror or error}") from None
     except ValueError as error:
@@ -167,12 +167,12 @@ def read_graph(path: str | Path) -> Graph:
 
 
 def is_record(head: bytes) -> bool:
-    """Whether 12 bytes are the beginning of a record: a length and its checksum."""
+    """Whether these bytes begin a record: a length and its checksum."""
     return len(head) == HEADER.size and HEADER.unpack(head)[1] == masked_crc32c(head[:8])
 
 
 def graph_of_meta(path: Path, file: BinaryIO) -> GraphDef:
-    """The graph of a `.meta` file."""
+    """Parse the graph in a `.meta` file."""
     content = file.read(META_BYTES + 1)
     if len(content) > META_BYTES:
         raise RunError(f"{path} is larger than {META_BYTES:,} bytes; expected a .meta file or an event file of 2016's code")
@@ -180,11 +180,9 @@ def graph_of_meta(path: Path, file: BinaryIO) -> GraphDef:
         graph = MetaGraphDef.FromString(content).graph_def
     except DecodeError:
         beside = path.with_name(f"{path.name}.meta")
-        expected = (
-            f"{beside.name}, which lies beside it" if beside.is_file() else "a .meta file or an event file of 2016's code"
-        )
+        expected = f"{beside.name}, in the same folder" if beside.is_file() else "a .meta file or an event file of 2016's code"
         raise RunError(
-            f"{path} is of another kind, cut or damaged: {len(content):,} bytes that do not parse; expected {expected}"
+            f"{path} is of another kind, truncated or damaged: its {len(content):,} bytes do not parse; expected {expected}"
         ) from None
     if not graph.node:
         raise RunError(f"{path} holds no graph; expected a .meta file (not the checkpoint beside it) or an event file")
@@ -192,7 +190,7 @@ def graph_of_meta(path: Path, file: BinaryIO) -> GraphDef:
 
 
 def graph_of_events(path: Path, file: BinaryIO) -> GraphDef:
-    """The first graph of an event file."""
+    """Parse the first graph in an event file."""
     count = 0
     for count, record in enumerate(records(path, file), start=1):
         try:
@@ -200,12 +198,12 @@ def graph_of_events(path: Path, file: BinaryIO) -> GraphDef:
             if graph_def:
                 return GraphDef.FromString(graph_def)
         except DecodeError:
-            raise RunError(f"{path} is damaged: its record {count} is no event or holds no graph that parses") from None
+            raise RunError(f"{path} is damaged: record {count} does not parse as an event and graph") from None
     raise RunError(f"{path} holds no graph among its {count:,} events; expected the run's first event file")
 
 
 def records(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    """The records of an event file, checksums compared; one that is cut at the very end ends it, as it ends a killed run."""
+    """Yield an event file's records, with verified checksums; a truncated last record, as left by a killed run, is skipped."""
     while head := file.read(HEADER.size):
         if len(head) < HEADER.size:
             return
@@ -221,32 +219,32 @@ def records(path: Path, file: BinaryIO) -> Iterator[bytes]:
             return
         record, checksum = content[:-4], struct.unpack("<I", content[-4:])[0]
         if checksum != masked_crc32c(record):
-            raise RunError(f"{path} is damaged: the record that ends at byte {file.tell():,} does not agree with its checksum")
+            raise RunError(f"{path} is damaged: wrong checksum of the record that ends at byte {file.tell():,}")
         yield record
 
 
-def checked(graph: GraphDef, path: Path, kind: str) -> Graph:
-    """A graph with names that are names, inputs that are there, and constants and variables of bounded size."""
+def validated(graph: GraphDef, path: Path, kind: str) -> Graph:
+    """Check a graph's node names, inputs and sizes, and return it as a `Graph`."""
     if not graph.node:
         raise RunError(f"{path} holds a graph without nodes; expected a .meta file or an event file of 2016's code")
     if len(graph.node) > NODES:
         raise RunError(f"{path} holds a graph of {len(graph.node):,} nodes; expected at most {NODES:,}")
     nodes = {node.name: node for node in graph.node}
     if len(nodes) < len(graph.node):
-        raise RunError(f"{path} is damaged: {len(graph.node) - len(nodes)} nodes have the name of another")
+        raise RunError(f"{path} is damaged: {len(graph.node) - len(nodes)} duplicate node names")
     elements = 0
     for node in graph.node:
         if not NAME_OF_NODE.fullmatch(node.name) or len(node.name) > NAME:
-            raise RunError(f"{path} is damaged: {short(node.name)!r} is no node's name")
+            raise RunError(f"{path} is damaged: {short(node.name)!r} is not a valid node name")
         if len(node.input) > INPUTS:
             raise RunError(f"{path}: {short(node.name)} has {len(node.input):,} inputs; expected at most {INPUTS:,}")
         for each in node.input:
             try:
                 missing = reference(each)[0] not in nodes
             except ValueError:
-                raise RunError(f"{path} is damaged: {short(node.name)} has the input {short(each)!r}") from None
+                raise RunError(f"{path} is damaged: {short(node.name)} has the invalid input {short(each)!r}") from None
             if missing:
-                raise RunError(f"{path} is cut or damaged: {short(node.name)} needs {short(each)}, which is not there")
+                raise RunError(f"{path} is truncated or damaged: {short(node.name)} needs {short(each)}, which is missing")
         elements += size_of(node, path)
     if elements > ALL_ELEMENTS:
         raise RunError(f"{path}: its constants and variables have {elements:,} elements; expected at most {ALL_ELEMENTS:,}")
@@ -254,7 +252,7 @@ def checked(graph: GraphDef, path: Path, kind: str) -> Graph:
 
 
 def size_of(node: NodeDef, path: Path) -> int:
-    """How many elements a constant or a variable has; 0 for any other node."""
+    """Return the number of elements of a constant or variable; 0 for other nodes."""
     if node.op == "Const":
         shape = attribute(node, "value").tensor.tensor_shape if "value" in node.attr else None
     elif node.op in VARIABLES:
@@ -267,14 +265,14 @@ def size_of(node: NodeDef, path: Path) -> int:
     if len(sizes) > RANK or any(size > DIMENSION for size in sizes) or math.prod(sizes) > ELEMENTS:
         given = " × ".join(f"{size:,}" for size in sizes)
         raise RunError(
-            f"{path}: the {short(node.op)} {short(node.name)} is of size {given}; expected at most {RANK} dimensions, each up "
+            f"{path}: the {short(node.op)} {short(node.name)} has size {given}; expected at most {RANK} dimensions, each up "
             f"to {DIMENSION:,}, and {ELEMENTS:,} elements"
         )
     return math.prod(sizes)
 
 
 def value_of(node: NodeDef, path: Path) -> np.ndarray:
-    """A constant's value; its size has been seen to by `size_of`."""
+    """Return a constant's value; `size_of` has already checked its size."""
     tensor = attribute(node, "value").tensor
     if tensor.dtype not in NUMBERS:
         raise RunError(f"{path}: the constant {short(node.name)} is of type {tensor.dtype}; expected numbers")
@@ -288,14 +286,14 @@ def value_of(node: NodeDef, path: Path) -> np.ndarray:
     return value
 
 
-# What a program needs in order to run a graph
+# Reducing a graph to the nodes needed to run it
 
 
 def closure(graph: Graph, targets: Iterable[str]) -> dict[str, NodeDef]:
-    """The nodes that the targets, named as nodes or as tensors, are computed from: in the file's order, targets included.
+    """Return the targets (nodes or tensors) and all nodes they depend on, in the file's order.
 
     Raises:
-        RunError: if a target is not there.
+        RunError: if a target is missing.
     """
     waiting = []
     for target in targets:
@@ -304,7 +302,7 @@ def closure(graph: Graph, targets: Iterable[str]) -> dict[str, NodeDef]:
         except ValueError:
             name = target
         if name not in graph.nodes:
-            raise RunError(f"{graph.path} has no node {short(name)}; it has {len(graph.nodes):,} others")
+            raise RunError(f"{graph.path} has no node {short(name)} among its {len(graph.nodes):,}")
         waiting.append(name)
     found = set()
     while waiting:
@@ -315,30 +313,30 @@ def closure(graph: Graph, targets: Iterable[str]) -> dict[str, NodeDef]:
     return {name: node for name, node in graph.nodes.items() if name in found}
 
 
-def needed(graph: Graph, targets: list[str]) -> GraphDef:
-    """A graph of only the nodes that the targets need, fit to be imported and run.
+def subgraph(graph: Graph, targets: list[str]) -> GraphDef:
+    """Extract the nodes that the targets need as a graph that is safe to import and run.
 
-    Operations are those of `OPERATIONS` on float32, integers and booleans; attributes those of `ATTRIBUTES`. There are no
-    functions, devices, sharing of variables, strings, or hints about shapes and places. Nodes come after what they need.
-    Bounded is what constants and variables ask for; a graph made with malice could still compute itself a large shape.
+    It has only `OPERATIONS` on float32, integers and booleans, with only `ATTRIBUTES`: no functions, devices, shared variables,
+    strings, or shape and placement hints. Nodes come after their inputs. The sizes of constants and variables are limited, but
+    a malicious graph could still compute a large shape.
 
     Args:
-        graph: of `read_graph`.
+        graph: as returned by `read_graph`.
         targets: nodes (`Adam`) or tensors (`div:0`).
 
     Raises:
-        RunError: if a target is not there, the graph goes in a circle, or a node is one that the list does not have.
+        RunError: if a target is missing, the graph has a cycle, or a node is not on the allowlist.
     """
     nodes = closure(graph, targets)
     for node in nodes.values():
         if node.op not in OPERATIONS:
             raise RunError(
-                f"{graph.path}: {short(node.name)}, which {short(', '.join(targets))} needs, is the operation "
+                f"{graph.path}: {short(', '.join(targets))} needs {short(node.name)}, which is the operation "
                 f"{short(node.op)}; expected only those of 2016's losses, updates and initial values"
             )
     result = GraphDef()
     result.versions.producer = graph.producer
-    for node in in_order(graph, nodes):
+    for node in by_dependency(graph, nodes):
         if node.op == "Const":
             check_constant(graph, node)
         copy = result.node.add(name=node.name, op=node.op)
@@ -351,7 +349,7 @@ def needed(graph: Graph, targets: list[str]) -> GraphDef:
 
 
 def check_attribute(graph: Graph, node: NodeDef, key: str, value: AttrValue) -> None:
-    """Refuse an attribute that is of no kind that 2016's graphs have, or of another type than float32, integer and boolean."""
+    """Reject an attribute of a kind that 2016's graphs do not have, or of a type other than float32, integer or boolean."""
     kind = value.WhichOneof("value")
     if (
         kind not in ("type", "tensor", "shape", "b", "i", "s", "list")
@@ -363,7 +361,7 @@ def check_attribute(graph: Graph, node: NodeDef, key: str, value: AttrValue) -> 
 
 
 def check_constant(graph: Graph, node: NodeDef) -> None:
-    """Refuse a constant that is damaged, or that as a shape or a range would ask for too much memory."""
+    """Reject a constant that is damaged, or that would need too much memory if used as a shape or range."""
     value = graph.constant(node)
     if value.dtype.kind == "i" and value.size:
         sizes = np.abs(value.astype(np.float64))
@@ -374,8 +372,12 @@ def check_constant(graph: Graph, node: NodeDef) -> None:
             )
 
 
-def in_order(graph: Graph, nodes: dict[str, NodeDef]) -> list[NodeDef]:
-    """The nodes in such an order that each comes after its inputs; else as they were."""
+def by_dependency(graph: Graph, nodes: dict[str, NodeDef]) -> list[NodeDef]:
+    """Sort the nodes so that each comes after its inputs, otherwise keeping their order.
+
+    Raises:
+        RunError: if the graph has a cycle.
+    """
     open_inputs = {name: {reference(each)[0] for each in node.input} for name, node in nodes.items()}
     users: dict[str, list[str]] = {name: [] for name in nodes}
     for name, inputs in open_inputs.items():
@@ -393,5 +395,5 @@ def in_order(graph: Graph, nodes: dict[str, NodeDef]) -> list[NodeDef]:
     if len(order) < len(nodes):
         done = {node.name for node in order}
         stuck = next(name for name in nodes if name not in done)
-        raise RunError(f"{graph.path}: the graph goes in a circle through {short(stuck)}; expected none that does")
+        raise RunError(f"{graph.path}: the graph has a cycle through {short(stuck)}; expected none")
     return order

@@ -1,4 +1,4 @@
-"""What surrounds the loss in a graph of 2016: the start of each variable, Adam, and the tags that it logs."""
+"""Find the initial values, Adam and the logged tags in a 2016 graph."""
 
 import dataclasses
 import math
@@ -18,11 +18,11 @@ TAG = 200  # characters
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """How a variable starts.
+    """Initial value of a variable.
 
     Attributes:
-        kind: "truncated normal" (of mean 0), "constant", or another's name in words.
-        value: the stddev, or the constant; nan for another.
+        kind: "truncated normal" (mean 0), "constant", or a description of another kind.
+        value: the stddev or the constant; nan for other kinds.
     """
 
     kind: str
@@ -34,13 +34,13 @@ class Start:
 
 @dataclasses.dataclass(frozen=True)
 class Adam:
-    """The one Adam of a graph.
+    """The Adam optimizer of a graph.
 
     Attributes:
-        learning_rate, beta1, beta2, epsilon: numbers.
-        update: the node that runs the update of all variables.
-        slots: by variable, the variables of Adam's m and v.
-        powers: the variables of beta1's and beta2's powers.
+        learning_rate, beta1, beta2, epsilon: settings.
+        update: node that updates all variables.
+        slots: variables of Adam's m and v, by variable.
+        powers: variables of the powers of beta1 and beta2.
     """
 
     learning_rate: float
@@ -53,17 +53,17 @@ class Adam:
 
 
 def find_adam(graph: Graph) -> Adam:
-    """Adam, read off the inputs of the ApplyAdam nodes.
+    """Read Adam's settings from the inputs of the ApplyAdam nodes.
 
     Raises:
-        RunError: if there is none, or more than one, or its settings are not constants.
+        RunError: unless there is exactly one Adam, with constant settings.
     """
     reader = Reader(graph)
     updates = [node for node in graph.nodes.values() if node.op == "ApplyAdam"]
     others = sorted({node.op for node in graph.nodes.values() if node.op.startswith(("Apply", "SparseApply", "ResourceApply"))})
     if not updates or others != ["ApplyAdam"]:
         found = short(", ".join(others)) or "no optimizer"
-        raise RunError(f"{graph.path} is neither 2016's autoencoder nor its VAE: it has {found}; expected ApplyAdam alone")
+        raise RunError(f"{graph.path} is not 2016's autoencoder or VAE: it has {found}; expected only ApplyAdam")
     slots: dict[str, tuple[str, str]] = {}
     settings: set[tuple[float, float, float, float]] = set()
     powers: set[tuple[str, str]] = set()
@@ -71,23 +71,23 @@ def find_adam(graph: Graph) -> Adam:
         variable, momentum, velocity, *rest = reader.operands(node, 10)
         numbers = [number for each in rest[2:6] if (number := reader.number(each)) is not None]
         if len(numbers) < 4:
-            raise reader.refuse(node, "a learning rate, beta1, beta2 and epsilon that are constants")
+            raise reader.refuse(node, "a constant learning rate, beta1, beta2 and epsilon")
         if attribute(node, "use_nesterov").b:
-            raise reader.refuse(node, "Adam without Nesterov's momentum")
+            raise reader.refuse(node, "Adam without Nesterov momentum")
         if variable.name in slots or any(each.op not in VARIABLES for each in (variable, momentum, velocity, *rest[:2])):
-            raise reader.refuse(node, "a variable of its own, Adam's m and v for it, and Adam's powers")
+            raise reader.refuse(node, "a separate variable with Adam's m, v and powers")
         if not reader.shape(variable) == reader.shape(momentum) == reader.shape(velocity):
-            raise reader.refuse(node, "a variable and slots of the same shape")
+            raise reader.refuse(node, "m and v in the shape of their variable")
         slots[variable.name] = (momentum.name, velocity.name)
         settings.add((numbers[0], numbers[1], numbers[2], numbers[3]))
         powers.add((rest[0].name, rest[1].name))
     if len(settings) > 1 or len(powers) > 1:
-        raise RunError(f"{graph.path} is neither 2016's autoencoder nor its VAE: it has {len(powers)} Adams; expected one")
+        raise RunError(f"{graph.path} is not 2016's autoencoder or VAE: it has {len(powers)} Adam optimizers; expected one")
     return Adam(*settings.pop(), update_node(graph, {node.name for node in updates}), slots, powers.pop())
 
 
 def update_node(graph: Graph, updates: set[str]) -> str:
-    """The node that runs all of Adam: the first NoOp that waits for each ApplyAdam."""
+    """Return the node that runs all of Adam: the first NoOp that depends on every ApplyAdam."""
     for node in graph.nodes.values():
         if node.op == "NoOp" and updates <= {reference(each)[0] for each in node.input}:
             return node.name
@@ -95,10 +95,10 @@ def update_node(graph: Graph, updates: set[str]) -> str:
 
 
 def find_starts(reader: Reader, variables: list[str]) -> dict[str, tuple[str, Start]]:
-    """The Assign node that initialises each variable, and how it starts.
+    """Return each variable's initialising Assign node and its initial value.
 
     Raises:
-        RunError: if a variable has none, or several.
+        RunError: unless each variable has exactly one.
     """
     graph = reader.graph
     found: dict[str, tuple[str, Start]] = {}
@@ -112,7 +112,7 @@ def find_starts(reader: Reader, variables: list[str]) -> dict[str, tuple[str, St
         if not {each.op for each in closure(graph, [value.name]).values()} <= START_OPERATIONS:
             continue  # an update, or a restored checkpoint
         if variable.name in found:
-            raise reader.refuse(node, f"one initial value of {short(variable.name)}, not two")
+            raise reader.refuse(node, f"one initial value for {short(variable.name)}, not two")
         found[variable.name] = (node.name, start(reader, value, reader.shape(variable)))
     missing = [name for name in variables if name not in found]
     if missing:
@@ -121,10 +121,10 @@ def find_starts(reader: Reader, variables: list[str]) -> dict[str, tuple[str, St
 
 
 def start(reader: Reader, node: NodeDef, shape: tuple[int, ...]) -> Start:
-    """How the variable of this shape starts that is assigned this value.
+    """Describe the initial value that a node assigns to a variable of this shape.
 
     Raises:
-        RunError: if the value is of another shape.
+        RunError: if the value has another shape.
     """
     if node.op == "Const":
         value = reader.graph.constant(node)
@@ -150,7 +150,7 @@ def start(reader: Reader, node: NodeDef, shape: tuple[int, ...]) -> Start:
 
 
 def find_tags(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """The tags that a graph logs, by kind and in the file's order: scalars, histograms, images."""
+    """Return a graph's logged tags by kind (scalars, histograms, images), in the file's order."""
     tags: dict[str, list[str]] = {kind: [] for kind in SUMMARIES.values()}
     for node in graph.nodes.values():
         if node.op not in SUMMARIES or not node.input:

@@ -1,4 +1,4 @@
-"""The parts of a loss of 2016: reconstruction, KL and regularization, with their weights, and the loss written out."""
+"""Split a 2016 loss into reconstruction, KL and regularization with their weights, and write it out as a formula."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 from unsupervised_learning.autoencoder import PIXELS
 from unsupervised_learning.original.graph_files import Graph, short
-from unsupervised_learning.original.graph_network import AUTOENCODER, LOSSES, Network, neither
+from unsupervised_learning.original.graph_network import AUTOENCODER, LOSSES, Network, wrong_graph
 from unsupervised_learning.original.loss_terms import Atom, Factor, Reader, Terms, is_close
 
 
@@ -17,10 +17,11 @@ class Parts:
 
     Attributes:
         model: as in `Description`.
-        reconstruction, kl: their factors; the KL's is that of −½ Σ(constant + log_var − mu² − exp(log_var)), None without KL.
-        reconstruction_batch, kl_batch: "sum" or "mean", over the batch.
-        kl_constant: as said; None without KL.
-        regularization: weight of Σ l2_loss over `regularized`, the graph's variables.
+        reconstruction: factor of the reconstruction.
+        kl: factor of −½ Σ(kl_constant + log_var − mu² − exp(log_var)); None without KL.
+        reconstruction_batch, kl_batch: reduction over the batch, "sum" or "mean".
+        kl_constant: see `kl`; None without KL.
+        regularization: weight of Σ l2_loss over `regularized`, which names variables of the graph.
     """
 
     model: str
@@ -34,13 +35,13 @@ class Parts:
 
     @property
     def divisors(self) -> dict[str, float]:
-        """What the reconstruction and the KL are divided by, where they are."""
+        """Divisors of the reconstruction and the KL, unless they are 1."""
         factors = {"reconstruction": self.reconstruction, "kl": self.kl}
         return {name: factor.divisor for name, factor in factors.items() if factor is not None and factor.divisor != 1}
 
     @property
     def batch(self) -> int | None:
-        """The size of the batch, if sums over it are divided by it."""
+        """Batch size if sums over the batch are divided by it; else None."""
         if self.model == AUTOENCODER:
             size = self.reconstruction.divisor / PIXELS
         elif self.reconstruction_batch == "sum":
@@ -56,14 +57,14 @@ class Parts:
 
     @property
     def reconstruction_weight(self) -> float:
-        """Factor of the mean or sum over the batch, over the pixels as well for the autoencoder."""
+        """Factor of the reconstruction apart from averaging: over the batch, and for the autoencoder over pixels too."""
         usual = PIXELS if self.model == AUTOENCODER else 1
         averaged = self.batch or 1 if self.reconstruction_batch == "sum" else 1
         return tidy(self.reconstruction.value * usual * averaged)
 
     @property
     def kl_weight(self) -> float | None:
-        """The same for the KL; 0 if a VAE's loss has none, None for the autoencoder."""
+        """Factor of the KL apart from averaging over the batch; 0 for a VAE without KL, None for the autoencoder."""
         if self.model == AUTOENCODER:
             return None
         if self.kl is None:
@@ -81,10 +82,10 @@ class Parts:
         return average(self.kl_batch, self.kl.divisor) if self.kl is not None and self.kl_batch else None
 
     def formula(self, names: dict[str, str]) -> str:
-        """The loss written out.
+        """Write out the loss.
 
         Args:
-            names: the variables' names today, by those in the graph.
+            names: variable names in the graph → today's names.
         """
         if self.model == AUTOENCODER:
             terms = [weighted("l2_loss(output − input)", self.reconstruction)]
@@ -106,24 +107,24 @@ class Parts:
 
 
 def tidy(number: float) -> float:
-    """A number without the last bits that multiplying and dividing left."""
+    """Round off the floating-point error of a few multiplications and divisions."""
     return float(f"{number:.6g}")
 
 
 def average(batch: str | None, divisor: float | None) -> str:
-    """A reduction over the batch in words: mean, sum, or sum / 256."""
+    """Describe a reduction over the batch: mean, sum, or sum / 256."""
     return f"{batch} / {divisor:g}" if batch == "sum" and divisor and divisor != 1 else str(batch)
 
 
 def weighted(term: str, factor: Factor) -> str:
-    """A term with its weight and its divisor, where they are not 1."""
+    """Write a term with its weight and divisor, unless they are 1."""
     weight = f"{factor.weight:g} · " if factor.weight != 1 else ""
     divisor = f" / {factor.divisor:.9g}" if factor.divisor != 1 else ""
     return f"{weight}{term}{divisor}"
 
 
 def in_words(chosen: list[str], names: list[str]) -> str:
-    """Which of the variables, in words."""
+    """Describe which of the variables are chosen."""
     if chosen == names:
         return "each W and b"
     if chosen == [name for name in names if name.split("/")[-1].startswith("W")]:
@@ -132,20 +133,20 @@ def in_words(chosen: list[str], names: list[str]) -> str:
 
 
 def split(graph: Graph, network: Network, terms: Terms) -> Parts:
-    """The parts of an expanded loss.
+    """Split an expanded loss into its parts.
 
     Raises:
-        RunError: if there is no reconstruction, or something that belongs to no part.
+        RunError: if there is no reconstruction, or an unknown term.
     """
     left = {atom: factor for atom, factor in terms.items() if factor.weight != 0}
     regularized = {atom.node: left.pop(atom).value for atom in regularization_atoms(network, left)}
     weights = list(regularized.values())
     if any(not is_close(weight, weights[0]) for weight in weights):
-        raise neither(graph, f"its variables are regularized with different weights, {min(weights):g} to {max(weights):g}")
+        raise wrong_graph(graph, f"its variables are regularized with different weights, {min(weights):g} to {max(weights):g}")
     found = [atom for atom in left if atom[:2] == network.reconstruction[:2] and atom.columns == "sum" and atom.batch]
     if len(found) != 1:
-        raise neither(
-            graph, "its loss has no reconstruction that is summed over the pixels and over the batch, or averaged over it"
+        raise wrong_graph(
+            graph, "its loss has no reconstruction that is summed over pixels and summed or averaged over the batch"
         )
     reconstruction = left.pop(found[0])
     kl, kl_batch, kl_constant = None, None, None
@@ -156,12 +157,12 @@ def split(graph: Graph, network: Network, terms: Terms) -> Parts:
         for kind, node in (("square", network.mu), ("exp", network.log_var)):
             part = left.pop(log_var._replace(kind=kind, node=node), None)
             if part is None or not is_close(part.value, -factor.value):
-                raise neither(graph, f"its KL has no −{'mu²' if kind == 'square' else 'exp(log_var)'} that goes with log_var")
+                raise wrong_graph(graph, f"its KL has no −{'mu²' if kind == 'square' else 'exp(log_var)'} to match log_var")
         constant = left.pop(log_var._replace(kind="constant", node=""), None)
         kl_constant = tidy(constant.value / factor.value) if constant is not None else 0.0
     if left:
         odd = ", ".join(sorted(f"{atom.kind} {short(atom.node)}".strip() for atom in left)[:3])
-        raise neither(graph, f"its loss has other terms: {odd}")
+        raise wrong_graph(graph, f"its loss has unknown terms: {odd}")
     return Parts(
         network.model,
         reconstruction,
@@ -175,16 +176,15 @@ def split(graph: Graph, network: Network, terms: Terms) -> Parts:
 
 
 def regularization_atoms(network: Network, terms: Terms) -> list[Atom]:
-    """The l2_loss of the model's variables among the terms."""
+    """Return those terms that are the l2_loss of one of the model's variables."""
     own = {name for layer in network.layers for name in (layer.weights, layer.biases)}
     return [atom for atom in terms if atom.kind == "l2" and atom.node in own]
 
 
 def tensors_of_parts(reader: Reader, loss: NodeDef, network: Network) -> dict[str, str]:
-    """The tensor of each part of a loss, by our names: reconstruction, kl, regularization.
+    """Return the tensor of each part of a loss, by our names: reconstruction, kl, regularization.
 
-    It is the outermost node that holds this part alone, with no weight but its divisors. A part that the graph never computes
-    so is left out.
+    This is the outermost node that computes that part alone, unweighted except for divisors. Parts without one are left out.
     """
 
     def is_reconstruction(terms: Terms) -> bool:

@@ -1,7 +1,7 @@
-"""A loss in a graph of 2016, expanded into a sum of terms: what a graph's nodes say, without running them.
+"""Expand a loss in a 2016 graph into a sum of terms, by reading its nodes without running them.
 
-`expand` goes from a node through additions, products and quotients with constants, sums and means, and stops where something
-else begins. `layer` and `cross_entropy` recognise what stands there.
+`expand` walks back from a node through additions, multiplications and divisions by constants, sums and means, and stops at
+any other operation. `layer` and `cross_entropy` recognise the operations found there.
 """
 
 import dataclasses
@@ -17,17 +17,17 @@ from unsupervised_learning.original.graph_files import VARIABLES, Graph, attribu
 
 ADD = ("Add", "AddV2")
 ACTIVATIONS = {"Relu": "relu", "Elu": "elu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
-DEPTH = 100  # of nested expressions; the published losses nest a dozen
-TERMS = 2_000  # of a sum
+DEPTH = 100  # limit of nested expressions; the published losses nest about a dozen
+TERMS = 2_000  # limit of terms in a sum
 
 
 class Atom(NamedTuple):
-    """Something that `expand` does not look into.
+    """An expression that `expand` does not split further.
 
     Attributes:
-        kind: "constant", "entropy" (of each pixel), "square", "exp", "l2", or "other".
-        node: whose square, exponential or l2_loss it is; for "entropy" the logits, for "other" the node itself.
-        columns, batch: how it was reduced over the columns of a matrix [batch, columns], and over the batch: "", "sum", "mean".
+        kind: "constant", "entropy" (per pixel), "square", "exp", "l2", or "other".
+        node: operand of the square, exponential or l2_loss; the logits for "entropy"; the node itself for "other".
+        columns, batch: reduction over the columns and over the batch of a matrix [batch, columns]: "", "sum", or "mean".
     """
 
     kind: str
@@ -38,14 +38,14 @@ class Atom(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Factor:
-    """What an atom is multiplied with: a weight, then a divisor, kept apart because a divisor tells the batch's size."""
+    """Factor of an atom: a weight and a divisor, kept apart because the divisor reveals the batch size."""
 
     weight: float
     divisor: float = 1.0
 
     @property
     def value(self) -> float:
-        """The weight over the divisor."""
+        """The weight divided by the divisor."""
         return self.weight / self.divisor
 
 
@@ -65,11 +65,11 @@ class Layer:
 
 
 class Reader:
-    """Reads expressions in one graph.
+    """Reader of the expressions in one graph.
 
     Args:
-        graph: of `read_graph`.
-        stops: nodes that `expand` takes for atoms, such as mu: as the sum of a product and a bias it would be taken apart.
+        graph: as returned by `read_graph`.
+        stops: nodes that `expand` treats as atoms, such as mu, which it would otherwise split into a product and a bias.
     """
 
     def __init__(self, graph: Graph, stops: tuple[str, ...] = ()):
@@ -77,36 +77,36 @@ class Reader:
         self.expanded: dict[str, Terms | None] = {}  # by node; None while it is being expanded
 
     def refuse(self, node: NodeDef, expected: str) -> RunError:
-        """The error for a node that is not what stands in one of 2016's graphs."""
+        """Return the error for a node that 2016's graphs do not have."""
         return RunError(
-            f"{self.graph.path} is neither 2016's autoencoder nor its VAE: {short(node.name)} is of type {short(node.op)}; "
+            f"{self.graph.path} is not 2016's autoencoder or VAE: {short(node.name)} has type {short(node.op)}; "
             f"expected {expected}"
         )
 
     def resolved(self, node: NodeDef) -> NodeDef:
-        """The node behind any number of Identity nodes."""
+        """Return the node behind any Identity and StopGradient nodes."""
         seen = set()
         while node.op in ("Identity", "StopGradient"):
             (inner,) = self.inputs(node, 1)
             if node.name in seen:
-                raise self.refuse(node, "no circle")
+                raise self.refuse(node, "no cycle")
             seen.add(node.name)
             node = inner
         return node
 
     def inputs(self, node: NodeDef, count: int) -> list[NodeDef]:
-        """A node's data inputs, of which there must be so many."""
+        """Return a node's data inputs; raises RunError unless there are `count`."""
         found = self.graph.inputs(node)
         if len(found) != count:
-            raise self.refuse(node, f"{count} inputs of it, not {len(found)}")
+            raise self.refuse(node, f"{count} inputs, not {len(found)}")
         return found
 
     def operands(self, node: NodeDef, count: int) -> list[NodeDef]:
-        """A node's data inputs, without Identity nodes before them."""
+        """Return a node's `count` data inputs, looking through Identity nodes."""
         return [self.resolved(each) for each in self.inputs(node, count)]
 
     def number(self, node: NodeDef) -> float | None:
-        """A scalar constant as the decimal number that its author wrote, such as 0.1; None if the node is none."""
+        """Return a scalar constant as the decimal number that its author wrote, such as 0.1; None for any other node."""
         node = self.resolved(node)
         if node.op != "Const":
             return None
@@ -116,11 +116,11 @@ class Reader:
         return float(str(value.reshape(-1)[0]))
 
     def is_number(self, node: NodeDef, value: float) -> bool:
-        """Whether a node is the scalar constant of this value."""
+        """Whether a node is a scalar constant with this value."""
         return self.number(node) == value
 
     def axes(self, node: NodeDef) -> list[int] | None:
-        """The axes in a constant; None if it is none."""
+        """Return the axes in a constant; None for any other node."""
         node = self.resolved(node)
         if node.op != "Const":
             return None
@@ -130,20 +130,20 @@ class Reader:
     # Sums
 
     def expand(self, node: NodeDef, depth: int = 0) -> Terms:
-        """A node's value as a sum of atoms with factors."""
+        """Return a node's value as a sum of atoms with factors."""
         node = self.resolved(node)
         if node.name not in self.expanded:
             if depth > DEPTH:
-                raise self.refuse(node, f"a loss of at most {DEPTH} nested operations")
+                raise self.refuse(node, f"a loss with at most {DEPTH} nested operations")
             self.expanded[node.name] = None
             self.expanded[node.name] = self.expansion(node, depth)
         terms = self.expanded[node.name]
         if terms is None:
-            raise self.refuse(node, "a loss that does not go in a circle")
+            raise self.refuse(node, "a loss without a cycle")
         return terms
 
     def expansion(self, node: NodeDef, depth: int) -> Terms:
-        """What `expand` returns, for a node that it has not seen yet."""
+        """Expand a node that `expand` has not seen yet."""
         if node.name in self.stops:
             return {Atom("other", node.name): Factor(1.0)}
         entropy = self.cross_entropy(node)
@@ -176,7 +176,7 @@ class Reader:
         return {self.atom(node): Factor(1.0)}
 
     def added(self, parts: list[Terms], node: NodeDef) -> Terms:
-        """The sum of sums."""
+        """Add up several sums."""
         result: Terms = {}
         for part in parts:
             for atom, factor in part.items():
@@ -192,27 +192,27 @@ class Reader:
         return result
 
     def reduced(self, node: NodeDef, depth: int) -> Terms:
-        """A Sum or Mean over columns, batch, or both."""
+        """Expand a Sum or Mean over columns, batch, or both."""
         inner, over = self.inputs(node, 2)
         axes, how = self.axes(over), node.op.lower()
         if axes is None or attribute(node, "keep_dims").b:
-            raise self.refuse(node, "a sum or mean over axes that the graph states")
+            raise self.refuse(node, "a sum or mean over constant axes")
         result: Terms = {}
         for atom, factor in self.expand(inner, depth + 1).items():
-            if atom.kind == "l2" and how == "mean":  # the mean of a scalar that was added to each image's loss
+            if atom.kind == "l2" and how == "mean":  # a scalar added to each image's loss equals its mean
                 result[atom] = factor
                 continue
             left = [name for name in ("batch", "columns") if not getattr(atom, name)]
             try:
                 names = [left[axis] for axis in axes]
             except IndexError:
-                raise self.refuse(node, f"axes that its input has, not {axes}") from None
+                raise self.refuse(node, f"axes of its input, not {axes}") from None
             reduced = atom._replace(**dict.fromkeys(names, how))
             result = self.added([result, {reduced: factor}], node)
         return result
 
     def atom(self, node: NodeDef) -> Atom:
-        """What a node is that no sum goes through."""
+        """Return a node as an atom."""
         if node.op == "Square":
             return Atom("square", self.operands(node, 1)[0].name)
         if node.op in ("Pow", "Mul"):
@@ -225,10 +225,10 @@ class Reader:
             return Atom("l2", self.operands(node, 1)[0].name, "sum", "sum")
         return Atom("other", node.name)
 
-    # What stands in the losses
+    # Cross entropy
 
     def cross_entropy(self, node: NodeDef) -> tuple[NodeDef, NodeDef] | None:
-        """Logits x and labels z, if a node is max(x, 0) − x·z + log(1 + exp(−|x|)), TensorFlow's sigmoid cross entropy."""
+        """Return logits x and labels z of TensorFlow's sigmoid cross entropy, max(x, 0) − x·z + log(1 + exp(−|x|)), or None."""
         if node.op not in ADD:
             return None
         for first, second in self.both_ways(node):
@@ -244,13 +244,13 @@ class Reader:
         return None
 
     def both_ways(self, node: NodeDef) -> Iterator[tuple[NodeDef, NodeDef]]:
-        """The two operands of an operation, in either order."""
+        """Yield the two operands of an operation in both orders."""
         left, right = self.operands(node, 2)
         yield left, right
         yield right, left
 
     def positive_part(self, node: NodeDef) -> NodeDef | None:
-        """The x of max(x, 0): Relu(x), or Select(x ≥ 0, x, 0)."""
+        """Return x, given max(x, 0) as Relu(x) or Select(x ≥ 0, x, 0); None for any other node."""
         if node.op == "Relu":
             return self.operands(node, 1)[0]
         if node.op in ("Select", "SelectV2"):
@@ -267,7 +267,7 @@ class Reader:
         return left.name == x.name and self.is_zero(right)
 
     def is_zero(self, node: NodeDef) -> bool:
-        """Whether a node is zero, or zeros in another's shape."""
+        """Whether a node is the constant 0 or ZerosLike."""
         return node.op == "ZerosLike" or self.is_number(node, 0.0)
 
     def is_log_term(self, node: NodeDef, x: NodeDef) -> bool:
@@ -292,16 +292,16 @@ class Reader:
         return False
 
     def negated(self, node: NodeDef) -> str | None:
-        """The name of x, if a node is −x."""
+        """Return the name of x, given −x; None for any other node."""
         return self.operands(node, 1)[0].name if node.op == "Neg" else None
 
     # Layers
 
     def layer(self, node: NodeDef) -> Layer:
-        """The layer that a node is the output of.
+        """Return the layer with this output node.
 
         Raises:
-            RunError: if it is not that of a fully connected layer.
+            RunError: if the node is not the output of a fully connected layer.
         """
         node = self.resolved(node)
         activation, before = self.activation(node)
@@ -311,17 +311,17 @@ class Reader:
                 if one.op == "MatMul" and other.op in VARIABLES:
                     product, biases = one, other
         if product is None or biases is None:
-            raise self.refuse(before, "activation(input · W + b), with W and b variables")
+            raise self.refuse(before, "activation(input · W + b) with variables W and b")
         given, weights = self.operands(product, 2)
         if weights.op not in VARIABLES or attribute(product, "transpose_a").b or attribute(product, "transpose_b").b:
-            raise self.refuse(product, "input · W, with W a variable and neither transposed")
+            raise self.refuse(product, "input · W with a variable W, neither transposed")
         sizes = self.shape(weights)
         if len(sizes) != 2 or self.shape(biases) != sizes[1:]:
-            raise self.refuse(product, f"W [inputs, units] and b [units]; they are {sizes} and {self.shape(biases)}")
+            raise self.refuse(product, f"W [inputs, units] and b [units], not {sizes} and {self.shape(biases)}")
         return Layer(node.name, given.name, weights.name, biases.name, (sizes[0], sizes[1]), activation)
 
     def activation(self, node: NodeDef) -> tuple[str, NodeDef]:
-        """A node's activation by our name, and what it is applied to; a node that is none is linear."""
+        """Return the activation that a node applies, by our name, and its operand; "linear" and the node itself if none."""
         if node.op in ACTIVATIONS:
             return ACTIVATIONS[node.op], self.operands(node, 1)[0]
         if node.op == "Maximum":  # max(0.2 x, x)
@@ -334,15 +334,15 @@ class Reader:
         return "linear", node
 
     def shape(self, variable: NodeDef) -> tuple[int, ...]:
-        """A variable's shape."""
+        """Return a variable's shape."""
         return tuple(dim.size for dim in attribute(variable, "shape").shape.dim)
 
 
 def scaled(terms: Terms, weight: float, divisor: float = 1.0) -> Terms:
-    """A sum times a weight, over a divisor."""
+    """Multiply a sum by a weight and divide it by a divisor."""
     return {atom: Factor(factor.weight * weight, factor.divisor * divisor) for atom, factor in terms.items()}
 
 
 def is_close(one: float, other: float) -> bool:
-    """Whether two numbers agree as well as float32 could tell."""
+    """Whether two numbers agree to float32 precision."""
     return math.isclose(one, other, rel_tol=1e-5)

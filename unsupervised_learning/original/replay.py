@@ -1,4 +1,4 @@
-"""2016's checkpoints in our models: measured, gone on from; and ours written as 2016's code would have saved them."""
+"""Evaluate 2016's checkpoints in our models, resume training from them, and export our runs as 2016 checkpoints."""
 
 import os
 from pathlib import Path
@@ -20,43 +20,42 @@ from unsupervised_learning.original.runs import RESULTS_OF_2016
 from unsupervised_learning.training import checkpoints, command_line, run_directory
 from unsupervised_learning.vae import VariationalAutoEncoder
 
-TERMS = 320  # of a product that 2016's build added up at a time: of the sizes tried, 80 to 784, this comes nearest to its dump
-DRAWS = 20  # of z for each image, our choice: the bound's standard error is then below 0.01 nats
+TERMS = 320  # matrix products are summed in blocks of this size; of 80 to 784, this comes closest to 2016's dump
+DRAWS = 20  # of z per image; our choice: keeps the ELBO's standard error below 0.01 nats
 
 
 def go_on_from(path: str, model: Model, max_iterations: int) -> None:
-    """Put a checkpoint's variables, Adam's state and iteration into a compiled model, which trains on from there.
+    """Restore variables, Adam's state and the iteration from a 2016 checkpoint into a compiled model, to resume training.
 
     Raises:
-        RunError: if it is not of this model, or --max_iterations does not go beyond it.
+        RunError: if the checkpoint is of another model, or `max_iterations` is not above its iteration.
     """
     checkpoint = read_checkpoint(path)
     checkpoint.restore(model)
     if max_iterations <= int(model.iterations):
         raise RunError(f"--max_iterations must be above the {int(model.iterations):,} of {path}. Received: {max_iterations:,}")
     if isinstance(model, VariationalAutoEncoder):
-        bounds = negative_elbos(
-            checkpoint, model.activation, mnist.load("digits")
-        )  # near enough to MNIST to tell, and always there
-        if bounds[not model.relu_heads] < bounds[model.relu_heads] - 1:  # nats; before training there is no difference
-            raise RunError(f"{path} is of the other form; type --relu_heads={str(not model.relu_heads).lower()}")
+        # scikit-learn's digits are always available, and close enough to MNIST to tell the two forms apart.
+        bounds = negative_elbos(checkpoint, model.activation, mnist.load("digits"))
+        if bounds[not model.relu_heads] < bounds[model.relu_heads] - 1:  # nats; untrained, the forms do not differ
+            raise RunError(f"{path} is of the other form; use --relu_heads={str(not model.relu_heads).lower()}")
 
 
 def replay(
     path: str, dump_file: str | None, data_dir: str | None, activation: str | None, relu_heads: bool | None, folder: Path | None
 ) -> int:
-    """Put a checkpoint into our model, measure it on the test set, and hold it against its dump; returns the exit status.
+    """Load a checkpoint into our model, evaluate it on the test set and compare it with its dump; returns the exit status.
 
     Args:
-        path: of the checkpoint.
-        dump_file: the latent dump of the same checkpoint, if there is one.
-        data_dir: folder of MNIST.
-        activation: of the hidden layers; the model's default if not given.
-        relu_heads: whether a VAE is of the first form; if not given, the better bound decides.
-        folder: where to keep the model, as of a finished run.
+        path: checkpoint file.
+        dump_file: latent dump of the same checkpoint, if any.
+        data_dir: MNIST folder.
+        activation: activation of the hidden layers; None for the model's default.
+        relu_heads: whether a VAE is of the first form; None for the form with the better ELBO.
+        folder: new folder to save the model in, in the form of a finished run.
     """
     if folder and folder.exists():
-        raise RunError(f"--keep must be a folder that is not there yet. Received: {folder}")
+        raise RunError(f"--keep must be a new folder. Received: {folder}, which exists")
     checkpoint = read_checkpoint(path)
     dump = read_dump(dump_file) if dump_file else None
     dataset = mnist.load("mnist", data_dir)
@@ -79,7 +78,7 @@ def replay(
     numbers, published = measured(model, dataset, checkpoint.at_the_end)
     print(table(numbers, published))
     if dump:
-        print(beside_dump(model, dataset, *dump))
+        print(compare_with_dump(model, dataset, *dump))
     if folder:
         write_as_run(folder, model, dataset, {"restore_original": str(checkpoint.path)}, checkpoint.updates or 0, numbers)
         print(f"To look inside: python -m unsupervised_learning.explore {folder}")
@@ -94,15 +93,15 @@ def write_as_run(
     iterations: int,
     results: atomic_files.Json,
 ) -> None:
-    """Write the folder of a finished run, as far as `explore` reads it.
+    """Write the files of a finished run that `explore` reads.
 
     Args:
-        folder: made if it is not there.
-        model: with the weights.
-        dataset: that the results are of.
-        settings: beside the model's own; they say that the run is 2016's.
-        iterations: updates done.
-        results: for results.json.
+        folder: created if missing.
+        model: the trained model.
+        dataset: data set that the results were measured on.
+        settings: added to the model's own settings; they mark the run as 2016's.
+        iterations: number of updates.
+        results: contents of results.json.
     """
     own = {name: value for name, value in model.get_config().items() if name in run_directory.default_settings(type(model))}
     config = {
@@ -119,10 +118,10 @@ def write_as_run(
 
 
 def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: Dataset) -> dict[bool, float]:
-    """A VAE's bound on a thousand test images with a relu on mu and log_var (True) and without (False), nats per image.
+    """Return the negative ELBO on 1,000 test images with (True) and without (False) a relu on mu and log_var, nats per image.
 
-    Names and shapes are the same in both forms; this tells them apart. A network trained with that relu has learnt nothing of
-    what its heads say below zero, and one trained without needs it.
+    Variable names and shapes are the same in both forms, so the ELBO must tell them apart: the right form scores much better,
+    because negative outputs of the heads mean nothing if trained with the relu, and are needed if trained without.
     """
     images = to_unit_interval(dataset.test.images[:1000])
     bounds = {}
@@ -136,7 +135,7 @@ def negative_elbos(checkpoint: Checkpoint, activation: str, dataset: Dataset) ->
 
 
 def measured(model: Model, dataset: Dataset, at_the_end: bool) -> tuple[atomic_files.Json, atomic_files.Json]:
-    """What the model reaches on the test set, and what was measured of 2016's run at its end, if this is that."""
+    """Return the model's test-set results, and 2016's for the same model if `at_the_end` on comparable data; else {}."""
     images, labels = to_unit_interval(dataset.test.images), dataset.test.labels
     if isinstance(model, AutoEncoder):
         numbers, _ = test_set.autoencoder_report(model, images, labels)
@@ -148,7 +147,7 @@ def measured(model: Model, dataset: Dataset, at_the_end: bool) -> tuple[atomic_f
 
 
 def table(numbers: atomic_files.Json, published: atomic_files.Json) -> str:
-    """A line for each number, beside the published run's."""
+    """Format one line per result, next to the published run's value."""
     lines = [f"{'test set':<32}{'replayed':>24}{'2016' if published else '':>12}"]
     for name, value in numbers.items():
         if value is None or name == "draws":
@@ -159,27 +158,27 @@ def table(numbers: atomic_files.Json, published: atomic_files.Json) -> str:
     return "\n".join(lines)
 
 
-def beside_dump(model: Model, dataset: Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
-    """How far the model's latents of the test set are from a dump's, in a line or two.
+def compare_with_dump(model: Model, dataset: Dataset, latents: np.ndarray, labels: np.ndarray) -> str:
+    """Describe how the model's test-set latents differ from a dump's.
 
-    The autoencoder's have to be the same. The VAE's dump holds draws: (z − mu) / exp(log_var / 2) has to be standard normal.
+    The autoencoder's should be equal. A VAE's dump holds samples, so (z − mu) / exp(log_var / 2) should be standard normal.
     """
     images = to_unit_interval(dataset.test.images)
     rows, accuracy = f"{len(labels):,} rows", f"knn_accuracy of its latents {representation.knn_accuracy(latents, labels):.3f}"
     if isinstance(model, AutoEncoder):
         then, now = (np.abs(codes - latents).max() for codes in (codes_summed_as_2016(model, images), model.encoder(images)))
-        summed = f"with sums of {TERMS} terms as in 2016, {now:.2g} with this TensorFlow's"
+        summed = f"when summed in blocks of {TERMS} terms as in 2016, {now:.2g} as this TensorFlow sums"
         return f"dump: {rows}, labels agree, largest difference {then:.2g} {summed}; {accuracy}"
     mu, log_var = (np.asarray(head, np.float64) for head in model.encoder(images))
     noise = (latents - mu) / np.exp(log_var / 2)
     said = f"mean {noise.mean():.3f}, standard deviation {noise.std():.3f}, largest {np.abs(noise).max():.2f}"
-    return f"dump: {rows}, labels agree, (z − mu) / exp(log_var / 2): {said}; a standard normal's: 0, 1, about 4.2; {accuracy}"
+    return f"dump: {rows}, labels agree, (z − mu) / exp(log_var / 2): {said}; expected: 0, 1, about 4.2; {accuracy}"
 
 
 def codes_summed_as_2016(model: AutoEncoder, images: np.ndarray) -> np.ndarray:
-    """The encoder's codes of images [n, 784], in float32, with products summed in the order of TensorFlow 0.x's.
+    """Return the encoder's codes of images [n, 784] in float32, with products summed in TensorFlow 0.x's order.
 
-    Without it float32's rounding is as large as what is looked for: even exact arithmetic differs from the dump by 1.1e-6.
+    In any other order, rounding hides the differences we look for: even exact arithmetic differs from the dump by 1.1e-6.
     """
     hidden = images
     for layer in model.encoder.layers:
@@ -190,26 +189,26 @@ def codes_summed_as_2016(model: AutoEncoder, images: np.ndarray) -> np.ndarray:
 
 
 def export(logs_dir: str, file: str) -> int:
-    """Write the newest checkpoint of a run of ours under 2016's names; returns the exit status."""
+    """Write the newest checkpoint of one of our runs in 2016's format; returns the exit status."""
     folder, target = Path(os.path.expanduser(logs_dir)), Path(os.path.expanduser(file))
     if not (folder / "config.json").exists():
         raise RunError(f"LOGS_DIR must be a run of train_ae.py or train_vae.py. Received: {folder}, without config.json")
     config = run_directory.recorded(folder)
     builds = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
     if config["model"] not in builds:
-        raise RunError(f"only {' and '.join(builds)} have 2016 names for all they hold. Received: {folder}, {config['model']}")
+        raise RunError(f"only {' and '.join(builds)} can be exported to 2016's format. Received: {folder}, {config['model']}")
     model = run_directory.rebuilt(builds[config["model"]], config["settings"])
     try:
         model.compile(optimizer=layers.adam(float(config["settings"]["learning_rate"])))
     except run_directory.UNREADABLE as error:
-        raise RunError(f"{folder}/config.json has a learning_rate that no run has: {errors.reason(error)}") from None
+        raise RunError(f"{folder}/config.json has an invalid learning_rate: {errors.reason(error)}") from None
     model.optimizer.build(model.trainable_variables)
     if checkpoints.restore_newest(tf.train.Checkpoint(model=model, optimizer=model.optimizer), folder) is None:
         raise RunError(f"{folder} has no checkpoint")
     if target.is_dir():
         target = target / name_of_2016(model)
     if not target.parent.is_dir():
-        raise RunError(f"FILE must be in a folder that is there. Received: {target}")
+        raise RunError(f"FILE must be in an existing folder. Received: {target}")
     write_checkpoint(model, target)
     print(f"{target}: {config['model']} after {int(model.iterations):,} iterations, in TensorFlow 0.x's format")
     return 0

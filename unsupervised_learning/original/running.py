@@ -1,6 +1,7 @@
-"""The author's graph of 2016 as TensorFlow 2.21 runs it, through `tf.compat.v1`: its variables, losses and update.
+"""Run the author's 2016 graph in TensorFlow 2.21, through `tf.compat.v1`: its variables, losses and update.
 
-Only what the losses, the update and the start need is imported (`graph_files.needed`); nothing else in the file can act.
+Only the nodes that the losses, the update and the initialisers need are imported (`graph_files.subgraph`). The rest of the file
+is never run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,34 +15,34 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import BETA1, BETA2, Checkpoint, Model
 from unsupervised_learning.original.description import Description
-from unsupervised_learning.original.graph_files import Graph, needed
+from unsupervised_learning.original.graph_files import Graph, subgraph
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 BUILDS = {build.__name__: build for build in (AutoEncoder, VariationalAutoEncoder)}
-BATCH = 256  # of the runs whose graph does not tell
-RANDOM = ("TruncatedNormal", "RandomStandardNormal")  # the ops that draw numbers
+BATCH = 256  # batch size of the runs with none in their graph
+RANDOM = ("TruncatedNormal", "RandomStandardNormal")  # ops that draw random numbers
 
 
 class RunningGraph:
-    """One of the author's graphs in a session of its own, on one thread, at the start that its initialisers draw.
+    """One of the author's graphs, initialised by its own initialisers, in a single-threaded session of its own.
 
-    Departs from 2016: its random operations get a seed, because the graphs have none and every draw would be another.
+    Departs from 2016: its random operations get a seed, because the graphs have none and no run could be repeated.
 
     Args:
-        graph: as read from the author's file.
-        description: of that graph.
-        seed: of its start, and of its noise where none is given.
-        as_it_stands: run the graph as it is, as TensorFlow 0.x did. Today's would rewrite it first, to an equal one that is
-            faster and rounds otherwise.
+        graph: graph from the author's file.
+        description: description of that graph.
+        seed: seed of the initial weights, and of the noise unless noise is passed in.
+        as_it_stands: run the graph unchanged, as TensorFlow 0.x did. By default TensorFlow rewrites it into an equivalent
+            graph that is faster and rounds differently.
 
     Raises:
-        RunError: if TensorFlow does not take the graph.
+        RunError: if TensorFlow rejects the graph.
     """
 
     def __init__(self, graph: Graph, description: Description, seed: int, as_it_stands: bool = False):
         self.description, self.path = description, graph.path
         targets = [description.update, *description.initializers, *description.losses.values()]
-        definition = needed(graph, targets)
+        definition = subgraph(graph, targets)
         draws = [name for name, node in graph.nodes.items() if node.op in RANDOM]
         for node in definition.node:
             if node.op in RANDOM:
@@ -54,7 +55,7 @@ class RunningGraph:
             config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
         slots = [slot for pair in description.slots.values() for slot in pair]
         feeds = [name for name in (description.input, description.noise) if name]
-        with self.answering(), tf.Graph().as_default() as own:
+        with self.one_line_errors(), tf.Graph().as_default() as own:
             tf.import_graph_def(definition, name="")
             self.session = tf.compat.v1.Session(graph=own, config=config)
             self.session.run(description.initializers)
@@ -65,60 +66,56 @@ class RunningGraph:
             self.run_losses = self.session.make_callable(list(description.losses.values()), feeds)
 
     def setter(self, name: str) -> tuple[tf.Tensor, tf.Operation]:
-        """What takes a variable's new value, and the operation that then sets it."""
+        """Return a placeholder for a variable's new value, and the operation that assigns it."""
         variable = self.session.graph.get_tensor_by_name(f"{name}:0")
         value = tf.compat.v1.placeholder(tf.float32, variable.shape)
         return value, tf.raw_ops.Assign(ref=variable, value=value).op
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Turn TensorFlow's complaints about the graph into one line.
-
-        Raises:
-            RunError: instead of what TensorFlow raises.
-        """
+    def one_line_errors(self) -> Iterator[None]:
+        """Turn TensorFlow's errors about the graph into a one-line `RunError`."""
         try:
             yield
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
             if isinstance(error, RunError):
                 raise
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise RunError(f"{self.path}: TensorFlow does not run this graph: {reason}") from None
+            raise RunError(f"{self.path}: TensorFlow cannot run this graph: {reason}") from None
 
     def update(self, images: np.ndarray, noise: np.ndarray | None = None) -> None:
-        """One update from images [batch, 784] in [0, 1]; a VAE takes the noise [batch, z_dim], or draws its own."""
-        with self.answering():
+        """Do one update on images [batch, 784] in [0, 1]; a VAE uses the noise [batch, z_dim], or draws its own if None."""
+        with self.one_line_errors():
             if noise is None:
                 self.run_update_with_own_noise(images)
             else:
                 self.run_update(images, noise)
 
     def losses(self, images: np.ndarray, noise: np.ndarray | None = None) -> dict[str, float]:
-        """The losses that the graph logs, of a batch, by our names: means over images, where the graph has one for each."""
-        with self.answering():
+        """Return a batch's losses by our names; losses that the graph computes per image are averaged."""
+        with self.one_line_errors():
             values = self.run_losses(images) if noise is None else self.run_losses(images, noise)
         means = (float(np.mean(value, dtype=np.float64)) for value in values)
         return dict(zip(self.description.losses, means, strict=True))
 
     def values(self) -> dict[str, np.ndarray]:
-        """The variables, by the names of `variables_of_2016`."""
+        """Return the variables' values, by their names in `variables_of_2016`."""
         names = self.description.variables
         return dict(zip(names, self.session.run([f"{name}:0" for name in names.values()]), strict=True))
 
     def assign(self, values: Mapping[str, np.ndarray | float]) -> None:
-        """Set variables of the graph, by the graph's own names."""
+        """Set variables, by their names in the graph."""
         operations = [self.setters[name][1] for name in values]
         self.session.run(operations, {self.setters[name][0]: value for name, value in values.items()})
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Set the variables and Adam's state to those of a checkpoint of the author's.
+        """Restore the variables and Adam's state from one of the author's checkpoints.
 
         Raises:
-            RunError: if it is another model's, or lacks Adam's state.
+            RunError: if the checkpoint is of another model, or Adam's state or the iteration is missing.
         """
         shapes = {name: value.shape for name, value in self.values().items()}
         if {name: value.shape for name, value in checkpoint.values.items()} != shapes:
-            raise RunError(f"{checkpoint.path} is not of the graph in {self.path}: its variables are others")
+            raise RunError(f"{checkpoint.path} is not a checkpoint of the graph in {self.path}: its variables differ")
         if not checkpoint.momentums or checkpoint.updates is None:
             raise RunError(f"{checkpoint.path} cannot be resumed: missing Adam's state, or the iteration in its name")
         own: dict[str, np.ndarray | float] = {
@@ -130,21 +127,21 @@ class RunningGraph:
         self.assign({**own, **dict(zip(self.description.powers, powers, strict=True))})
 
     def put_into(self, model: Model) -> None:
-        """Set a model's weights to the graph's."""
+        """Copy the graph's weights into a model."""
         variables = model.variables_of_2016()
         for name, value in self.values().items():
             variables[name].assign(value)
 
 
 def on_one_thread() -> None:
-    """Have TensorFlow compute on one thread, as the order of sums is then fixed; no longer possible once it has begun."""
+    """Make TensorFlow compute on one thread, to fix the order of sums; has no effect once TensorFlow has started."""
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def model_of(description: Description, seed: int = 0) -> Model:
-    """Our model with the settings and the optimizer of a graph of the author's, built and compiled; `seed` is of its noise."""
+    """Return our model, compiled, with the settings and optimizer of one of the author's graphs; `seed` seeds its noise."""
     build = BUILDS[description.model]
     settings = {"z_dim": description.z_dim, "activation": description.activation, "width": description.width}
     settings |= {"regularization": description.regularization, "seed": seed}

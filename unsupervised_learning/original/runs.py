@@ -1,11 +1,11 @@
-"""The published runs of 2016 as settings: one table, with the source of each value.
+"""Settings of the published 2016 runs, with the source of each value.
 
-A run is what its own graph says: the `.meta` file beside its checkpoint, or the graph inside its event file
-(`python -m unsupervised_learning.original graph FILE` prints it). "Code" marks a value that no graph holds.
+The values come from each run's own graph: the `.meta` file beside its checkpoint, or the graph in its event file
+(`python -m unsupervised_learning.original graph FILE` prints it). "Code" marks values that are not in a graph.
 
-The names are those of the scripts' flags. `--recipe=NAME` makes a row the defaults of the others; a flag that the user gives
-overrules it. Every autoencoder and VAE, and the first GAN, started with weights of stddev 0.1 and biases of 0.1, because
-`TensorflowUtils.py` ignored the stddev that it was given until 5 September 2016 (commit 075655c), when it became 0.02 and 0.
+Settings are named after the scripts' flags. `--recipe=NAME` uses an entry as the defaults; explicit flags override it. Every
+autoencoder and VAE, and the first GAN, started with weights of stddev 0.1 and biases of 0.1: `TensorflowUtils.py` ignored its
+stddev argument until 5 September 2016 (commit 075655c). From then on the values were 0.02 and 0.
 """
 
 from typing import Any
@@ -15,8 +15,8 @@ Settings = dict[str, Any]
 START: Settings = {"init_stddev": 0.1, "init_bias": 0.1}  # graphs: `truncated_normal/stddev`, and the constants of the biases
 
 AUTOENCODER: dict[str, Settings] = {
-    # 2016-04-21 03:55 UTC. Graph in its event file: the loss is divided by 100,352 = 784 · 128, which averages over a batch of
-    # 128; Adam 1e-2. Iterations: its last event.
+    # 2016-04-21 03:55 UTC. Graph in its event file: the loss is divided by 100,352 = 784 · 128, so it is the average over a
+    # batch of 128; Adam 1e-2. Iterations: the last event.
     "run1": {
         **START,
         "mean_loss": True,
@@ -25,7 +25,7 @@ AUTOENCODER: dict[str, Settings] = {
         "batch_size": 128,
         "max_iterations": 10_001,
     },
-    # 2016-04-21 04:42 UTC. Graph in its event file. Code: batch and iterations; it was stopped before 12,000.
+    # 2016-04-21 04:42 UTC. Graph in its event file. Code: batch and iterations; the run was stopped before 12,000.
     "run2": {
         **START,
         "mean_loss": False,
@@ -55,8 +55,8 @@ AUTOENCODER: dict[str, Settings] = {
 }
 
 VAE: dict[str, Settings] = {
-    # 2016-08-20 23:48 UTC, "MNIST_VAE_logs_1". Graph in its .meta file, batch included (its losses are divided by 256).
-    # Iterations: its checkpoint 100,000, written after that iteration's update.
+    # 2016-08-20 23:48 UTC, "MNIST_VAE_logs_1". Graph in its .meta file, including the batch (the losses are divided by 256).
+    # Iterations: checkpoint 100,000, which was written after that iteration's update.
     "first": {
         **START,
         "relu_heads": True,
@@ -75,11 +75,11 @@ VAE: dict[str, Settings] = {
         "max_iterations": 100_001,
     },
 }
-# The first form's graph computes its KL as −½ Σ(3 + log_var − mu² − exp(log_var)), with a 3 where a 1 belongs.
+# The first form's graph computes the KL as −½ Σ(3 + log_var − mu² − exp(log_var)); the 3 should be a 1.
 KL_CONSTANT = {"first": 3.0, "fixed": 1.0}
 
 GAN: dict[str, Settings] = {
-    # Code 0dd1f4d and 075655c (September 2016): the flowers and the faces.
+    # Code 0dd1f4d and 075655c (September 2016): flowers and faces.
     "dcgan": {
         "init_stddev": 0.02,
         "init_bias": 0.0,
@@ -93,14 +93,14 @@ GAN: dict[str, Settings] = {
         "feature_matching": "0.1",
         "generator_steps": 2,
         "discriminator_every": 1,
-        "max_iterations": 15_001,  # our choice: the author's plots end at 16,800 and his samples tell no iteration
+        "max_iterations": 15_001,  # our choice: the author's plots end at 16,800; his samples give no iteration
     },
-    # Code 3f7f8b9 (21 August 2016), `MNIST_GAN.py`. It asks for Xavier's start, but its `weight_variable` draws with 0.1.
+    # Code 3f7f8b9 (21 August 2016), `MNIST_GAN.py`. It asks for Xavier initialisation, but `weight_variable` uses stddev 0.1.
     "first_attempt": {
         "init_stddev": 0.1,
         "init_bias": 0.1,
         "gamma_stddev": 0.0,
-        "shared_normalization": False,  # its `batch_norm` makes beta and gamma by `tf.Variable`, which reuse does not share
+        "shared_normalization": False,  # `batch_norm` creates beta and gamma with `tf.Variable`, which ignores `reuse`
         "bn_decay": 0.1,
         "initializer": "truncated_normal",
         "learning_rate": 2e-4,
@@ -112,11 +112,11 @@ GAN: dict[str, Settings] = {
         "max_iterations": 100_001,
     },
 }
-# Iterations between two summaries, and between two checkpoints. Code, as above.
+# Iterations between summaries and between checkpoints. Code, as above.
 GAN_CADENCE = {"dcgan": (10, 500), "first_attempt": (100, 1_000)}
 
-# The original's results on MNIST's test set, by replaying its checkpoints: the autoencoder's run 5 at 20,000, both VAEs at
-# 100,000. Losses in nats but for the autoencoder's L2, which is l2_loss / 784 of a batch of 256.
+# Test-set results of the original's checkpoints on MNIST, measured by `replay`: autoencoder run 5 at 20,000, both VAEs at
+# 100,000. Losses are in nats, except the autoencoder's L2, which is l2_loss / 784 for a batch of 256.
 RESULTS_OF_2016 = {
     "autoencoder": {"test_l2": 4.447, "test_mse": 0.03474, "knn_accuracy": 0.819, "silhouette": 0.117},
     "vae_first": {"reconstruction": 161.0, "kl": 13.9, "negative_elbo": 174.85, "knn_accuracy": 0.719},

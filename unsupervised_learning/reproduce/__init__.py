@@ -1,1 +1,1 @@
-"""The runs that the claims ask for, the notes on GANs as experiments, and small copies of finished runs."""
+"""The runs that the claims need, experiments on the author's GAN notes, and small copies of finished runs."""

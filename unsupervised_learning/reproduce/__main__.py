@@ -1,11 +1,11 @@
-"""The runs that the claims ask for.
+"""Commands that make and keep the runs that the claims need.
 
     python -m unsupervised_learning.reproduce gan-notes [--logs_dir=logs/gan_notes] [--data_dir=DIR] [--only=SETTING,…]
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
     python -m unsupervised_learning.reproduce run3 DIR [--runs=logs]
 
-`gan-notes` tests what the author's notes say makes a GAN work. `reference` makes small copies of finished runs. `run3` tells
-from run 3's dumps which weight of the regularization it had.
+`gan-notes` tests the claims of the author's notes about what makes a GAN work. `reference` makes small copies of finished
+runs. `run3` infers run 3's regularization weight from its latent dumps.
 """
 
 from unsupervised_learning.start import prepare
@@ -26,13 +26,14 @@ FLAGS = flags.FLAGS
 
 
 def main(words: list[str]) -> int:
-    """Do what the command line says; returns the exit status."""
+    """Run one command; returns the exit status."""
     if words[:1] == ["reference"]:
         return reference.reference([path_of(word) for word in words[1:]], path_of(FLAGS.out), FLAGS.weights)
     if words[:1] == ["run3"] and len(words) == 2:
         return run_3(path_of(words[1]), path_of(FLAGS.runs))
     if words != ["gan-notes"]:
-        raise RunError(f"takes one of: gan-notes | reference RUN [RUN …] | run3 DIR. Received: {' '.join(words) or 'nothing'}")
+        received = " ".join(words) or "nothing"
+        raise RunError(f"expected one of: gan-notes | reference RUN [RUN …] | run3 DIR. Received: {received}")
     for name, value in gan_notes.QUICK.items() if FLAGS.quick else ():
         FLAGS.set_default(name, value)
     plan = gan_notes.Plan(FLAGS.iterations, FLAGS.seeds, FLAGS.batch_size, FLAGS.only, FLAGS.quick)
@@ -43,19 +44,19 @@ def main(words: list[str]) -> int:
 
 def define_flags() -> None:
     """Define the flags."""
-    flags.DEFINE_string("logs_dir", "logs/gan_notes", "gan-notes: where runs, report.md, figure.png and results.json go.")
+    flags.DEFINE_string("logs_dir", "logs/gan_notes", "gan-notes: folder for runs, report.md, figure.png and results.json.")
     flags.DEFINE_string(
-        "data_dir", None, "gan-notes: folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
+        "data_dir", None, "gan-notes: folder with MNIST's four files, or with data sets prepared by tensorflow-datasets."
     )
-    flags.DEFINE_enum("dataset", "auto", list(mnist.DATASETS), "gan-notes: what to train on.")
-    flags.DEFINE_integer("iterations", gan_notes.ITERATIONS, "gan-notes: iterations of each run.", 1, 2**31 - 1)
-    flags.DEFINE_integer("seeds", gan_notes.SEEDS, "gan-notes: runs of each setting, with the seeds 0, 1, ….", 1, 1_000)
-    flags.DEFINE_integer("batch_size", 64, "gan-notes: images in a batch.", 1)
+    flags.DEFINE_enum("dataset", "auto", list(mnist.DATASETS), "gan-notes: data set to train on.")
+    flags.DEFINE_integer("iterations", gan_notes.ITERATIONS, "gan-notes: iterations per run.", 1, 2**31 - 1)
+    flags.DEFINE_integer("seeds", gan_notes.SEEDS, "gan-notes: runs per setting, with seeds 0, 1, ….", 1, 1_000)
+    flags.DEFINE_integer("batch_size", 64, "gan-notes: images per batch.", 1)
     flags.DEFINE_bool(
-        "quick", False, "gan-notes: a look, 60 iterations, one seed, in logs/gan_notes_quick, if these are not given."
+        "quick", False, "gan-notes: quick trial: defaults become 60 iterations, one seed, and logs/gan_notes_quick."
     )
-    flags.DEFINE_list("only", [], f"gan-notes: only these settings, of: {', '.join(SETTINGS)}.")
-    known = f"must be some of {', '.join(SETTINGS)}"
+    flags.DEFINE_list("only", [], f"gan-notes: run only these settings, from: {', '.join(SETTINGS)}.")
+    known = f"must be from {', '.join(SETTINGS)}"
     flags.register_validator("only", lambda names: set(names) <= set(SETTINGS), known)
     command_line.require_path("logs_dir")
     flags.DEFINE_string("runs", "logs", "run3: folder of the autoencoder's runs.")
@@ -65,7 +66,7 @@ def define_flags() -> None:
         "weights",
         "dense",
         list(reference.WEIGHTS),
-        "reference: whose weights to keep: dense, autoencoders' and VAEs'; all, GANs' too.",
+        "reference: models to keep weights of: dense: autoencoders and VAEs; all: GANs too.",
     )
     command_line.require_path("out")
 

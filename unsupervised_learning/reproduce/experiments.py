@@ -1,4 +1,4 @@
-"""The runs that the claims ask for: what each is made with, by which command, and which there are below a folder."""
+"""The runs that the claims need: their settings and commands, and how to find them in a folder."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ from unsupervised_learning.vae import VariationalAutoEncoder
 
 
 class Script(NamedTuple):
-    """A training script: its name, its model, its recipes by name, and the default recipe."""
+    """A training script: its file name, model, recipes by name, and default recipe."""
 
     name: str
     model: type[keras.Model]
@@ -34,23 +34,23 @@ SCRIPTS = {
     "VariationalAutoEncoder": Script("train_vae.py", VariationalAutoEncoder, runs.VAE, "fixed"),
     "DCGAN": Script("train_gan.py", DCGAN, runs.GAN, "dcgan"),
 }
-FLOWERS = {"side": 64, "channels": 3}  # settings that come from the data
+FLOWERS = {"side": 64, "channels": 3}  # settings determined by the data
 PICTURES_OF_FLOWERS = 3_670
-DUMPED = (0, 1_000, 10_000, 20_000)  # iterations of which run 3, the post's figure, left latent dumps
-HEADS_OF_2016 = (3, 0)  # of mu and of log_var that are alive in the first VAE's checkpoint, replayed
-CONTESTANTS = ("ours", "ours, no callbacks")  # of the benchmark
+DUMPED = (0, 1_000, 10_000, 20_000)  # iterations with latent dumps of run 3, the post's figure
+HEADS_OF_2016 = (3, 0)  # dimensions of mu and of log_var that are alive in the first VAE's 2016 checkpoint
+CONTESTANTS = ("ours", "ours, no callbacks")  # names in the benchmark
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A kind of run: a published run's recipe, but for some settings.
+    """A kind of run: a published run's recipe with some settings changed.
 
     Attributes:
-        model: the class's name.
+        model: name of the model's class.
         recipe: the script's `--recipe`.
-        seeds: how many runs the claims ask for.
-        settings: that differ from the recipe's, beside the seed, by the names of the flags; `max_iterations` among them.
-        dataset: that it is trained on.
+        seeds: number of seeds that the claims need.
+        settings: settings that differ from the recipe's, by flag name, including `max_iterations` but not the seed.
+        dataset: data set to train on.
     """
 
     model: str
@@ -61,11 +61,11 @@ class Experiment:
 
     @property
     def iterations(self) -> int:
-        """As many, not more."""
+        """Number of iterations that a run must have, exactly."""
         return {**SCRIPTS[self.model].recipes[self.recipe], **self.settings}["max_iterations"]
 
     def command(self, name: str, seed: int = 0) -> str:
-        """What to type for one of its runs; DIR is the folder with MNIST's four files."""
+        """Return the command for one run; DIR stands for the folder with MNIST's four files."""
         script = SCRIPTS[self.model]
         on = "--data_dir=DIR" if self.dataset == "mnist" else f"--dataset={self.dataset}"
         recipe = [] if self.recipe == script.default else [f"--recipe={self.recipe}"]
@@ -73,7 +73,7 @@ class Experiment:
         return " ".join(["python", script.name, *recipe, on, f"--seed={seed}", *flags, f"--logs_dir=logs/{name}_seed{seed}"])
 
     def expected(self) -> Settings:
-        """The settings that config.json has of such a run, but for the seed."""
+        """Return the settings in config.json of such a run, except the seed and the iterations."""
         script = SCRIPTS[self.model]
         recipe = {} if self.recipe == script.default and self.model != "DCGAN" else {"recipe": self.recipe}
         pictures = FLOWERS if self.dataset == "tf_flowers" else {}
@@ -82,7 +82,7 @@ class Experiment:
         return {name: value for name, value in settings.items() if name not in ("seed", "max_iterations")}
 
     def difference(self, config: dict[str, Any]) -> str:
-        """The settings that keep a run of this model from being one of these; empty if none does."""
+        """Return the settings in which a run of this model differs from the experiment, as text; empty if none does."""
         expected = self.expected()
         settings = run_directory.settings_recorded(SCRIPTS[self.model].model, config)
         settings.pop("seed")
@@ -103,7 +103,7 @@ EXPERIMENTS = {
     "vae_kl_weight_0.1": Experiment("VariationalAutoEncoder", "fixed", settings={"kl_weight": 0.1, "max_iterations": 20_001}),
     "vae_kl_weight_10": Experiment("VariationalAutoEncoder", "fixed", settings={"kl_weight": 10.0, "max_iterations": 20_001}),
     "gan": Experiment("DCGAN", "dcgan"),
-    # The run that there is was made before `real_batches`, when all of an iteration's updates shared their real images.
+    # The existing run was made before `real_batches` existed, when all updates of an iteration shared their real images.
     "gan_flowers": Experiment(
         "DCGAN", "dcgan", settings={"real_batches": "shared", "max_iterations": 2_001}, dataset="tf_flowers"
     ),
@@ -111,12 +111,12 @@ EXPERIMENTS = {
 
 
 class Runs(dict[str, list[FinishedRun]]):
-    """What there is to judge the claims by: the finished runs of each experiment, in order of the seeds.
+    """The evidence for the claims: each experiment's finished runs, sorted by seed.
 
     Attributes:
-        left_out: why other runs are not among them, by path.
-        speed: seconds an iteration in each round of `benchmarks.training`, by model and contestant; None if not measured.
-        graphs: the author's own graphs trained to the end by `original train`, by recipe, in order of the seeds.
+        left_out: reasons why other runs are not used, by path.
+        speed: seconds per iteration in each round of `benchmarks.training`, by model and contestant; None if not measured.
+        graphs: runs of the author's own graphs, made by `original train`, by recipe and sorted by seed.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Runs(dict[str, list[FinishedRun]]):
 
 
 def find_runs(logs_dir: Path) -> Runs:
-    """The runs below a folder that the claims ask for."""
+    """Find the runs that the claims need in a folder and its subfolders."""
     found: dict[str, dict[int, FinishedRun]] = defaultdict(dict)
     graphs: dict[str, dict[int, FinishedRun]] = defaultdict(dict)
     left_out = {}
@@ -148,13 +148,13 @@ def find_runs(logs_dir: Path) -> Runs:
             continue
         before = found[experiment].setdefault(run.seed, run)
         if before is not run:
-            left_out[name] = f"{experiment}, seed {run.seed}, is taken from {before.path.relative_to(logs_dir)}"
+            left_out[name] = f"{experiment}, seed {run.seed}, is already in {before.path.relative_to(logs_dir)}"
     speed = None
     for path in below(logs_dir, "speed.json"):
         try:
             measured = read_speed(path)
             if speed is not None:
-                raise RunError("the speed is taken from another")
+                raise RunError("another speed.json is used")
             speed = measured
         except RunError as error:
             left_out[str(path.relative_to(logs_dir))] = str(error)
@@ -163,15 +163,15 @@ def find_runs(logs_dir: Path) -> Runs:
 
 
 def below(logs_dir: Path, name: str) -> list[Path]:
-    """The files of that name; the user's own first, then the small copies."""
+    """Return all files with a name: the user's own runs first, then the small copies."""
     return sorted(logs_dir.rglob(name), key=lambda path: ("reference" in path.parts, path))
 
 
 def read_speed(path: Path) -> dict[str, Any]:
-    """What a benchmark of the autoencoder and the VAE measured: seconds an iteration by model and contestant.
+    """Read a benchmark of the autoencoder and the VAE: seconds per iteration, by model and contestant.
 
     Raises:
-        RunError: if it is of other models, or of rounds too short to mean anything, or damaged.
+        RunError: if it covers other models, its rounds are too short, or it is damaged.
     """
     try:
         measured = json.loads(path.read_text())
@@ -183,17 +183,17 @@ def read_speed(path: Path) -> dict[str, Any]:
     except run_directory.UNREADABLE as error:
         raise RunError(f"not a benchmark of the autoencoder and the VAE ({errors.reason(error)})") from None
     if share < 1:
-        raise RunError(f"its rounds had {share:g} of their length")
+        raise RunError(f"its rounds were shortened to {share:g} of their length")
     if len(lengths) != 1 or 0 in lengths:
-        raise RunError("its rounds are not all there")
+        raise RunError("some of its rounds are missing")
     return times
 
 
 def read_run(folder: Path) -> FinishedRun:
-    """Read a run that a claim may ask for.
+    """Read a run that a claim may use.
 
     Raises:
-        RunError: if it is not finished, or not on MNIST or the flowers, or its files are damaged.
+        RunError: if it is unfinished or damaged, or its data are neither all of MNIST nor all of the flowers.
     """
     run = finished_run.read(folder)
     config = run.config
@@ -201,22 +201,22 @@ def read_run(folder: Path) -> FinishedRun:
     comparable = bool(run.number("comparable_with_2016"))
     seed = config["settings"].get("seed")
     if type(seed) is not int or not 0 <= seed < 2**31:
-        raise RunError(f"config.json has no whole number for a seed: {str(seed)[:20]}")
+        raise RunError(f"the seed in config.json is not a whole number: {str(seed)[:20]}")
     if config["data"]["name"] == "tf_flowers":
         if (count := config["data"]["sizes"].get("train")) != PICTURES_OF_FLOWERS:
-            raise RunError(f"on {count} pictures, where tf_flowers has {PICTURES_OF_FLOWERS:,}")
+            raise RunError(f"trained on {count} pictures; expected all {PICTURES_OF_FLOWERS:,} of tf_flowers")
     elif not comparable:
         binarize = config["data"]["binarize"]
         how = "" if binarize == "none" else f" binarised by {binarize}"
-        raise RunError(f"on {config['data']['name']}{how}, which is not MNIST, or not all of it")
+        raise RunError(f"trained on {config['data']['name']}{how}; expected all of MNIST")
     return run
 
 
 def experiment_of(run: FinishedRun) -> str:
-    """The name of the experiment that a run belongs to.
+    """Return the name of the experiment that a run belongs to.
 
     Raises:
-        RunError: if no claim asks for such a run.
+        RunError: if no claim needs such a run.
     """
     of = run.config["model"], run.config["data"]["name"]
     differences = {
@@ -225,21 +225,21 @@ def experiment_of(run: FinishedRun) -> str:
         if (experiment.model, experiment.dataset) == of
     }
     if not differences:
-        raise RunError(f"no claim asks for a run of {of[0]} on {of[1]}")
+        raise RunError(f"no claim needs a run of {of[0]} on {of[1]}")
     for name, difference in differences.items():
         if not difference:
             if run.results["iterations"] != EXPERIMENTS[name].iterations:
                 wanted = f"{EXPERIMENTS[name].iterations:,}"
-                raise RunError(f"{name}: {run.results['iterations']:,} iterations, where the claims ask for {wanted}")
+                raise RunError(f"{name}: {run.results['iterations']:,} iterations; the claims need {wanted}")
             return name
-    raise RunError(f"no claim asks for these settings: {min(differences.values(), key=len)}")
+    raise RunError(f"no claim needs these settings: {min(differences.values(), key=len)}")
 
 
 def heads_alive(run: FinishedRun) -> tuple[int, int]:
-    """How many dimensions of mu, and of log_var, are not zero for every test image."""
+    """Number of live dimensions of mu and of log_var: those not zero for every test image."""
     return int(run.results["mu_alive"]), int(run.results["log_var_alive"])
 
 
 def as_published(first: Sequence[FinishedRun]) -> FinishedRun:
-    """The first run of the first VAE in which as many heads live as in the published one; the first of all if none is so."""
+    """Return the first run of the first VAE with as many live dimensions as the published one; if none has, the first run."""
     return next((run for run in first if heads_alive(run) == HEADS_OF_2016), first[0])

@@ -1,4 +1,4 @@
-"""How a GAN of the notes is measured: its samples beside training images, and the course of its discriminator's loss."""
+"""Measures for the GAN notes: samples compared with training images, and the discriminator's loss over training."""
 
 import math
 from typing import Any
@@ -15,25 +15,26 @@ from unsupervised_learning.gan import DCGAN
 
 SAMPLES, SAMPLE_BATCH = 2_000, 100  # our choice, as are the neighbours, components, LAST and EARLY
 COMPONENTS, NEIGHBOURS = 64, 5
-LAST = 100  # iterations that "at the end" means
-EARLY = 1 / 4  # of the iterations
+LAST = 100  # iterations that count as "at the end"
+EARLY = 1 / 4  # fraction of the iterations that counts as "early"
 EQUILIBRIUM = 2 * math.log(2)
 
 
 def coverage(labels: np.ndarray) -> float:
-    """Entropy of the labels' shares, of its greatest, ln 10: 1 if the ten digits are equally frequent, 0 if there is one."""
+    """Entropy of the label distribution divided by ln 10: 1 if all ten digits are equally frequent, 0 if there is only one."""
     shares = np.bincount(labels, minlength=10) / len(labels)
     return float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0))) / math.log(10))
 
 
 class Yardstick:
-    """What generated images are held against, made from the training images (pixels in [0, 1]).
+    """The training images (pixels in [0, 1]) as a reference for generated ones.
 
     Attributes:
-        pca: their first 64 principal components.
-        reference: codes [2,000, 64] of as many of them; fewer where half of them are fewer.
-        floor: the Fréchet distance of as many others from these.
-        accuracy: on the test set, of a nearest-neighbour classifier in the space of the codes.
+        pca: first 64 principal components of the training images.
+        reference: codes [n, 64] of n training images; n is 2,000, or half of the images if that is less.
+        floor: Fréchet distance between `reference` and n other training images.
+        classifier: nearest-neighbour classifier of codes.
+        accuracy: test-set accuracy of the classifier.
     """
 
     def __init__(self, dataset: Dataset):
@@ -49,7 +50,7 @@ class Yardstick:
         self.accuracy = float(self.classifier.score(test_codes, dataset.test.labels))
 
     def measure(self, samples: np.ndarray, batch_samples: np.ndarray) -> dict[str, float]:
-        """Of samples [n, 784] made with the moving statistics, and of the same made with the batch's."""
+        """Measure samples [n, 784] made with moving statistics, and the same samples made with batch statistics."""
         codes = self.pca.transform(samples)
         return {
             "frechet": frechet(codes, self.reference),
@@ -59,7 +60,7 @@ class Yardstick:
 
 
 def sample(model: DCGAN, batch_statistics: bool = False) -> np.ndarray:
-    """Images [2,000, 784] in [0, 1] from z that is always the same, by the moving statistics or by those of batches of 100."""
+    """Generate images [2,000, 784] in [0, 1] from fixed z, with the moving statistics or those of batches of 100."""
     latents = latent_draws.of_gan(SAMPLES, model.z_dim, np.random.default_rng(0))
     with model.statistics_left_alone():
         batches = [
@@ -70,9 +71,9 @@ def sample(model: DCGAN, batch_statistics: bool = False) -> np.ndarray:
 
 
 def course_measures(course: np.ndarray, iterations: int) -> dict[str, Any]:
-    """What the course [n, 2] of the discriminator's loss in so many iterations comes to; nothing if there is none.
+    """Summarise the discriminator's loss over training, given as (iteration, loss) [n, 2]; {} if no loss is finite.
 
-    `near_zero_from` is the first iteration from which on it was near zero for 100 iterations, if there is one.
+    `near_zero_from` is the first iteration after which the loss stayed near zero for 100 iterations, if any.
     """
     course = course[np.isfinite(course[:, 1])]
     if not len(course):

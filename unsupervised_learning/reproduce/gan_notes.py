@@ -1,7 +1,7 @@
-"""Tests what the author's notes say makes a GAN work: each claim as an experiment on MNIST, with a table and a figure.
+"""Test the author's notes on what makes a GAN work: one MNIST experiment per claim, with a table and a figure.
 
-`python -m unsupervised_learning.reproduce gan-notes` trains the 28×28 DCGAN as the recipe has it and with one thing changed at
-a time, each run by its own train_gan.py. Type it again to go on: what is finished stays, what was stopped goes on.
+`python -m unsupervised_learning.reproduce gan-notes` trains the 28×28 DCGAN with the recipe's settings and with one change at
+a time, starting train_gan.py for each run. Rerun it to resume: finished runs are kept and interrupted ones continue.
 """
 
 import dataclasses
@@ -32,11 +32,11 @@ from unsupervised_learning.training import finished_run, nonfinite, run_director
 SCRIPT = Path(__file__).parents[2] / "train_gan.py"
 ITERATIONS, SEEDS = 550, 3  # our choice: 30 runs in about two hours on two cores
 QUICK = {"iterations": 60, "seeds": 1, "logs_dir": "logs/gan_notes_quick"}
-SHOWN = 12  # samples of a run in the figure
+SHOWN = 12  # samples per setting in the figure
 
 
 def is_finished(folder: Path, command: str, iterations: int) -> bool:
-    """Whether the folder holds that very command's run, to its end."""
+    """Whether the folder holds a finished run of exactly this command."""
     try:
         run = finished_run.read(folder)
     except RunError:
@@ -45,9 +45,9 @@ def is_finished(folder: Path, command: str, iterations: int) -> bool:
 
 
 def train(arguments: list[str], log: Path) -> int:
-    """Run Python with these arguments, output to the end of `log`; returns the exit status.
+    """Run Python with these arguments, appending its output to `log`; returns the exit status.
 
-    Ctrl-C goes to this process alone, which lets the run save and waits for it.
+    Ctrl-C reaches only this process, which tells the run to save and waits for it.
     """
     with (
         log.open("a") as file,
@@ -56,14 +56,14 @@ def train(arguments: list[str], log: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},  # so that the last line is the error's
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},  # so that the last line is the error message
             start_new_session=True,
         ) as process,
     ):
         try:
             return process.wait()
         except KeyboardInterrupt:
-            process.terminate()  # SIGTERM: what a shell starts in the background ignores SIGINT
+            process.terminate()  # SIGTERM, because background processes of a shell ignore SIGINT
             process.wait()
             raise
 
@@ -71,14 +71,14 @@ def train(arguments: list[str], log: Path) -> int:
 def do(
     setting: str, seed: int, logs_dir: Path, data_flags: list[str], iterations: int, batch_size: int, yardstick: Yardstick
 ) -> Result:
-    """Train one run, unless it is finished, and measure it."""
+    """Train one run unless it is finished, and measure it."""
     folder = logs_dir / f"{setting}_seed{seed}"
     arguments = [os.path.relpath(SCRIPT), *data_flags, f"--batch_size={batch_size}", f"--seed={seed}"]
     arguments += [f"--max_iterations={iterations}", f"--logs_dir={folder}", *SETTINGS[setting].split()]
     result = Result(setting, seed, shlex.join(["python", *arguments]))
     if not is_finished(folder, result.command, iterations):
         log = folder.with_name(f"{folder.name}.txt")
-        (folder / nonfinite.RECORD).unlink(missing_ok=True)  # of an earlier attempt
+        (folder / nonfinite.RECORD).unlink(missing_ok=True)  # from an earlier attempt
         if status := train(arguments, log):
             last = (log.read_text().strip().splitlines() or ["it printed nothing"])[-1]
             result.failure = f"exit status {status}: {last}"
@@ -91,7 +91,7 @@ def do(
     try:
         done = finished_run.read(folder).results["iterations"]
         if done != iterations:
-            raise RunError(f"it has {done:,} iterations already, which are more than {iterations:,}")
+            raise RunError(f"it already has {done:,} iterations, more than {iterations:,}")
         model = finished_run.saved_model(folder / "model.keras", DCGAN)
     except RunError as error:
         result.failure = str(error)
@@ -107,14 +107,14 @@ def do(
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How large the whole is.
+    """Size of the whole experiment.
 
     Attributes:
-        iterations: of each run.
-        seeds: runs of each setting, with the seeds 0, 1, ….
-        batch_size: images in a batch.
-        only: these settings alone; all if empty.
-        quick: whether it is only for a look.
+        iterations: iterations per run.
+        seeds: runs per setting, with seeds 0, 1, ….
+        batch_size: images per batch.
+        only: settings to run; all if empty.
+        quick: whether this is only a quick trial.
     """
 
     iterations: int = ITERATIONS
@@ -125,19 +125,19 @@ class Plan:
 
     @property
     def preliminary(self) -> bool:
-        """Whether it is too small to be taken seriously."""
+        """Whether the plan is too small for reliable verdicts."""
         return self.quick or self.seeds < SEEDS or self.iterations < ITERATIONS
 
 
 def run_notes(plan: Plan, dataset_name: str, data_dir: str | None, logs_dir: Path) -> int:
-    """Do all runs, then judge; returns the exit status."""
+    """Do all runs, then judge the claims; returns the exit status."""
     if not SCRIPT.exists():
-        raise RunError(f"needs the project's folder, with train_gan.py. Received: {SCRIPT.parent}, without it")
+        raise RunError(f"needs train_gan.py in the project's folder. Received: {SCRIPT.parent}, without it")
     dataset = mnist.load(dataset_name, data_dir)
-    BatchOrder(len(dataset.train.images), plan.batch_size, seed=0)  # refuses a batch that is larger than the data
+    BatchOrder(len(dataset.train.images), plan.batch_size, seed=0)  # rejects a batch larger than the data
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)  # as Ctrl-C
+            signal.signal(number, signal.default_int_handler)  # handled like Ctrl-C
     runs = [(setting, seed) for seed in range(plan.seeds) for setting in SETTINGS if setting in (plan.only or SETTINGS)]
     data_flags = [f"--dataset={dataset.name}", *([f"--data_dir={data_dir}"] if data_dir else [])]
     try:
@@ -154,7 +154,7 @@ def run_notes(plan: Plan, dataset_name: str, data_dir: str | None, logs_dir: Pat
             write(logs_dir, plan, results, dataset, yardstick)
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "unsupervised_learning.reproduce", *sys.argv[1:]])
-        print(f"\nStopped; what was saved holds. To go on, type the same again: {again}", file=sys.stderr)
+        print(f"\nStopped; saved work is kept. To resume, rerun: {again}", file=sys.stderr)
         return KILLED + signal.SIGINT
     print(f"report.md, figure.png and results.json are in {logs_dir}")
     return 0

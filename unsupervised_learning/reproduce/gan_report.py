@@ -1,4 +1,4 @@
-"""The report on the notes: a table in Markdown, and a figure."""
+"""Write the report on the GAN notes: Markdown tables and a figure."""
 
 import math
 from collections.abc import Sequence
@@ -16,31 +16,31 @@ COLUMNS = ("frechet", "frechet_batch_statistics", "coverage", "discriminator_los
 
 
 def mean_sd(values: Sequence[float | None], digits: int = 2) -> str:
-    """Mean ± standard deviation of those that are there; a dash for none."""
+    """Format mean ± standard deviation of the values that are not None; a dash if all are."""
     there = [value for value in values if value is not None]
     spread = f" ± {np.std(there, ddof=1):.{digits}f}" if len(there) > 1 else ""
     return f"{np.mean(there):.{digits}f}{spread}" if there else "–"
 
 
 def by_setting(results: list[Result]) -> dict[str, list[Result]]:
-    """The results of each setting, in the order of `SETTINGS`."""
+    """Group the results by setting, in the order of `SETTINGS`."""
     return {name: runs for name in SETTINGS if (runs := [result for result in results if result.setting == name])}
 
 
 def report(results: list[Result], claims: list[tuple[str, str, str]], facts: dict[str, Any]) -> str:
-    """The experiment as Markdown."""
+    """Return the report as Markdown."""
     lines = [
         "# What makes the difference? The notes' claims, tested",
         f"28×28 DCGAN on {facts['data']}, {facts['iterations']:,} iterations of {facts['batch_size']} images, seeds 0 to "
         f"{facts['seeds'] - 1}. *Fréchet*: squared distance between Gaussians fitted to {SAMPLES:,} samples and to "
         f"{facts['reference']:,} training images, in the space of the training images' first {facts['components']} principal "
-        "components. It is of pixels, not the published FID; as many other training images are at "
-        f"{facts['frechet_of_real_images']:.3f}. *Coverage*: entropy of the samples' digits over ln 10, by "
-        f"{NEIGHBOURS} nearest neighbours (right for {facts['classifier_accuracy']:.1%} of the test set). *D loss*: of the "
-        f"discriminator, mean over the last {LAST} iterations; equilibrium is {EQUILIBRIUM:.3f}. *Near zero*: share of the "
-        f"iterations, of every tenth, with D loss below {NEAR_ZERO}; *from*: since when it stayed there for "
-        f"{NEAR_ZERO_PATIENCE} iterations, by seed. Samples are made with the moving "
-        "statistics, but for the second Fréchet distance. Mean ± standard deviation over n seeds.",
+        "components. It is computed from pixels, unlike the published FID; between two disjoint sets of training images it is "
+        f"{facts['frechet_of_real_images']:.3f}. *Coverage*: entropy of the samples' digits divided by ln 10; digits are "
+        f"classified by {NEIGHBOURS} nearest neighbours (test accuracy {facts['classifier_accuracy']:.1%}). *D loss*: "
+        f"discriminator loss, mean over the last {LAST} iterations; at equilibrium {EQUILIBRIUM:.3f}. *Near zero*: fraction "
+        f"of the logged iterations (every tenth) with D loss below {NEAR_ZERO}; *from*: first iteration, by seed, after which "
+        f"it stayed there for {NEAR_ZERO_PATIENCE} iterations. Samples are made with the moving statistics, except for the "
+        "second Fréchet distance. Mean ± standard deviation over n seeds.",
         RULES,
         "![Courses and samples](figure.png)",
         "| claim | compared by Fréchet distance | verdict |\n|---|---|---|\n"
@@ -54,32 +54,32 @@ def report(results: list[Result], claims: list[tuple[str, str, str]], facts: dic
     lines += ["\n".join(rows), *same_losses(results)]
     lines += [f"**Failed:** `{run.setting}`, seed {run.seed}: {run.failure}" for run in results if run.failure]
     commands = "\n".join(runs[0].command for runs in by_setting(results).values())
-    lines.append(f"The commands (each also with the other seeds, in their own folders):\n\n```bash\n{commands}\n```")
+    lines.append(f"The commands for the first seed; the other seeds use their own folders:\n\n```bash\n{commands}\n```")
     return "\n\n".join(lines) + "\n"
 
 
 def same_losses(results: list[Result]) -> list[str]:
-    """Whether runs that differ in the moving statistics' decay have the baseline's losses, as they should."""
+    """Report whether runs that differ only in the moving statistics' decay have the baseline's losses, as they should."""
     baseline = {run.seed: run.course for run in results if run.setting == "baseline"}
     pairs = [(run.course, baseline[run.seed]) for run in results if run.setting.startswith("bn_decay") and run.seed in baseline]
     same = sum(np.array_equal(course, other, equal_nan=True) for course, other in pairs)
     note = (
-        "The decay of the moving statistics does not enter training, which normalizes by each batch's own: the losses of "
-        f"`bn_decay` equal the baseline's to the last bit in {same} of {len(pairs)} runs. It decides only how well the moving "
-        "statistics fit when images are made with them."
+        "The decay of the moving statistics does not affect training, which normalizes with each batch's own statistics: the "
+        f"losses of `bn_decay` equal the baseline's bit for bit in {same} of {len(pairs)} runs. The decay only affects images "
+        "that are made with the moving statistics."
     )
     return [note] if pairs else []
 
 
 def draw(results: list[Result]) -> Figure:
-    """A row for each setting: the discriminator's loss beside the first seed's samples; below, early loss against distance."""
+    """Draw one row per setting (discriminator loss, samples of the first seed), and below them early loss against distance."""
     settings = by_setting(results)
     colors = {name: f"C{i}" for i, name in enumerate(SETTINGS)}
     rows = len(settings)
     figure = Figure(figsize=(11, 1.1 * rows + 3.6), dpi=120, layout="constrained")
     grid = figure.add_gridspec(rows + 1, 2, height_ratios=[1.1] * rows + [3.2], width_ratios=[1, 2.6])
     finite = np.concatenate([[EQUILIBRIUM], *(run.course[np.isfinite(run.course[:, 1]), 1] for run in results)])
-    top = max(2.0, 1.1 * float(np.percentile(finite, 99)))  # a spike or two may leave the panels
+    top = max(2.0, 1.1 * float(np.percentile(finite, 99)))  # a few spikes may be cut off
     for row, (name, runs) in enumerate(settings.items()):
         axes = figure.add_subplot(grid[row, 0])
         for run in runs:
@@ -108,7 +108,7 @@ def draw(results: list[Result]) -> Figure:
         scatter.plot(early, [run.score for run in runs], "o", color=colors[name], label=name)
     scatter.set(xlabel="D loss, mean over the first quarter (nats)", ylabel="Fréchet distance at the end")
     scatter.set(xlim=(0, None), ylim=(0, None))
-    scatter.set_title(f"Is a D loss near zero early the sign of failure? {said}", loc="left", fontsize=10, weight="bold")
+    scatter.set_title(f"Is an early D loss near zero the sign of failure? {said}", loc="left", fontsize=10, weight="bold")
     scatter.spines[["top", "right"]].set_visible(False)
     if scatter.lines:
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)

@@ -1,4 +1,4 @@
-"""What the author's notes say makes a GAN work, the settings that test it, and the verdicts."""
+"""The claims of the author's GAN notes, the settings that test them, and the verdicts."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-# A run's name → the flags in which it differs from the recipe: one, but for the start that the author took for Xavier's.
+# Setting → the flags that differ from the recipe: one each, except `as_committed`, which the author took for Xavier.
 SETTINGS = {
     "baseline": "",
     "xavier": "--initializer=xavier",
@@ -23,19 +23,19 @@ SETTINGS = {
     "half_discriminator": "--discriminator_width=0.7",
 }
 RULES = """\
-The rules, stated before the runs. A claim *holds* if the setting that the notes favour has the lower Fréchet distance with
-every seed, *the opposite holds* if it has the higher one with every seed; else the claim is *undecided at this size*. By
-chance alone three seeds of three agree in one case of four. A run whose losses cease to be finite counts as infinitely far.
-The sign of failure: over all runs (not those of `bn_decay`, whose losses are the baseline's), Spearman's rank correlation
-between the discriminator's mean loss in the first quarter and the Fréchet distance at the end; it holds at −0.5 or below, the
-opposite at 0.5 or above. Runs of one setting are alike, so that this is less evidence than as many independent runs."""
+The rules were fixed before the runs. A claim *holds* if the setting that the notes favour has the lower Fréchet distance for
+every seed; *the opposite holds* if it has the higher one for every seed; otherwise the claim is *undecided at this size*. By
+chance alone, three of three seeds agree in one case out of four. The distance of a run with non-finite losses is infinite.
+The sign of failure is judged by Spearman's rank correlation between the discriminator's mean loss in the first quarter and the
+final Fréchet distance, over all runs except `bn_decay`, which has the baseline's losses. It holds at −0.5 or below; the
+opposite holds at 0.5 or above. Runs of one setting are similar, so this is weaker evidence than as many independent runs."""
 NOT_TESTED = """\
-not tested at this size: it is about photographs at 64×64, where a run takes hours; and a narrower set of images is also smaller
-and varies less, so that distances from it are not on the scale of these"""
+not tested at this size: the claim is about photographs at 64×64, where a run takes hours; and a narrower set of images is also
+smaller and less varied, so distances to it are on another scale"""
 
 
 class Note(NamedTuple):
-    """What the notes say, the setting that they favour, and the one that it is compared with."""
+    """A claim of the notes, the setting that it favours, and the setting to compare with."""
 
     text: str
     favoured: str
@@ -44,7 +44,7 @@ class Note(NamedTuple):
 
 NOTES = (
     Note("Small initial weights: stddev 0.02, not Xavier", "baseline", "xavier"),
-    # The author's "xavier did not work": in every commit before the one that did, `weight_variable` drew with 0.1.
+    # The author wrote "xavier did not work", but until the commit that worked, `weight_variable` always used stddev 0.1.
     Note("Small initial weights: stddev 0.02, not Xavier as committed: weights 0.1, biases 0.1", "baseline", "as_committed"),
     Note("Small initial weights: stddev 0.02, not 0.2", "baseline", "stddev_0.2"),
     Note("Batch normalization's decay 0.9, not 0.99", "baseline", "bn_decay_0.99"),
@@ -64,14 +64,14 @@ NOTES = (
 
 @dataclasses.dataclass
 class Result:
-    """What came of a run: its numbers by name, or how it failed.
+    """Outcome of a run: its measures, or how it failed.
 
     Attributes:
-        setting, seed, command: of the run.
-        failure: what went wrong, in a line; empty if nothing did.
-        diverged: whether losses, weights or samples ceased to be finite.
+        setting, seed, command: identify the run.
+        failure: one-line error message; empty if the run succeeded.
+        diverged: whether losses, weights or samples became non-finite.
         numbers: measures by name.
-        course: [n, 2], an iteration, and the discriminator's loss before it, nats.
+        course: [n, 2], iterations and the discriminator's loss before each, in nats.
         samples: [12, 784], in [0, 1].
     """
 
@@ -86,16 +86,16 @@ class Result:
 
     @property
     def score(self) -> float:
-        """The Fréchet distance; infinite if the run diverged, NaN if it failed otherwise."""
+        """Fréchet distance; infinite if the run diverged, NaN if it failed for another reason."""
         if self.failure:
             return math.inf if self.diverged else math.nan
         return self.numbers["frechet"]
 
 
 def verdict(favoured: Sequence[float], other: Sequence[float]) -> str:
-    """Whether a claim holds, by the Fréchet distances of its two settings, seed by seed."""
+    """Judge a claim by the Fréchet distances of its two settings, seed by seed."""
     if not favoured or len(favoured) != len(other) or any(math.isnan(score) for score in (*favoured, *other)):
-        return "not decided: not all of its runs are there"
+        return "not decided: some of its runs are missing"
     wins = sum(a < b for a, b in zip(favoured, other, strict=True))
     losses = sum(a > b for a, b in zip(favoured, other, strict=True))
     n = len(favoured)
@@ -104,23 +104,23 @@ def verdict(favoured: Sequence[float], other: Sequence[float]) -> str:
 
 
 def sign_of_failure(results: list[Result]) -> tuple[str, list[Result]]:
-    """Whether a low loss of the discriminator early goes with bad images at the end, and the runs that say so."""
+    """Judge whether a low early discriminator loss goes with bad final images; also returns the runs used."""
     used = [run for run in results if not (run.setting.startswith("bn_decay") or math.isnan(run.score)) and run.numbers]
     early, scores = [run.numbers["early_discriminator_loss"] for run in used], [run.score for run in used]
     if len(used) < 5 or len(set(early)) == 1 or len(set(scores)) == 1:
-        return "not decided: fewer than 5 runs, or all alike", used
+        return "not decided: fewer than 5 runs, or all equal", used
     rho = float(spearmanr(early, scores)[0])
     said = "holds" if rho <= -0.5 else "the opposite holds" if rho >= 0.5 else "undecided at this size"
     return f"{said} (rank correlation {rho:.2f}, n = {len(used)})", used
 
 
 def judge(results: list[Result], preliminary: bool) -> list[tuple[str, str, str]]:
-    """Claim, comparison and verdict of each note."""
+    """Return claim, comparison and verdict for each note."""
     runs = defaultdict(list)
     for result in results:
         runs[result.setting].append(result.score)
     rows = [(c.text, f"`{c.favoured}` < `{c.other}`", verdict(runs[c.favoured], runs[c.other])) for c in NOTES]
-    rows.append(("A discriminator's loss near zero early is the sign of failure", "over all runs", sign_of_failure(results)[0]))
+    rows.append(("An early discriminator loss near zero is the sign of failure", "over all runs", sign_of_failure(results)[0]))
     if preliminary:
-        rows = [(claim, compared, f"{said}; not meant seriously at this small size") for claim, compared, said in rows]
+        rows = [(claim, compared, f"{said}; preliminary: too few or too short runs") for claim, compared, said in rows]
     return [*rows, ("A homogeneous data set", "–", NOT_TESTED.replace("\n", " "))]

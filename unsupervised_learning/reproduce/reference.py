@@ -1,11 +1,11 @@
-"""What logs/reference keeps of our reference runs: enough for TensorBoard and `compare`, small enough for git.
+"""Make the small copies of our runs in logs/reference: enough for TensorBoard and `compare`, small enough for git.
 
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
 
-Settings, results, losses, the autoencoder's dumps and what the report draws are kept of every run. The first of each published
-model also keeps its figures and, but for the flowers, histograms and images of six moments. Dumps are compressed, with the
-digits that float32 has. Weights, by which `explore` looks at a run, are kept without the optimizer's state: 0.3 MiB of an
-autoencoder or a VAE, 8.7 MiB of a GAN at 28×28.
+Every copy has settings, results, losses, the autoencoder's dumps and the data that the report plots. The first run of each
+published model also keeps its figures and, except for the flowers, histograms and images of six iterations. Dumps are
+compressed, with float32's digits. Weights, which `explore` needs, are kept without the optimizer's state: 0.3 MiB for an
+autoencoder or VAE, 8.7 MiB for a GAN at 28×28.
 """
 
 import gzip
@@ -31,30 +31,30 @@ from unsupervised_learning.monitoring.tags import TRUE_KL
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.training.finished_run import MODELS, FinishedRun, saved_model
 
-DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # by `compare`, over all of training, of the run that it shows
-JUDGED = {"KL_Divergence", TRUE_KL}  # histograms that a claim looks at, in all runs
+DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # plotted by `compare` for the shown run, over all of training
+JUDGED = {"KL_Divergence", TRUE_KL}  # histograms that a claim uses, in all runs
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
-PICTURED = (*WHOLE, "gan_flowers")  # figures of the flowers only: a grid of them in the event file is 0.6 MiB
-TIMES, OFTEN = 5, 100  # in a run, beside its start: of histograms and images; of the scalars of single layers
-SEEDS_DUMPED = 5  # seeds of the autoencoder whose latent dumps are kept
+PICTURED = (*WHOLE, "gan_flowers")  # only figures of the flowers: one image grid in the event file takes 0.6 MiB
+TIMES, OFTEN = 5, 100  # kept iterations besides the first: of histograms and images; of the scalars of single layers
+SEEDS_DUMPED = 5  # latent dumps are kept for this many seeds of the autoencoder
 EVENTS = "events.out.tfevents.0.reference.v2"
 WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(MODELS)}
 
 
 def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
-    """Write the small copy of a run to a folder that is not there, or holds an earlier copy.
+    """Write a small copy of a finished run.
 
     Args:
-        run: finished.
-        target: the folder.
-        shown: whether it is the one of its experiment whose figures the report shows.
+        run: the run.
+        target: folder of the copy; an earlier copy in it is replaced.
+        shown: whether the report shows this run's figures.
         weights: key of `WEIGHTS`.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     experiment = experiments.experiment_of(run)
     whole = shown and experiment in WHOLE
-    # The folders of the machine that it ran on say nothing to others.
+    # Paths on the training machine mean nothing elsewhere.
     source = "idx files in DIR" if run.config["data"]["name"] == "mnist" else "pictures"
     config = {name: value for name, value in run.config.items() if name != "folders"}
     described = {**run.config["data"], "source": source}
@@ -76,7 +76,7 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
 
 
 def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str]) -> None:
-    """Copy what is kept of the event files into one; `histograms` at all their iterations, others if `whole`, a few times."""
+    """Copy the kept events into one file: `histograms` at all iterations; other histograms and images at a few, if `whole`."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
         for source in sorted(run.path.glob("events.out.tfevents.*.v2")):
@@ -99,10 +99,10 @@ def is_kept(run: FinishedRun, value: Summary.Value, step: int, whole: bool, hist
 
 
 def keep_weights(path: Path, target: Path) -> None:
-    """Copy a model without its optimizer, compressed; the same bytes whenever it is done."""
+    """Copy a model without its optimizer, compressed; equal models give equal bytes."""
     if not path.exists():
         return
-    keras.utils.clear_session(free_memory=False)  # layers without a name are numbered, and the numbers are in the file
+    keras.utils.clear_session(free_memory=False)  # restarts the numbering of unnamed layers, which is in the file
     model = saved_model(path, keras.Model)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model.keras"
@@ -111,7 +111,7 @@ def keep_weights(path: Path, target: Path) -> None:
         with zipfile.ZipFile(saved) as files, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as kept:
             for name in sorted(files.namelist()):
                 content = files.read(name)
-                if name == "metadata.json":  # of which the date is not the model's
+                if name == "metadata.json":  # its date is when this copy is made
                     content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
                 kept.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # dated 1980
     atomic_files.write_atomically(target, packed.getvalue())
@@ -124,19 +124,19 @@ def keep_dump(path: Path, target: Path) -> None:
     latents, labels = read_dump(path)
     text = io.StringIO()
     np.savetxt(text, np.column_stack([latents, labels]), fmt=["%.9g"] * latents.shape[1] + ["%d"])
-    packed = gzip.compress(text.getvalue().encode(), mtime=0)  # the same bytes whenever it is done
+    packed = gzip.compress(text.getvalue().encode(), mtime=0)  # no date: equal dumps give equal bytes
     atomic_files.write_atomically(target / f"{path.name}.gz", packed)
 
 
 def fewer_colors(path: Path) -> bytes:
-    """A figure with 128 colours, at a third of its size."""
+    """Return a figure as a PNG with 128 colours, a third of the size."""
     png = io.BytesIO()
     Image.open(path).convert("RGB").quantize(128).save(png, format="PNG", optimize=True)
     return png.getvalue()
 
 
 def is_shown(run: FinishedRun, runs: list[FinishedRun]) -> bool:
-    """Whether a run's figures are those that the report shows: seed 0's; of the first VAE, those of the run it is judged by."""
+    """Whether the report shows this run's figures: that of seed 0; for the first VAE, the run chosen by `as_published`."""
     if experiments.experiment_of(run) != "vae_first":
         return run.seed == 0
     first = [one for one in runs if experiments.experiment_of(one) == "vae_first"]
@@ -144,9 +144,9 @@ def is_shown(run: FinishedRun, runs: list[FinishedRun]) -> bool:
 
 
 def reference(folders: list[Path], out: Path, weights: str) -> int:
-    """Make small copies of the given runs; returns the exit status."""
+    """Make small copies of runs; returns the exit status."""
     if not folders:
-        raise RunError("takes the folders of finished runs. Received: nothing")
+        raise RunError("expected the folders of finished runs. Received: nothing")
     runs, names = [], []
     for folder in folders:
         try:
@@ -155,14 +155,14 @@ def reference(folders: list[Path], out: Path, weights: str) -> int:
         except RunError as error:
             raise RunError(f"{folder}: {error}") from None
     if len(set(names)) < len(names):
-        raise RunError(f"takes runs of different experiments or seeds. Received: {', '.join(names)}")
+        raise RunError(f"expected runs of different experiments or seeds. Received: {', '.join(names)}")
     targets = [out / name for name in names]
     for target in targets:
         if target.exists() and (not (target / EVENTS).exists() or list(target.glob("model.ckpt-*"))):
-            raise RunError(f"{target} is there already and is no small copy; choose another --out")
+            raise RunError(f"{target} exists and is not a small copy; choose another --out")
     for run, target in zip(runs, targets, strict=True):
         if target.resolve() == run.path.resolve():
-            raise RunError(f"{run.path} is itself a copy")
+            raise RunError(f"{run.path} is itself the copy; choose another --out")
         keep(run, target, is_shown(run, runs), weights)
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
         print(f"{target}: {size / 2**20:.2f} MiB")

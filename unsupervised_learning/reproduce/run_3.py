@@ -1,8 +1,8 @@
-"""Which weight of the regularization made run 3, the post's figure, whose graph is lost: told by its latent dumps.
+"""Infer the regularization weight of run 3, the post's figure, from its latent dumps, because its graph is lost.
 
-Run 3's loss had one of the three weights that the author's other runs had. Each weight is trained over several seeds, and the
-codes of the test set are measured at the iterations of which run 3 left dumps. A weight whose runs do not come near run 3's
-numbers is ruled out.
+Run 3 had one of the three weights of the author's other runs. We train several seeds with each weight, and measure the codes
+of the test set at the iterations for which run 3 left dumps. A weight is ruled out if its runs do not come near run 3's
+numbers.
 """
 
 import math
@@ -21,16 +21,16 @@ from unsupervised_learning.training.finished_run import FinishedRun
 
 CANDIDATES = ("autoencoder_run2", "autoencoder", "autoencoder_run4")  # weights 1e-2, 1e-4 and 1e-5
 MEASURES = ("kNN", "silhouette", "spread")
-LEVEL = 0.95  # of the prediction intervals, before they are widened because there are several
+LEVEL = 0.95  # of the prediction intervals, before the correction for multiple tests
 
 
 class Inside(NamedTuple):
-    """Whether a published number is one that another run of ours could have.
+    """A published number compared with our runs.
 
     Attributes:
-        mean, deviation: of our runs.
+        mean, deviation: mean and standard deviation of our runs.
         low, high: prediction interval for one more run.
-        inside: whether the published number lies in it.
+        inside: whether the published number lies in the interval.
     """
 
     mean: float
@@ -41,7 +41,7 @@ class Inside(NamedTuple):
 
 
 def run_3(folder: Path, logs_dir: Path) -> int:
-    """Print run 3's measures beside those of our runs with each weight; returns the exit status."""
+    """Print run 3's measures and those of our runs with each weight; returns the exit status."""
     dumps = {iteration: folder / f"checkpoint{iteration}.txt" for iteration in DUMPED}
     if missing := [path.name for path in dumps.values() if not path.is_file()]:
         raise RunError(f"DIR must hold run 3's dumps. Received: {folder}, without {', '.join(missing)}")
@@ -54,12 +54,12 @@ def run_3(folder: Path, logs_dir: Path) -> int:
             lines.append(row(measure, name, {i: of_runs(found[name], i) for i in DUMPED}, published))
     print("\n".join(lines))
     print(f"Mean ± standard deviation over the seeds. *: outside the {LEVEL:.0%} prediction interval for one more run,")
-    print(f"widened for the {len(MEASURES) * len(DUMPED)} numbers that are looked at (Bonferroni).")
+    print(f"widened for {len(MEASURES) * len(DUMPED)} comparisons (Bonferroni).")
     return 0
 
 
 def measures(codes: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """What tells one training from another in a dump [n, 3]: kNN accuracy, silhouette, mean standard deviation of a code."""
+    """Measure codes [n, 3]: kNN accuracy, silhouette, and standard deviation averaged over the dimensions (`spread`)."""
     silhouette = representation.silhouette(codes, labels)
     return {
         "kNN": representation.knn_accuracy(codes, labels),
@@ -69,12 +69,12 @@ def measures(codes: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def of_runs(found: list[FinishedRun], iteration: int) -> list[dict[str, float]]:
-    """The measures of each run's dump before an iteration; runs without that dump are left out."""
+    """Return the measures of each run's dump before an iteration; runs without that dump are left out."""
     return [measures(*dump) for run in found if (dump := run.dump(iteration)) is not None]
 
 
 def row(measure: str, name: str, ours: dict[int, list[dict[str, float]]], published: dict[int, dict[str, float]]) -> str:
-    """A line of the table: one measure of the runs with one weight."""
+    """Format a line of the table: one measure of the runs with one weight."""
     weight = {"regularization": 1e-4, **experiments.SCRIPTS["AutoEncoder"].recipes[EXPERIMENTS[name].recipe]}["regularization"]
     label = f"  weight {weight:g} (n = {len(ours[DUMPED[-1]])})"
     cells = []
@@ -89,10 +89,10 @@ def row(measure: str, name: str, ours: dict[int, list[dict[str, float]]], publis
 
 
 def predicted(values: list[float], published: float, tests: int) -> Inside:
-    """A prediction interval for one more run, from at least three values that are taken to be normal.
+    """Return a prediction interval for one more run, from at least three values assumed to be normal.
 
-    mean ± t · s · √(1 + 1/n), t being the quantile of Student's distribution with n − 1 degrees of freedom (Geisser 1993,
-    "Predictive inference", chapter 2). With several `tests` at once each has so much less of the error.
+    The interval is mean ± t · s · √(1 + 1/n), with the quantile t of Student's distribution with n − 1 degrees of freedom
+    (Geisser 1993, "Predictive inference", chapter 2). The error is divided by the number of `tests` (Bonferroni).
     """
     n, mean, deviation = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
     width = float(stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, n - 1)) * deviation * math.sqrt(1 + 1 / n)
