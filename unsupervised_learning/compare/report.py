@@ -208,8 +208,8 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     yield Exhibit(
         "gan_samples",
         "The GAN's faces and digits",
-        "2016: faces selected by the author. Ours: digits, at which 2016's first attempt failed: unselected samples from fixed z, "
-        "and eight of them during training.",
+        "2016: faces selected by the author. Ours: digits, at which 2016's first attempt failed: unselected samples from fixed "
+        "z, and eight of them during training.",
         [
             *(originals.pane("2016, faces", f"epoch{epoch}_sample{i}.png") for epoch in (1, 3, 6, 15) for i in (1, 2)),
             ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
