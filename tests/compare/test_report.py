@@ -1,4 +1,4 @@
-"""The report, from records of runs and made-up files of the author's."""
+"""The report, made from records of runs and fake author's files."""
 
 import re
 
@@ -15,7 +15,7 @@ COMPARE = "unsupervised_learning/compare/__main__.py"
 
 @pytest.fixture
 def logs_dir(tmp_path):
-    """Runs with what the report draws of them."""
+    """Runs with the files that the report draws."""
     write_dumps(write_run(tmp_path / "logs", "autoencoder"))
     for name in ("vae_first", "vae_fixed"):
         folder = write_run(tmp_path / "logs", name)
@@ -36,7 +36,7 @@ def logs_dir(tmp_path):
 
 @pytest.fixture
 def original_logs(tmp_path):
-    """Some of the author's files, below folders of other names than his."""
+    """Some of the author's files, below folders with other names."""
     folder = tmp_path / "author"
     for name in ("MNIST_AutoEncoder_logs", "MNIST_logs/run2", "MNIST_logs/run5", "GAN_Flowers"):
         (folder / "logs" / name).mkdir(parents=True)
@@ -60,13 +60,13 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
     out = tmp_path / "report"
     run = run_script(COMPARE, f"--logs_dir={logs_dir}", f"--original_logs={original_logs}", f"--out={out}")
     assert run.status == 0, run.err
-    assert f"4 runs, 1 left out; of {len(CLAIMS)} claims" in run.out
+    assert f"4 runs, 1 left out; {len(CLAIMS)} claims: " in run.out
     assert "left out: autoencoder_seed1: on mnist, which is not MNIST" in run.out
     text = (out / "index.html").read_text()
     tags = Tags(text).seen
     images = [attributes for tag, attributes in tags if tag == "img"]
     assert images
-    assert all(image["src"].startswith("data:image/png;base64,") for image in images)  # nothing from elsewhere
+    assert all(image["src"].startswith("data:image/png;base64,") for image in images)  # self-contained
     assert not re.search(r'(src|href)="(?!data:)', text)
     assert "script" not in {tag for tag, _ in tags}
     captions = {image["alt"] for image in images}
@@ -80,13 +80,13 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
         "Loss",
     } <= captions
     assert "no mu_logvar-gradient2.png in --original_logs" in text
-    assert text.count("2016, flowers</figcaption>not here: ") == 7  # damaged, a pointer, and five that are not there
+    assert text.count("2016, flowers</figcaption>missing: ") == 7  # one damaged, one Git LFS pointer, five absent
     assert "no finished run of autoencoder_linear" in text
 
     tables = (out / "report.md").read_text()
     rows = [line for line in tables.splitlines() if line.startswith("| ")]
     assert {line.count(" | ") for line in rows} == {4, 5, 6}, rows
-    assert "| The fixed VAE | 133.65 | 133.90 (n = 1) | reproduced: 0.2% from 2016's |" in tables
+    assert "| The fixed VAE reaches its ELBO of 2016 | 133.65 | 133.90 (n = 1) | reproduced: 0.2% from 2016's |" in tables
     for path in (out / "figures").iterdir():
         assert tf.io.decode_png(path.read_bytes()).shape[0] == page.HEIGHT + 30
     assert {"autoencoder_scatter_20000", "vae_first_distributions", "gan_losses"} <= {
@@ -94,16 +94,16 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
     }
 
 
-def test_nothing_there_is_said(tmp_path, run_script):
+def test_report_without_runs_or_original_files(tmp_path, run_script):
     (tmp_path / "logs").mkdir()
     run = run_script(COMPARE, f"--logs_dir={tmp_path}/logs", f"--out={tmp_path}/report")
     assert run.status == 0, run.err
-    assert f"of {len(CLAIMS)} claims 0 reproduced, 0 differ, {len(CLAIMS)} cannot be tested" in run.out
-    assert "give --original_logs" in (tmp_path / "report" / "index.html").read_text()
+    assert f"{len(CLAIMS)} claims: 0 reproduced, 0 differ, {len(CLAIMS)} cannot be tested" in run.out
+    assert "needs --original_logs" in (tmp_path / "report" / "index.html").read_text()
     assert not list((tmp_path / "report" / "figures").iterdir())
 
 
-def test_what_is_shown_is_escaped(tmp_path, run_script):
+def test_run_names_are_escaped(tmp_path, run_script):
     write_run(tmp_path / "logs" / "<script>alert(1)<", "autoencoder", iterations=3)
     assert run_script(COMPARE, f"--logs_dir={tmp_path}/logs", f"--out={tmp_path}/report").status == 0
     text = (tmp_path / "report" / "index.html").read_text()
@@ -111,7 +111,7 @@ def test_what_is_shown_is_escaped(tmp_path, run_script):
     assert "&lt;script&gt;alert(1)&lt;" in text
 
 
-def test_wrong_folders(tmp_path, run_script):
+def test_invalid_folders_are_refused(tmp_path, run_script):
     (tmp_path / "file").write_text("kept")
     assert_refused(run_script(COMPARE, f"--logs_dir={tmp_path}/no"), "--logs_dir", "no")
     assert_refused(run_script(COMPARE, f"--logs_dir={tmp_path}", f"--original_logs={tmp_path}/no"), "--original_logs", "no")
@@ -119,7 +119,7 @@ def test_wrong_folders(tmp_path, run_script):
     assert (tmp_path / "file").read_text() == "kept"
 
 
-def test_files_of_a_run_that_are_damaged_or_gone_cost_their_figure_only(logs_dir, tmp_path, run_script):
+def test_damaged_or_missing_run_files_affect_only_their_figure(logs_dir, tmp_path, run_script):
     (logs_dir / "autoencoder_seed0" / "checkpoint0.txt").write_text("1 2\n3")
     (logs_dir / "vae_first_seed0" / "z_vae_output.csv").unlink()
     (logs_dir / "vae_fixed_seed0" / "figures" / "samples.png").write_bytes(b"no picture")

@@ -1,4 +1,4 @@
-"""explore.py and the page: tiny runs of each model, looked at as a user does."""
+"""The `explore` command and its page, run on tiny runs of each model."""
 
 import json
 import re
@@ -30,8 +30,8 @@ OF_VAE = [*OF_AE, "dimensions", "prior", "likelihood", "rate_distortion"]
 OF_GAN = ["samples", "walk", "interpolation", "health", "classes", "quality", "neighbours"]
 
 
-def made(folder: Path, model: keras.Model, idx_dir: Path, dataset: Dataset | None = None) -> Path:
-    """What a finished run of this model leaves, as far as `explore` reads it, without training."""
+def write_finished_run(folder: Path, model: keras.Model, idx_dir: Path, dataset: Dataset | None = None) -> Path:
+    """Write the files that `explore` reads from a finished run of this model, without training."""
     folder.mkdir(parents=True)
     config = {
         "model": type(model).__name__,
@@ -48,8 +48,8 @@ def made(folder: Path, model: keras.Model, idx_dir: Path, dataset: Dataset | Non
 
 @pytest.fixture(scope="module")
 def autoencoder(idx_dir, tmp_path_factory) -> Path:
-    """An autoencoder with a 2-D code; its name is no HTML."""
-    return made(tmp_path_factory.mktemp("runs") / "<b>ae&", AutoEncoder(z_dim=2, init_stddev=0.3), idx_dir)
+    """An autoencoder with a 2-D code, in a folder with a name that needs escaping in HTML."""
+    return write_finished_run(tmp_path_factory.mktemp("runs") / "<b>ae&", AutoEncoder(z_dim=2, init_stddev=0.3), idx_dir)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def numbers(run: Path) -> dict:
 
 
 def page_of(run: Path) -> tuple[str, list]:
-    """The page's text and tags, once it is sure that they are whole and load nothing."""
+    """The page's text and tags, after checking that it is well-formed and loads nothing from elsewhere."""
     text = (run / "explore" / "index.html").read_text()
     tags = Tags(text).seen
     for _, attributes in tags:
@@ -74,11 +74,11 @@ def page_of(run: Path) -> tuple[str, list]:
     return text, tags
 
 
-def test_a_vae_from_its_script(idx_dir, tmp_path, run_script):
+def test_a_trained_vae(idx_dir, tmp_path, run_script):
     run = tmp_path / "vae"
     assert run_script("train_vae.py", *small(idx_dir, run, "--max_iterations=3", "--init_stddev=0.2")).status == 0
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    looked = run_script(EXPLORE, str(run), *QUICK)  # its config.json says where the data are
+    looked = run_script(EXPLORE, str(run), *QUICK)  # config.json names the data folder
     assert looked.status == 0, looked.err
     assert [line.split(":")[0] for line in looked.out.splitlines()[: len(OF_VAE)]] == OF_VAE
     found = numbers(run)
@@ -100,21 +100,21 @@ def test_a_vae_from_its_script(idx_dir, tmp_path, run_script):
     assert float(events["scalars", "explore/dimensions/kl"][3]) == pytest.approx(found["parts"]["dimensions"]["kl"])
     assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
-    (run / "model.keras").unlink()  # then from the newest checkpoint
+    (run / "model.keras").unlink()  # weights then come from the newest checkpoint
     assert run_script(EXPLORE, str(run), "--only=reconstructions,prior,likelihood", *QUICK).status == 0
     again = numbers(run)["parts"]
     assert again == {name: found["parts"][name] for name in ("reconstructions", "prior", "likelihood")}
     assert not [path for path in run.iterdir() if path.name.startswith("new-")]
 
     other = VariationalAutoEncoder(z_dim=3, init_stddev=0.2, kl_weight=0.1)
-    made(run.with_name("vae_0.1"), other, idx_dir)
-    made(run.with_name("unlike"), VariationalAutoEncoder(z_dim=2, init_stddev=0.2, kl_weight=0.1), idx_dir)
+    write_finished_run(run.with_name("vae_0.1"), other, idx_dir)
+    write_finished_run(run.with_name("unlike"), VariationalAutoEncoder(z_dim=2, init_stddev=0.2, kl_weight=0.1), idx_dir)
     assert run_script(EXPLORE, str(run), "--only=rate_distortion").status == 0
     points = numbers(run)["parts"]["rate_distortion"]["points"]
     assert [(point["name"], point["kl_weight"]) for point in points] == [("vae_0.1", 0.1), ("vae", 1.0)]
 
 
-def test_an_autoencoder_twice(autoencoder, run_script):
+def test_exploring_an_autoencoder_twice_gives_the_same_numbers(autoencoder, run_script):
     evaluations = []
     for flags in (["--seed=1", "--only=traversal"], [], []):
         looked = run_script(EXPLORE, str(autoencoder), *flags, *QUICK)
@@ -134,8 +134,8 @@ def test_an_autoencoder_twice(autoencoder, run_script):
 
 
 @pytest.mark.parametrize(("z_dim", "left_out"), [(1, ["manifold"]), (5, [])])
-def test_codes_of_other_sizes(z_dim, left_out, idx_dir, tmp_path, run_script):
-    run = made(tmp_path / "run", AutoEncoder(z_dim=z_dim, init_stddev=0.3), idx_dir)
+def test_other_latent_sizes(z_dim, left_out, idx_dir, tmp_path, run_script):
+    run = write_finished_run(tmp_path / "run", AutoEncoder(z_dim=z_dim, init_stddev=0.3), idx_dir)
     looked = run_script(EXPLORE, str(run), "--skip=codes", *QUICK)
     assert looked.status == 0, looked.err
     assert list(numbers(run)["left_out"]) == left_out
@@ -144,7 +144,7 @@ def test_codes_of_other_sizes(z_dim, left_out, idx_dir, tmp_path, run_script):
 
 
 def test_a_gan(idx_dir, tmp_path, run_script, small_classifier):
-    run = made(tmp_path / "gan", DCGAN(z_dim=30), idx_dir)
+    run = write_finished_run(tmp_path / "gan", DCGAN(z_dim=30), idx_dir)
     looked = run_script(EXPLORE, str(run), f"--cache_dir={tmp_path}/cache", *QUICK)
     assert looked.status == 0, looked.err
     found = numbers(run)
@@ -159,13 +159,13 @@ def test_a_gan(idx_dir, tmp_path, run_script, small_classifier):
     }
 
 
-def test_an_arc_is_farther_from_the_origin_than_the_line(autoencoder, run_script):
+def test_arcs_stay_farther_from_the_origin_than_lines(autoencoder, run_script):
     assert run_script(EXPLORE, str(autoencoder), "--only=interpolation").status == 0
     half_way = numbers(autoencoder)["parts"]["interpolation"]["norm_half_way"]
     assert half_way["arc"] > half_way["straight"] > 0
 
 
-def test_parts_can_be_chosen_and_left_out(autoencoder, run_script):
+def test_only_and_skip_select_parts(autoencoder, run_script):
     for flags, expected in (
         (["--only=samples,manifold"], ["manifold", "samples"]),
         (["--skip=codes,scatter,interpolation,traversal"], ["reconstructions", "manifold", "samples"]),
@@ -174,33 +174,33 @@ def test_parts_can_be_chosen_and_left_out(autoencoder, run_script):
         assert run_script(EXPLORE, str(autoencoder), *flags).status == 0
         assert list(numbers(autoencoder)["parts"]) == expected
         figures = {path.name for path in (autoencoder / "explore" / "figures").iterdir()}
-        assert ("manifold.png" in figures) == ("manifold" in expected)  # nothing of an earlier look is left
+        assert ("manifold.png" in figures) == ("manifold" in expected)  # earlier output is removed
 
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
         (["--only=nonsense"], ["reconstructions,scatter", "nonsense, which is unknown"]),
-        (["--only=likelihood"], ["likelihood, which is not one of AutoEncoder's"]),
-        (["--skip=walk"], ["walk, which is not one of AutoEncoder's"]),
-        (["--only=samples", "--skip=samples"], ["must leave some"]),
-        (["--draws=5,1"], ["rising whole numbers", "5,1"]),
-        (["--draws=some"], ["rising whole numbers", "some"]),
+        (["--only=likelihood"], ["likelihood, which is not a part for AutoEncoder"]),
+        (["--skip=walk"], ["walk, which is not a part for AutoEncoder"]),
+        (["--only=samples", "--skip=samples"], ["must leave at least one"]),
+        (["--draws=5,1"], ["increasing integers", "5,1"]),
+        (["--draws=some"], ["increasing integers", "some"]),
         (["--seed=-1"], ["seed"]),
-        (["another"], ["takes one LOGS_DIR"]),
+        (["another"], ["expects one LOGS_DIR"]),
         (["--data_dir=/nowhere"], ["/nowhere"]),
     ],
 )
-def test_what_it_refuses(arguments, parts, autoencoder, tmp_path, run_script):
+def test_invalid_arguments_are_refused(arguments, parts, autoencoder, tmp_path, run_script):
     run = shutil.copytree(autoencoder, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
     assert_refused(run_script(EXPLORE, str(run), *arguments), *parts)
     assert not (run / "explore").exists()
 
 
-def test_what_is_no_finished_run(autoencoder, idx_dir, tmp_path, run_script):
-    assert_refused(run_script(EXPLORE), "takes one LOGS_DIR", "nothing")
+def test_folders_without_a_finished_run_are_refused(autoencoder, idx_dir, tmp_path, run_script):
+    assert_refused(run_script(EXPLORE), "expects one LOGS_DIR", "nothing")
     assert_refused(run_script(EXPLORE, str(tmp_path / "none")), "must be the folder of a run")
-    assert_refused(run_script(EXPLORE, str(tmp_path)), "there is no config.json")
+    assert_refused(run_script(EXPLORE, str(tmp_path)), "has no config.json")
     run = shutil.copytree(autoencoder, tmp_path / "run", ignore=shutil.ignore_patterns("explore"))
 
     (run / "model.keras").write_bytes(b"not a model")
@@ -228,26 +228,26 @@ def test_other_data_are_refused(autoencoder, tmp_path, run_script):
     assert_refused(run_script(EXPLORE, str(run)), "was trained on other data", "--data_dir")
 
 
-def test_a_folder_of_something_else_is_not_replaced(autoencoder, tmp_path, run_script):
+def test_other_folders_are_not_replaced(autoencoder, tmp_path, run_script):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
-    assert_refused(run_script(EXPLORE, str(autoencoder), f"--out={tmp_path}/mine"), "is no earlier look")
+    assert_refused(run_script(EXPLORE, str(autoencoder), f"--out={tmp_path}/mine"), "was not written by this command")
     assert (tmp_path / "mine" / "thesis.txt").exists()
     assert run_script(EXPLORE, str(autoencoder), f"--out={tmp_path}/look", "--only=samples").status == 0
     assert (tmp_path / "look" / "index.html").exists()
 
 
-def test_weights_that_are_no_good_get_one_line(idx_dir, tmp_path, run_script):
+def test_unusable_weights_give_a_one_line_error(idx_dir, tmp_path, run_script):
     model = AutoEncoder(z_dim=2)
     model.encoder.layers[0].kernel.assign(np.full((784, 50), np.nan, np.float32))
-    run = made(tmp_path / "run", model, idx_dir)
+    run = write_finished_run(tmp_path / "run", model, idx_dir)
     assert_refused(run_script(EXPLORE, str(run), *QUICK), "cannot be evaluated")
     assert not (run / "explore").exists()
 
 
-def test_a_model_is_loaded_without_running_its_code(idx_dir, tmp_path):
-    """A .keras file can name any function as a layer's; Keras's safe mode does not run lambdas."""
-    run = made(tmp_path / "run", AutoEncoder(z_dim=2), idx_dir)
+def test_loading_a_model_runs_no_code_from_its_file(idx_dir, tmp_path):
+    """A .keras file can contain arbitrary code in Lambda layers; Keras's safe mode refuses them."""
+    run = write_finished_run(tmp_path / "run", AutoEncoder(z_dim=2), idx_dir)
     keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x)]).save(run / "model.keras")
     with zipfile.ZipFile(run / "model.keras") as saved:
         assert b"Lambda" in saved.read("config.json")
@@ -255,16 +255,16 @@ def test_a_model_is_loaded_without_running_its_code(idx_dir, tmp_path):
         finished_run.read(run).model()
 
 
-def test_a_binarised_run_is_looked_at_on_binarised_images(idx_dir, tmp_path, run_script):
+def test_a_binarised_run_is_evaluated_on_binarised_images(idx_dir, tmp_path, run_script):
     dataset = binarization.binarized(mnist.load("mnist", str(idx_dir)), "threshold")
-    run = made(tmp_path / "vae", VariationalAutoEncoder(z_dim=2, init_stddev=0.2), idx_dir, dataset)
+    run = write_finished_run(tmp_path / "vae", VariationalAutoEncoder(z_dim=2, init_stddev=0.2), idx_dir, dataset)
     assert run_script(EXPLORE, str(run), "--only=likelihood", *QUICK).status == 0
     assert numbers(run)["parts"]["likelihood"]["binary"] is True
 
 
-def test_the_seed_names_each_parts_chance(idx_dir, tmp_path):
-    """A part finds the same whichever others are done."""
-    run = made(tmp_path / "run", VariationalAutoEncoder(z_dim=2, init_stddev=0.2), idx_dir)
+def test_random_numbers_depend_on_the_purpose(idx_dir, tmp_path):
+    """The numbers of a part do not depend on which other parts run."""
+    run = write_finished_run(tmp_path / "run", VariationalAutoEncoder(z_dim=2, init_stddev=0.2), idx_dir)
     looked_at = finished_run.read(run)
     subject = Subject(looked_at, looked_at.model(), looked_at.dataset(), 3, Sizes((1,), 10, 10, None))
     assert subject.random(0).random() == subject.random(0).random() != subject.random(1).random()
@@ -279,7 +279,7 @@ def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_scri
     for number in range(90):
         (tmp_path / "pictures" / f"{number}.png").write_bytes(plots.png(random.uniform(size=(64, 64, 3))))
     dataset = pictures.load("pictures", str(tmp_path / "pictures"), None, str(tmp_path / "cache"))
-    run = made(tmp_path / "gan", DCGAN(side=64, channels=3, z_dim=80), tmp_path, dataset)
+    run = write_finished_run(tmp_path / "gan", DCGAN(side=64, channels=3, z_dim=80), tmp_path, dataset)
     folders = [f"--image_dir={tmp_path}/pictures", f"--cache_dir={tmp_path}/cache"]
     looked = run_script(EXPLORE, str(run), *folders, "--samples=40")
     assert looked.status == 0, looked.err
@@ -291,6 +291,6 @@ def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_scri
     page_of(run)
 
 
-def test_what_tensorboard_gets_of_nested_numbers():
+def test_nested_numbers_become_scalar_tags():
     numbers = {"a": 1, "b": {"c": [0.5, 2], "long": [0.0] * 100}, "name": "x", "binary": True, "none": None, "rows": [{"k": 3}]}
     assert rendering.scalars(numbers, "t") == {"t/a": 1.0, "t/b/c/1": 0.5, "t/b/c/2": 2.0, "t/rows/1/k": 3.0}

@@ -1,4 +1,4 @@
-"""interactive.py: the piece of HTML. What the script does was looked at in a browser."""
+"""The HTML of the interactive scatter. The script itself was tested by hand in a browser."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ from unsupervised_learning.explore import interactive
 from unsupervised_learning.figures import scatters
 
 
-def some(n=30, dimensions=3):
+def random_codes(n=30, dimensions=3):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (n, 28, 28)).astype(np.uint8)
     return random.normal(size=(n, dimensions)), np.arange(n) % 10, images
@@ -26,8 +26,8 @@ def data_of(text: str) -> dict:
     return json.loads(found)
 
 
-def test_it_holds_the_codes_labels_and_images():
-    codes, labels, images = some()
+def test_html_holds_codes_labels_and_images():
+    codes, labels, images = random_codes()
     text = interactive.scatter(codes, labels, images, ["z1", "z2", "z3"])
     data = data_of(text)
     np.testing.assert_allclose(data["codes"], codes, atol=0.0005)
@@ -39,12 +39,12 @@ def test_it_holds_the_codes_labels_and_images():
     for number in (0, 7, 29):
         row, column = divmod(number, data["columns"])
         cell = sheet[28 * row : 28 * row + 28, 28 * column : 28 * column + 28]
-        assert np.abs(cell - images[number].astype(int)).max() <= 9  # 16 greys: half of 255 / 15
+        assert np.abs(cell - images[number].astype(int)).max() <= 9  # 16 grey levels: half a level is 255 / 30
 
 
-def test_it_is_whole_html_and_asks_nothing_of_other_machines():
+def test_html_is_well_formed_and_self_contained():
     for dimensions in (2, 3):
-        codes, labels, images = some(dimensions=dimensions)
+        codes, labels, images = random_codes(dimensions=dimensions)
         names = ["z1", "z2", "z3"][:dimensions]
         text = page.document("a title", interactive.scatter(codes, labels, images, names), interactive.style())
         tags = Tags(text).seen
@@ -58,7 +58,7 @@ def test_it_is_whole_html_and_asks_nothing_of_other_machines():
 
 
 def test_names_are_escaped_in_html_and_in_json():
-    codes, labels, images = some(3)
+    codes, labels, images = random_codes(3)
     evil = ["</script><script>alert(1)</script>", "<b>&", '"quoted"', *"3456789"]
     text = interactive.scatter(codes, labels, images, ["<i>", "z2", "z3"], evil)
     assert "<script>alert" not in text
@@ -68,16 +68,16 @@ def test_names_are_escaped_in_html_and_in_json():
     assert Tags(text)
 
 
-def test_only_labels_that_occur_have_a_button():
-    codes, _, images = some(4)
+def test_only_labels_that_occur_get_a_button():
+    codes, _, images = random_codes(4)
     text = interactive.scatter(codes, np.array([1, 1, 8, 8]), images, ["z1", "z2", "z3"])
     assert re.findall(r'data-label="(\d)"', text) == ["1", "8"]
 
 
-def test_it_is_small():
+def test_html_is_small():
     random = np.random.default_rng(0)
     digits = np.zeros((3000, 28, 28), np.uint8)
-    digits[:, 8:20, 10:18] = random.integers(0, 256, (3000, 12, 8))  # as many pixels that differ as a digit has
+    digits[:, 8:20, 10:18] = random.integers(0, 256, (3000, 12, 8))  # as many nonzero pixels as a digit
     text = interactive.scatter(random.normal(size=(3000, 3)), np.arange(3000) % 10, digits, ["z1", "z2", "z3"])
     assert len(text) < 3 * 2**20
 
@@ -91,6 +91,6 @@ def test_it_is_small():
         (np.zeros((3, 2)), np.zeros(2, int), "2 labels"),
     ],
 )
-def test_what_it_refuses(codes, labels, message):
+def test_invalid_arrays_are_refused(codes, labels, message):
     with pytest.raises(ValueError, match=message):
         interactive.scatter(codes, labels, np.zeros((3, 28, 28), np.uint8), ["z1", "z2"])

@@ -1,4 +1,4 @@
-"""latent_plots.py: what each figure holds, and pixels where they can be known."""
+"""The content of the figures in `latent_plots`."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from unsupervised_learning.explore import latent_plots
 
 
 def frames(axes) -> list[tuple[float, float]]:
-    """The outlines' lower left corners."""
+    """The lower left corners of the outlines."""
     return [patch.get_xy() for patch in axes.patches if isinstance(patch, Rectangle)]
 
 
-def test_a_traversal_outlines_each_rows_own_value():
+def test_traversals_outline_the_image_nearest_to_each_rows_code():
     images = np.zeros((2, 3, 784))
     figure = latent_plots.traversals(images, "a title", ["a", "b"], ["1", "2", "3"], "value", own=np.array([2, 0]))
     (axes,) = figure.axes
@@ -24,16 +24,16 @@ def test_a_traversal_outlines_each_rows_own_value():
     assert axes.get_title() == "a title"
 
 
-def test_groups_are_set_apart():
+def test_traversals_set_groups_apart():
     figure = latent_plots.traversals(np.zeros((6, 2, 784)), "", list("abcdef"), ["1", "2"], "", group=2)
     (axes,) = figure.axes
     height = axes.images[0].get_extent()[2] / 6
     assert [np.asarray(line.get_ydata())[0] for line in axes.get_lines()] == [2 * height - 0.5, 4 * height - 0.5]
 
 
-def test_an_error_map_is_white_where_right_blue_where_too_bright_red_where_too_dark():
+def test_error_maps_show_right_white_too_bright_blue_too_dark_red():
     images, outputs = np.full((1, 784), 0.5), np.full((1, 784), 0.5)
-    outputs[0, 0], outputs[0, 1] = 1.5, -0.5  # an autoencoder overshoots
+    outputs[0, 0], outputs[0, 1] = 1.5, -0.5  # an autoencoder may leave [0, 1]
     figure = latent_plots.error_maps(images, outputs, np.array([0.125]), "an error", "a title")
     axes, bar = figure.axes
     canvas = np.asarray(axes.images[0].get_array())
@@ -48,14 +48,14 @@ def test_an_error_map_is_white_where_right_blue_where_too_bright_red_where_too_d
     assert axes.get_xlabel() == "an error"
 
 
-def test_error_maps_refuse_what_does_not_fit():
+def test_error_maps_refuse_other_shapes():
     with pytest.raises(ValueError, match=r"\(2, 784\), \(1, 784\), \(2,\)"):
         latent_plots.error_maps(np.zeros((2, 784)), np.zeros((1, 784)), np.zeros(2), "", "")
 
 
-def test_interpolations_have_the_line_above_the_arc():
+def test_interpolations_show_the_line_above_the_arc():
     images = np.zeros((3, 2, 4, 784))
-    images[1, 1, 3] = 1.0  # the second pair's arc, at its end
+    images[1, 1, 3] = 1.0  # the end of the second pair's arc
     (axes,) = latent_plots.interpolations(images, "", list("abcd"), "share").axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["straight", "arc"] * 3
     canvas = np.asarray(axes.images[0].get_array())
@@ -64,7 +64,7 @@ def test_interpolations_have_the_line_above_the_arc():
     assert columns.min() // 29 == 3
 
 
-def test_neighbours_stand_below_their_sample():
+def test_neighbours_are_below_their_samples():
     samples, neighbours = np.zeros((3, 28, 28), np.uint8), np.zeros((3, 28, 28), np.uint8)
     neighbours[2] = 255
     (axes,) = latent_plots.nearest_neighbours(samples, neighbours, np.array([0.5, 0.25, 3]), "a title").axes

@@ -1,1 +1,1 @@
-"""The claims, and the report: the original and ours, side by side."""
+"""Judges the post's claims by our runs and writes a report that shows the original and our results side by side."""

@@ -1,8 +1,8 @@
-"""The original and ours, side by side: `python -m unsupervised_learning.compare [--logs_dir logs] [--original_logs DIR]`.
+"""Compares the original with our runs: `python -m unsupervised_learning.compare [--logs_dir logs] [--original_logs DIR]`.
 
-Finds the finished runs below --logs_dir, judges every claim of `post.CLAIMS` by them, and writes to --out one HTML page that
-needs nothing else, its tables as Markdown, and the figures as PNG. The author's numbers are in the package; pictures, dumps and
-event files of 2016 come from --original_logs: clones of the author's repositories, or a folder with their files.
+Finds the finished runs below --logs_dir, judges every claim of `post.CLAIMS` by them, and writes a self-contained HTML page,
+its tables as Markdown and its figures as PNG to --out. The author's numbers are in the package. Pictures, dumps and event files
+of 2016 come from --original_logs: clones of the author's repositories, or a folder with their files.
 """
 
 from unsupervised_learning.start import prepare
@@ -29,7 +29,7 @@ def main() -> int:
     if not logs_dir.is_dir():
         raise RunError(f"--logs_dir must be a folder. Received: {logs_dir}")
     if out.exists() and not out.is_dir():
-        raise RunError(f"--out must be a folder, or where one can be made. Received: {out}")
+        raise RunError(f"--out must be a folder or a path that does not exist yet. Received: {out}")
     if FLAGS.data_dir:
         existing_folder(FLAGS.data_dir, "data_dir")
     originals = Originals(path_of(FLAGS.original_logs) if FLAGS.original_logs else None)
@@ -42,7 +42,7 @@ def main() -> int:
             atomic_files.write_atomically(out / "figures" / f"{exhibit.name}.png", png)
     atomic_files.write_atomically(out / "report.md", markdown(rows, runs))
     atomic_files.write_atomically(out / "index.html", page.document(TITLE, body(rows, shown, runs)))
-    print(f"{sum(map(len, runs.values()))} runs, {len(runs.left_out)} left out; of {len(rows)} claims {verdicts(rows)}")
+    print(f"{sum(map(len, runs.values()))} runs, {len(runs.left_out)} left out; {len(rows)} claims: {verdicts(rows)}")
     for name, why in runs.left_out.items():
         print(f"left out: {name}: {why}")
     print(f"The report is {out / 'index.html'}")
@@ -51,10 +51,10 @@ def main() -> int:
 
 def define_flags() -> None:
     """Define the flags."""
-    flags.DEFINE_string("logs_dir", "logs", "Folder with our runs, at any depth.")
-    flags.DEFINE_string("original_logs", None, "Folder with the author's files of 2016, at any depth.")
-    flags.DEFINE_string("data_dir", None, "Folder with MNIST's four files, to replay the author's fixed VAE for one figure.")
-    flags.DEFINE_string("out", "report", "Folder for index.html, report.md and figures/.")
+    flags.DEFINE_string("logs_dir", "logs", "Folder with our runs; subfolders are searched.")
+    flags.DEFINE_string("original_logs", None, "Folder with the author's files of 2016; subfolders are searched.")
+    flags.DEFINE_string("data_dir", None, "Folder with MNIST's four files, for a figure that replays the author's fixed VAE.")
+    flags.DEFINE_string("out", "report", "Output folder for index.html, report.md and figures/.")
     command_line.require_path("logs_dir")
     command_line.require_path("out")
 

@@ -1,7 +1,7 @@
-"""Every claim of the post: what 2016 said or showed, what our runs make of it, and whether that is the same.
+"""Judge the post's claims by our runs: the numbers of 2016 with their sources, and one function per kind of claim.
 
-2016's numbers are kept here with their source. They were measured on the author's own artefacts: the autoencoder's runs 1, 2, 4
-and 5 in the repository shekkizh/TensorflowProjects at 5bd5563, folder "logs/MNIST_logs"; run 3, the VAEs and the GAN in
+The numbers of 2016 were measured on the author's files. Runs 1, 2, 4 and 5 of the autoencoder are in the repository
+shekkizh/TensorflowProjects at 5bd5563, folder "logs/MNIST_logs". Run 3, the VAEs and the GAN are in
 shekkizh/neuralnetworks.thought-experiments at 961734b, folder "Generative Models".
 """
 
@@ -22,19 +22,19 @@ from unsupervised_learning.training import run_directory
 from unsupervised_learning.training.finished_run import FinishedRun
 
 AE, VAE = RESULTS_OF_2016["autoencoder"], {form: RESULTS_OF_2016[f"vae_{form}"] for form in ("first", "fixed")}
-KNN_BY_ITERATION = {0: 0.290, 1_000: 0.515, 10_000: 0.807, 20_000: 0.809}  # run 3's dumps, the post's figure
-CLUSTERS_OF_2016 = 0.546  # NMI of k-means on run 5's dump at 20,000, by `representation.clustering`
-LOG_VAR_OF_2016 = (-6.0, -5.5, -5.5)  # fixed form, at the end; in the first all are 0
-RUN1_LOSS = {"Loss": 0.0205}  # event file of run 1, mean from iteration 9,000 to its end at 10,000
-RUN2_LOSS = {"Encoder_loss": 5.233, "Loss": 6.052}  # event file of run 2, mean from iteration 10,000 to its end before 12,000
+KNN_BY_ITERATION = {0: 0.290, 1_000: 0.515, 10_000: 0.807, 20_000: 0.809}  # run 3's dumps, shown in the post's figure
+CLUSTERS_OF_2016 = 0.546  # NMI of k-means on run 5's dump at 20,000, measured by `representation.clustering`
+LOG_VAR_OF_2016 = (-6.0, -5.5, -5.5)  # fixed form, after training; all are 0 in the first form
+RUN1_LOSS = {"Loss": 0.0205}  # event file of run 1, mean from iteration 9,000 to the end at 10,000
+RUN2_LOSS = {"Encoder_loss": 5.233, "Loss": 6.052}  # event file of run 2, mean from iteration 10,000 to the end before 12,000
 RUN4_L2 = 4.505  # test L2 of run 4's checkpoint 20,000, replayed
-GAN_LEVELS = (1.4, 5.0)  # the discriminator's loss and the generator's up to iteration 2,000, read off the plots of the faces
+GAN_LEVELS = (1.4, 5.0)  # losses of discriminator and generator up to iteration 2,000, read off the plots for faces
 LOG_VAR_AT = (0, 1_000, 10_000, 100_000)
-CLOSE = 0.01  # our choice: a share by which a mean may differ from 2016's one run and still be called reproduced
+CLOSE = 0.01  # our choice: the relative difference from 2016's single run that still counts as reproduced
 
 
 class Judgement(NamedTuple):
-    """What came of a claim: our numbers, the verdict, and what there is to say of it."""
+    """Our numbers for a claim, the verdict and a remark."""
 
     ours: str
     verdict: str
@@ -42,16 +42,16 @@ class Judgement(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What the post says or shows.
+    """Something that the post says or shows, and how to test it.
 
     Attributes:
-        text: in our words.
-        original: 2016's number.
-        expected: the outcome that would reproduce it.
-        how: it is measured.
-        experiments: names of those whose runs it asks for.
-        judge: runs → what came out; called only where each of the experiments has a run.
-        measurement: what to type for what it asks for beside runs.
+        text: the claim in our words.
+        original: the number of 2016.
+        expected: the outcome that counts as reproduced; completes "reproduced if …".
+        how: what is measured.
+        experiments: names of the experiments that must have a finished run.
+        judge: judges the runs; called only if every experiment has a run.
+        measurement: a further command to run, if the claim needs one.
     """
 
     text: str
@@ -64,14 +64,14 @@ class Claim(NamedTuple):
 
     @property
     def command(self) -> str:
-        """What to type for all that it asks for."""
+        """The commands that produce everything the claim needs."""
         commands = [EXPERIMENTS[name].command(name) for name in self.experiments]
         if (seeds := max((EXPERIMENTS[name].seeds for name in self.experiments), default=1)) > 1:
-            commands[-1] += f"; and with the seeds to {seeds - 1}"
+            commands[-1] += f"; repeat with seeds 1 to {seeds - 1}"
         return "; ".join([*commands, self.measurement] if self.measurement else commands)
 
     def find(self, runs: Runs) -> Judgement:
-        """What comes out of these runs."""
+        """Judge the claim by these runs; `CANNOT` if runs or their files are missing or damaged."""
         missing = [name for name in self.experiments if not runs.get(name)]
         if missing:
             return Judgement("–", CANNOT, f"no finished run of {', '.join(missing)}")
@@ -79,8 +79,8 @@ class Claim(NamedTuple):
             return self.judge(runs)
         except RunError as error:
             return Judgement("–", CANNOT, str(error))
-        except run_directory.UNREADABLE as error:  # of another version, or damaged
-            return Judgement("–", CANNOT, f"a record is not what it should be ({errors.reason(error)})")
+        except run_directory.UNREADABLE as error:  # written by another version, or damaged
+            return Judgement("–", CANNOT, f"a record is damaged or from another version ({errors.reason(error)})")
 
 
 REPRODUCED, DIFFERS, CANNOT = "reproduced", "differs", "cannot be tested"
@@ -93,32 +93,32 @@ def mean_sd(values: Sequence[float], form: str = ".3f") -> str:
 
 
 def signed(values: Sequence[float]) -> str:
-    """Numbers, with a true minus."""
+    """Numbers with one decimal and a typographic minus sign."""
     return ", ".join(f"{value:.1f}" for value in values).replace("-", "−")
 
 
 def judged(holds: bool, ours: str, why: str = "") -> Judgement:
-    """A finding that is one way or the other."""
+    """REPRODUCED if the claim holds, otherwise DIFFERS."""
     return Judgement(ours, REPRODUCED if holds else DIFFERS, why)
 
 
-def beside(values: Sequence[float], before: float, form: str = ".3f", why: str = "") -> Judgement:
-    """Whether 2016's one number is that of our runs: within two standard deviations of their mean, or within 1 % of it."""
+def match_2016(values: Sequence[float], before: float, form: str = ".3f", why: str = "") -> Judgement:
+    """REPRODUCED if 2016's value is within two standard deviations of our mean, or our mean is within 1 % of it."""
     mean = float(np.mean(values))
     share, deviation = abs(mean / before - 1), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     distance = f", {abs(mean - before) / deviation:.1f} standard deviations" if deviation else ""
-    said = f"{share:.1%} from 2016's{distance}"
+    difference = f"{share:.1%} from 2016's{distance}"
     holds = abs(mean - before) <= 2 * deviation or share <= CLOSE
-    return judged(holds, mean_sd(values, form), f"{said}. {why}" if why and not holds else said)
+    return judged(holds, mean_sd(values, form), f"{difference}. {why}" if why and not holds else difference)
 
 
 def numbers(runs: Sequence[FinishedRun], name: str) -> list[float]:
-    """A number of results.json, of each run."""
+    """A number from the results.json of each run."""
     return [float(run.results[name]) for run in runs]
 
 
 def longer_is_better(runs: Runs) -> Judgement:
-    """KNN accuracy of the dumps at four iterations."""
+    """Compare the kNN accuracy of the dumps at four iterations."""
     courses = []
     for run in runs["autoencoder"]:
         dumps = [run.dump(iteration) for iteration in KNN_BY_ITERATION]
@@ -131,38 +131,38 @@ def longer_is_better(runs: Runs) -> Judgement:
 
 
 def clusters(runs: Runs) -> Judgement:
-    """K-means on the last dumps."""
+    """Compare the NMI of k-means on the last dumps with 2016's."""
     dumps = [run.dump(20_000) for run in runs["autoencoder"]]
     found = [representation.clustering(*dump)["nmi"] for dump in dumps if dump]
     if None in found or len(found) < len(dumps):
         return Judgement("–", CANNOT, "a run lacks checkpoint20000.txt")
-    return beside([value for value in found if value is not None], CLUSTERS_OF_2016)
+    return match_2016([value for value in found if value is not None], CLUSTERS_OF_2016)
 
 
-def logged_losses(of: Sequence[FinishedRun], before: dict[str, float], start: int, stop: int) -> Judgement:
-    """Losses logged from iteration `start` to before `stop`, means over these and the runs, beside 2016's by tag."""
+def logged_losses(runs: Sequence[FinishedRun], before: dict[str, float], start: int, stop: int) -> Judgement:
+    """Compare losses with 2016's by tag: means over the values logged at iterations in [start, stop), then over runs."""
     means: dict[str, list[float]] = {tag: [] for tag in before}
-    for run in of:
+    for run in runs:
         for tag, of_runs in means.items():
             logged = [
                 loss for iteration, loss in event_files.scalars_logged(run.path, tag).items() if start <= iteration < stop
             ]
             if not logged:
-                return Judgement("–", CANNOT, "the run's event files are gone")
+                return Judgement("–", CANNOT, "the run's event files are missing")
             of_runs.append(float(np.mean(logged)))
-    found = [beside(of_runs, before[tag], ".3g") for tag, of_runs in means.items()]
+    found = [match_2016(of_runs, before[tag], ".3g") for tag, of_runs in means.items()]
     ours, why = ("; ".join(texts) for texts in ([each.ours for each in found], [each.why for each in found]))
     return judged(all(each.verdict == REPRODUCED for each in found), ours, why)
 
 
 def beats_pca(runs: Runs) -> Judgement:
-    """Mean squared errors."""
+    """Compare the test MSE of the autoencoder and of PCA."""
     ours, pca = numbers(runs["autoencoder"], "test_mse"), [float(run.results["pca"]["test_mse"]) for run in runs["autoencoder"]]
     return judged(max(ours) < min(pca), f"{mean_sd(ours, '.4f')}, PCA {np.mean(pca):.4f}")
 
 
 def linear_is_pca(runs: Runs) -> Judgement:
-    """A linear autoencoder's error and subspace beside PCA's."""
+    """Compare the error and the subspace of a linear autoencoder with PCA's."""
     run = runs["autoencoder_linear"][0]
     mse, pca, cosine = run.results["test_mse"], run.results["pca"]["test_mse"], run.results["pca_subspace_cosine"]
     ours = f"{mse:.4f}, PCA {pca:.4f}; cosine of the largest angle {cosine:.4f}"
@@ -170,7 +170,7 @@ def linear_is_pca(runs: Runs) -> Judgement:
 
 
 def sparse(runs: Runs) -> Judgement:
-    """Sparsity and accuracy with and without the penalty."""
+    """Compare sparsity and kNN accuracy with and without the penalty."""
     with_, without = runs["autoencoder_sparse"][0].results, runs["autoencoder_wide"][0].results
     ours = ", ".join(
         f"{name} {run['code_sparsity']:.3f} and kNN {run['knn_accuracy']:.3f}"
@@ -183,10 +183,10 @@ OUTCOMES_HEAD = ("mu alive", "log_var alive", "ours", "−ELBO", "the author's g
 
 
 def outcomes(runs: Runs) -> list[tuple[str, ...]]:
-    """The first VAE's outcomes by the heads that live: how many runs, ours and the author's graph's, end so, and their bounds.
+    """The first VAE's outcomes, grouped by the heads that are alive.
 
     Returns:
-        Rows under `OUTCOMES_HEAD`; none where there is no run.
+        Rows under `OUTCOMES_HEAD`: the number of runs and their −ELBO, for our runs and those of the author's graph.
     """
     ours, theirs = runs["vae_first"], runs.graphs.get("first", [])
     rows = []
@@ -200,44 +200,46 @@ def outcomes(runs: Runs) -> list[tuple[str, ...]]:
 
 
 def first_form(runs: Runs) -> Judgement:
-    """Its bound in the runs in which the published run's heads live, and how many these are."""
+    """Compare the first VAE's −ELBO with 2016's, over the runs with as many heads alive as in 2016."""
     first = runs["vae_first"]
     like = [run for run in first if heads_alive(run) == HEADS_OF_2016]
     all_ = numbers(first, "negative_elbo")
-    spread = f"{len(like)} of {len(first)} runs end so; all: {min(all_):.1f} to {max(all_):.1f}"
+    spread = (
+        f"{len(like)} of {len(first)} runs have as many heads alive as in 2016; all runs: {min(all_):.1f} to {max(all_):.1f}"
+    )
     if not like:
-        return Judgement(f"{mean_sd(all_, '.1f')}", DIFFERS, f"no run of {len(first)} keeps the published run's heads")
-    found = beside(numbers(like, "negative_elbo"), VAE["first"]["negative_elbo"], ".2f")
+        return Judgement(f"{mean_sd(all_, '.1f')}", DIFFERS, f"none of {len(first)} runs has as many heads alive as in 2016")
+    found = match_2016(numbers(like, "negative_elbo"), VAE["first"]["negative_elbo"], ".2f")
     return Judgement(found.ours, found.verdict, f"{spread}. {found.why}")
 
 
 def course_of_log_var(run: FinishedRun) -> str:
-    """The medians of log_var in the batches logged at four iterations."""
+    """The median of log_var in the logged batch at four iterations, as text."""
     logged = event_files.logged(run.path, "encoder/log_var/activation")
     if not set(LOG_VAR_AT) <= set(logged):
-        raise RunError(f"{run.path} has no event files, or not all")
+        raise RunError(f"{run.path} lacks event files")
     medians = [float(curves.quantiles(logged[iteration])[len(curves.QUANTILES) // 2]) for iteration in LOG_VAR_AT]
     return f"{signed(medians)} at {', '.join(f'{iteration:,}' for iteration in LOG_VAR_AT)}"
 
 
 def log_var_first(runs: Runs) -> Judgement:
-    """Its course in training, and the share of exact zeros on the test set."""
+    """Judge whether the first VAE's log_var becomes exactly zero on the test set."""
     run = as_published(runs["vae_first"])
     zeros = run.results["log_var_zero_fraction"]
     dead = sum(heads_alive(one)[1] == 0 for one in runs["vae_first"])
     ours = f"median {course_of_log_var(run)}; zero for {zeros:.0%} of the test set (seed {run.seed})"
-    return judged(zeros == 1.0, ours, f"all log_var die in {dead} of {len(runs['vae_first'])} runs")
+    return judged(zeros == 1.0, ours, f"every log_var dies in {dead} of {len(runs['vae_first'])} runs")
 
 
 def log_var_fixed(runs: Runs) -> Judgement:
-    """Its course in training, and its means on the test set."""
+    """Compare the fixed VAE's mean log_var on the test set with 2016's."""
     means = np.array([sorted(run.results["log_var_mean"]) for run in runs["vae_fixed"]])
     ours = f"{signed(means.mean(axis=0))} (n = {len(means)}); median {course_of_log_var(runs['vae_fixed'][0])}, seed 0"
     return judged(bool(np.abs(means.mean(axis=0) - sorted(LOG_VAR_OF_2016)).max() < 0.5), ours)
 
 
 def reconstruction_dominates(runs: Runs) -> Judgement:
-    """Reconstruction by KL for three weights of the KL."""
+    """Compute reconstruction / KL for three KL weights."""
     ratios = {
         weight: float(np.mean([run.results["reconstruction"] / run.results["kl"] for run in runs[name]]))
         for weight, name in (("0.1", "vae_kl_weight_0.1"), ("1", "vae_fixed"), ("10", "vae_kl_weight_10"))
@@ -247,21 +249,21 @@ def reconstruction_dominates(runs: Runs) -> Judgement:
 
 
 def kl_logged_negative(runs: Runs) -> Judgement:
-    """The KL as the first VAE's graph logged it, at the start, and how long it stays below zero."""
+    """Judge whether the KL, as the first VAE's graph logged it, starts below zero; also tell how long it stays there."""
     starts, ends = [], []
     for run in runs["vae_first"]:
         logged = event_files.scalars_logged(run.path, "KL_Divergence")
         if 0 not in logged:
-            return Judgement("–", CANNOT, "the runs' event files are gone")
+            return Judgement("–", CANNOT, "the runs' event files are missing")
         starts.append(logged[0])
         ends.append(max((iteration for iteration, kl in logged.items() if kl < 0), default=0))
     ours = f"{mean_sd(starts, '.2f')} at iteration 0, below 0 up to iteration {max(ends):,} at most".replace("-", "−")
-    why = "The graph's KL has 3 where 1 belongs, so that it logs the KL less 3 nats."
+    why = "The graph's KL has 3 where 1 belongs, so it logs the true KL minus 3 nats."
     return judged(max(starts) < -2.5, ours, why)
 
 
 def kl_not_negative(runs: Runs) -> Judgement:
-    """The smallest KL of an image in any batch that was logged."""
+    """Find the smallest KL of an image in all logged batches."""
     smallest, count = np.inf, 0
     for name, tag in (("vae_first", TRUE_KL), ("vae_fixed", "KL_Divergence")):
         for run in runs[name]:
@@ -269,39 +271,39 @@ def kl_not_negative(runs: Runs) -> Judgement:
                 filled = buckets[buckets[:, 2] > 0]
                 smallest, count = min(smallest, float(filled[0, 0])), count + int(filled[:, 2].sum())
     if not count:
-        return Judgement("–", CANNOT, "the runs' event files are gone")
-    why = "With 1 in its place the KL cannot be negative but for rounding, and our form of it cannot round below zero."
-    return judged(smallest >= 0, f"at least {smallest:.2g} nats, over {count:,} images logged", why)
+        return Judgement("–", CANNOT, "the runs' event files are missing")
+    why = "The correct KL can be negative only by rounding, and our form of it cannot round below zero."
+    return judged(smallest >= 0, f"at least {smallest:.2g} nats over {count:,} logged images", why)
 
 
 def vae_is_faster(runs: Runs) -> Judgement:
-    """The VAE's time by the autoencoder's, side by side in each round of the benchmark; judged without callbacks."""
+    """Compare the VAE's time per iteration with the autoencoder's, round by round; the verdict is without callbacks."""
     if runs.speed is None:
-        return Judgement("–", CANNOT, "no speed.json, which the benchmark writes")
+        return Judgement("–", CANNOT, "no speed.json; the benchmark writes it")
     with_, bare = (np.divide(runs.speed["vae"][name], runs.speed["autoencoder"][name]) for name in CONTESTANTS)
     ours = (
-        f"{np.median(bare):.2f} of its time ({min(bare):.2f} to {max(bare):.2f} in {len(bare)} rounds); "
+        f"{np.median(bare):.2f} times the autoencoder's ({min(bare):.2f} to {max(bare):.2f} in {len(bare)} rounds); "
         f"{np.median(with_):.2f} with summaries, checkpoints and dumps"
     )
-    why = "The layers that cost most, from and to 784 pixels, are the same; the autoencoder's summaries are five times as many."
+    why = "The costliest layers, from and to 784 pixels, are the same; the autoencoder writes five times as many summaries."
     return judged(float(np.median(bare)) <= 0.8, ours, why)
 
 
 def gan_losses(run: FinishedRun) -> tuple[dict[int, float], dict[int, float]]:
-    """The discriminator's and the generator's loss by iteration."""
+    """Discriminator loss and generator loss, each by iteration."""
     discriminator, generator = (event_files.scalars_logged(run.path, tag) for tag in ("Discriminator_loss", "Generator_loss"))
     if not (discriminator and generator):
-        raise RunError("the run's event files are gone")
+        raise RunError("the run's event files are missing")
     return discriminator, generator
 
 
 def mean_between(course: dict[int, float], start: int, stop: int) -> float:
-    """Of the values logged from iteration `start` to before `stop`."""
+    """Mean of the values logged at iterations in [start, stop)."""
     return float(np.mean([loss for iteration, loss in course.items() if start <= iteration < stop]))
 
 
 def gan_start(runs: Runs) -> Judgement:
-    """The losses' level in the first 2,000 iterations, after the spike at the start."""
+    """Compare the losses of the first 2,000 iterations with 2016's: a spike at the start, then a level course."""
     discriminator, generator = gan_losses(runs["gan_flowers"][0])
     spike = max(loss for iteration, loss in discriminator.items() if iteration < 100)
     courses, moments = (discriminator, generator), ((100, 1_000), (1_000, 2_001))
@@ -309,14 +311,14 @@ def gan_start(runs: Runs) -> Judgement:
     near = [abs(ours / before - 1) <= 0.2 for levels in (early, late) for ours, before in zip(levels, GAN_LEVELS, strict=True)]
     holds = all(near) and spike > 3
     ours = f"D up to {spike:.1f}, then {early[0]:.2f} and {late[0]:.2f}; G {early[1]:.1f} and {late[1]:.1f} (n = 1)"
-    return judged(holds, ours, "Flowers here; the plots that the post shows are of faces.")
+    return judged(holds, ours, "Ours: flowers; the post's plots: faces.")
 
 
 def gan_course(runs: Runs) -> Judgement:
-    """The discriminator's loss, early and late."""
+    """Compare both losses early and late in training."""
     discriminator, generator = gan_losses(runs["gan"][0])
     end = max(discriminator) + 1
     early, late = mean_between(discriminator, 0, 5_000), mean_between(discriminator, end - 1_000, end)
     rise = mean_between(generator, 0, 5_000), mean_between(generator, end - 1_000, end)
     ours = f"D {early:.2f} in the first 5,000, {late:.2f} at the end; G {rise[0]:.1f}, {rise[1]:.1f} (n = 1)"
-    return judged(late < early and rise[1] > rise[0], ours, "28×28 digits here, 64×64 faces there: the direction is compared.")
+    return judged(late < early and rise[1] > rise[0], ours, "28×28 digits here, 64×64 faces in 2016: compare the direction.")

@@ -1,4 +1,4 @@
-"""Reports for people: pictures side by side, and tables, as one HTML page that needs nothing else, as Markdown and as PNG."""
+"""Renders tables and side-by-side pictures as one self-contained HTML page, as Markdown and as PNG."""
 
 import base64
 import html
@@ -12,12 +12,12 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from unsupervised_learning.errors import RunError
 
-HEIGHT = 420  # pixels of the panes of a picture
-SMALL = 128  # pixels: what is no larger is enlarged without blur
+HEIGHT = 420  # of a pane in a composite picture, pixels
+SMALL = 128  # pixels; pictures up to this size are enlarged without blur
 
 
 class Pane(NamedTuple):
-    """One picture of a figure: whose it is, what it shows, and the picture as PNG, or why there is none."""
+    """One captioned picture of a figure: a PNG, or the reason why it is missing."""
 
     caption: str
     png: bytes | None
@@ -25,7 +25,7 @@ class Pane(NamedTuple):
 
 
 class Exhibit(NamedTuple):
-    """One figure of the post beside ours; `name` is its file's."""
+    """One figure that shows 2016's pictures beside ours; `name` is the file name without ending."""
 
     name: str
     title: str
@@ -34,30 +34,30 @@ class Exhibit(NamedTuple):
 
 
 def web_file(room: str, name: str) -> str:
-    """A file of the folder `web` in one of the package's rooms."""
+    """The text of a file in the `web` folder of a subpackage (`room`)."""
     return resources.files("unsupervised_learning").joinpath(room, "web", name).read_text()
 
 
 def filled(room: str, name: str, **parts: str) -> str:
-    """A template of a room's folder `web` with `parts`, all of them HTML, in the places of their $names."""
+    """Fill a template from a subpackage's `web` folder: each $name is replaced by the HTML in `parts`."""
     return Template(web_file(room, name)).substitute(parts)
 
 
 def checked(caption: str, picture: Callable[[], bytes | None], missing: str = "") -> Pane:
-    """A pane of what `picture` gives; where that fails for a file that is missing or damaged, one that says so."""
+    """A pane with the PNG that `picture` returns, or the reason if its file is missing or damaged."""
     try:
         png = picture()
         if png:
             Image.open(io.BytesIO(png)).verify()
     except UnidentifiedImageError:
         return Pane(caption, None, "the file is not a picture")
-    except (OSError, SyntaxError, RunError) as error:  # SyntaxError: Pillow's word for a damaged PNG
+    except (OSError, SyntaxError, RunError) as error:  # Pillow raises SyntaxError for a damaged PNG
         return Pane(caption, None, str(error))
     return Pane(caption, png, "" if png else missing)
 
 
 def composite(exhibit: Exhibit) -> bytes | None:
-    """The panes that there are, side by side, with their captions above; small pictures enlarged without blur."""
+    """The available panes side by side as one PNG, with captions above; None if no pane has a picture."""
     shown = [(pane.caption, Image.open(io.BytesIO(pane.png)).convert("RGB")) for pane in exhibit.panes if pane.png]
     if not shown:
         return None
@@ -88,7 +88,7 @@ def markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def html_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A table in HTML; verdicts coloured, commands as code."""
+    """A table in HTML, with coloured verdicts and commands as code."""
     lines = []
     for row in rows:
         cells = []
@@ -106,7 +106,7 @@ def html_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def code(command: str) -> str:
-    """A command as code that breaks between words only."""
+    """A command as code with line breaks only between words."""
     return f"<code>{' '.join(f'<span>{word}</span>' for word in command.split())}</code>"
 
 
@@ -114,7 +114,7 @@ def html_pane(pane: Pane) -> str:
     """A picture with its caption, or the reason why there is none."""
     caption = f"<figcaption>{html.escape(pane.caption)}</figcaption>"
     if pane.png is None:
-        return f'<figure class="none">{caption}not here: {html.escape(pane.missing)}</figure>'
+        return f'<figure class="none">{caption}missing: {html.escape(pane.missing)}</figure>'
     width, height = Image.open(io.BytesIO(pane.png)).size
     small = ' class="small"' if max(width, height) <= SMALL else ""
     source = f"data:image/png;base64,{base64.b64encode(pane.png).decode()}"
@@ -129,5 +129,5 @@ def html_exhibit(exhibit: Exhibit) -> str:
 
 
 def document(title: str, body: str, style: str = "") -> str:
-    """A whole HTML page that needs nothing from elsewhere; `title` is text, `body` HTML, `style` more CSS."""
+    """A complete, self-contained HTML page from a title (text), a body (HTML) and additional CSS."""
     return filled("compare", "page.html", title=html.escape(title), style=web_file("compare", "page.css") + style, body=body)

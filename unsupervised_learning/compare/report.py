@@ -1,4 +1,4 @@
-"""The report's parts: the author's files, the figures beside ours, the tables, the page."""
+"""Builds the parts of the report: the author's files, paired figures, tables and the page body."""
 
 import html
 import re
@@ -25,7 +25,7 @@ from unsupervised_learning.training.finished_run import FinishedRun
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 TITLE = "A preliminary on generative modeling: 2016 and today"
-RUN_3 = ("MNIST_AutoEncoder_logs", "ae_run3")  # the author's folder, and that of a collection of his files
+RUN_3 = ("MNIST_AutoEncoder_logs", "ae_run3")  # the author's folder name, and the one in another collection of the files
 CHECKPOINT_OF_FIXED = ("MNIST_VAE_logs_2/model.ckpt-100000", "vae/model.ckpt-100000")
 AUTHORS_LOGS = (
     "https://github.com/shekkizh/neuralnetworks.thought-experiments, folder “Generative Models”, and "
@@ -37,9 +37,9 @@ AUTHORS_LOGS = (
 
 
 class Originals:
-    """What is there of the author's files: below a clone of one or both of his repositories, or a folder with the same files.
+    """Finds the author's files below a folder: clones of one or both repositories, or the same files in other folders.
 
-    A file is named by the end of its path, where the folders have different names by both.
+    A file is identified by the end of its path, because collections name their folders differently.
     """
 
     def __init__(self, folder: Path | None):
@@ -49,19 +49,19 @@ class Originals:
         self.files = {f"/{path.relative_to(folder).as_posix()}": path for path in found if folder}
 
     def find(self, *ends: str) -> Path | None:
-        """The first file whose path ends in one of these."""
+        """The first file with a path that ends in one of `ends`, which are tried in order."""
         found = (path for end in ends for name, path in self.files.items() if name.endswith(f"/{end}"))
         return next(found, None)
 
     def pane(self, caption: str, *ends: str, of: Callable[[Path], bytes] = Path.read_bytes) -> Pane:
-        """That file as a picture."""
+        """A pane with the file that ends in one of `ends`; `of` turns its path into a PNG."""
         path = self.find(*ends)
         if path is None:
-            return Pane(caption, None, f"no {ends[-1]} in --original_logs" if self.files else "give --original_logs")
+            return Pane(caption, None, f"no {ends[-1]} in --original_logs" if self.files else "needs --original_logs")
         return page.checked(caption, lambda: of(path))
 
     def event_files(self) -> dict[str, Path]:
-        """The autoencoder's event files by the name of their run."""
+        """The autoencoder's event files by run name."""
         runs = {
             re.search(r"/(?:ae_|MNIST_logs/)(run\d)/events\.out\.tfevents", name): path for name, path in self.files.items()
         }
@@ -69,15 +69,15 @@ class Originals:
 
 
 def scatter_of(title: str) -> Callable[[Path], bytes]:
-    """A latent dump → the scatter that we draw of ours."""
+    """A function that draws a latent dump as the same scatter plot as ours, as PNG."""
     return lambda path: plots.figure_png(scatters.latent_scatter(*read_dump(path), title))
 
 
 def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
-    """Z sampled from the author's fixed VAE, replayed on the test set: no dump of it was published."""
+    """Draw z of the author's fixed VAE, replayed on the test set because no dump of it was published."""
     caption, path = "2016: z sampled from its checkpoint", originals.find(*CHECKPOINT_OF_FIXED)
     if not (path and data_dir):
-        return Pane(caption, None, "its checkpoint is replayed with --original_logs and --data_dir")
+        return Pane(caption, None, "replaying its checkpoint needs --original_logs and --data_dir")
     dataset = mnist.load("mnist", data_dir)
     if not dataset.comparable:
         return Pane(caption, None, f"{dataset.source}: {dataset.note}")
@@ -100,7 +100,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
 def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable[Exhibit]:
     """The post's figures beside ours, in the post's order.
 
-    Of several seeds the first; of the first VAE the first in which the published run's heads live.
+    Shows the first seed; of the first VAE, the first seed with as many heads alive as in the published run.
     """
     autoencoder, first, fixed, gan, flowers = (
         runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan", "gan_flowers")
@@ -111,7 +111,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
         yield Exhibit(
             f"autoencoder_scatter_{iteration}",
             f"The autoencoder's codes {when}",
-            "Test images as points, coloured by digit; 2016's are drawn from the published dump, in the same form.",
+            "One point per test image, coloured by digit. 2016's plot is drawn from the published dump in the same way.",
             [
                 originals.pane(
                     "2016, run 3", *(f"{run_3}/checkpoint{iteration}.txt" for run_3 in RUN_3), of=scatter_of(f"2016: {title}")
@@ -123,15 +123,15 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     run_2 = runs["autoencoder_run2"][0] if runs["autoencoder_run2"] else None
     yield Exhibit(
         "autoencoder_loss",
-        "The autoencoder's loss in training",
-        "2016's from its event files. Run 2 was trained with a hundred times the published code's regularization, and ended "
-        "before iteration 12,000; ours beside it has its settings. Run 1 averaged its loss otherwise and is left out.",
+        "The autoencoder's loss during training",
+        "2016's curves come from its event files. Run 2 used a hundred times the published code's regularization and ended "
+        "before iteration 12,000; one of our curves has its settings. Run 1 is left out: it averaged its loss differently.",
         [overlaid(originals, {"ours": autoencoder, "ours, run 2's settings": run_2}, tag) for tag in ("Loss", "Encoder_loss")],
     )
     yield Exhibit(
         "vae_first_scatter",
         "The first VAE's latents",
-        "relu on mu and log_var: no latent mean is below zero, and with log_var at 0 each image is as wide as the prior.",
+        "With relu on mu and log_var no mean is below zero. With log_var at 0 each posterior is as wide as the prior.",
         [
             originals.pane(
                 "2016",
@@ -146,7 +146,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     yield Exhibit(
         "vae_fixed_scatter",
         "The fixed VAE's latents",
-        "Without the relu: the digits part, and log_var says how exactly each is known.",
+        "Without the relu the digits separate, and log_var tells how precisely the code of each image is known.",
         [
             scatter_of_fixed(originals, data_dir),
             ours(
@@ -160,13 +160,13 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     ):
         yield Exhibit(
             f"vae_{name}_distributions",
-            f"What mu and log_var say while the {form} VAE trains",
-            "TensorBoard's distributions view: bands between quantiles, the middle line the median.",
+            f"The distributions of mu and log_var while the {form} VAE trains",
+            "As in TensorBoard's distributions view: bands between quantiles; the middle line is the median.",
             [originals.pane("2016, TensorBoard", published), ours(run, lambda run, form=form: distributions(run, form))],
         )
     yield Exhibit(
         "generated_digits",
-        "Digits that the VAEs generate",
+        "Digits generated by the VAEs",
         "Decoded from z ~ N(0, 1).",
         [
             *(
@@ -180,8 +180,8 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     yield Exhibit(
         "gan_losses",
         "The GAN's losses",
-        "2016's are of faces at 64×64 over 16,800 iterations, ours of flowers at 64×64 over 2,000 and of digits at 28×28 over "
-        "15,000: what can be compared is their course, not their size.",
+        "2016: 64×64 faces, 16,800 iterations. Ours: 64×64 flowers, 2,000 iterations, and 28×28 digits, 15,000 iterations. "
+        "Compare the shapes of the curves, not their levels.",
         [
             originals.pane("2016, discriminator", "discriminatorLoss.png"),
             originals.pane("2016, on real images", "discriminatorRealLoss.png"),
@@ -194,54 +194,54 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
     yield Exhibit(
         "gan_flowers",
         "The GAN's flowers",
-        "2016's, at 64×64, as the author chose them; ours after 2,000 iterations, of fixed z and not chosen, and eight of them "
-        "through training.",
+        "2016: 64×64 samples selected by the author. Ours: unselected samples from fixed z after 2,000 iterations, and eight "
+        "of them during training.",
         [
             *(
                 originals.pane("2016, flowers", f"GAN_Flowers/sample{i}.png", f"samples_flowers/sample{i}.png")
                 for i in (1, 2, 3, 4, 10, 11, 16, 20)
             ),
             ours(flowers, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
-            ours(flowers, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours through training"),
+            ours(flowers, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours during training"),
         ],
     )
     yield Exhibit(
         "gan_samples",
         "The GAN's faces and digits",
-        "2016's faces, as the author chose them; our digits, which 2016's first attempt did not manage, of fixed z and not "
-        "chosen, and eight of them through training.",
+        "2016: faces selected by the author. Ours: digits, at which 2016's first attempt failed: unselected samples from fixed "
+        "z, and eight of them during training.",
         [
             *(originals.pane("2016, faces", f"epoch{epoch}_sample{i}.png") for epoch in (1, 3, 6, 15) for i in (1, 2)),
             ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
-            ours(gan, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours through training"),
+            ours(gan, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours during training"),
         ],
     )
 
 
 def ours(run: FinishedRun | None, draw: Callable[[FinishedRun], bytes | None], caption: str = "ours") -> Pane:
-    """A picture of a run of ours, if there is the run, and its files."""
+    """A pane with a picture of our run, or the reason why there is none."""
     if run is None:
         return Pane(caption, None, "no such run in --logs_dir")
     return page.checked(f"{caption}, seed {run.seed}", lambda: draw(run), f"no event files in {run.path}")
 
 
 def distributions(run: FinishedRun, form: str) -> bytes | None:
-    """How mu and log_var change in training."""
+    """Plot the distributions of mu and log_var over training; None without event files."""
     tags = {tag: event_files.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
     return plots.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
 
 
 def gan_losses(run: FinishedRun, images: str) -> bytes | None:
-    """The courses of its losses."""
+    """Plot the GAN's losses over training; None without event files."""
     courses = {name: event_files.scalars_logged(run.path, tag) for name, tag in GAN_LOSSES.items()}
     return plots.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
 
 
 def overlaid(originals: Originals, ours: dict[str, FinishedRun | None], tag: str) -> Pane:
-    """A loss of the autoencoder in 2016's event files that have it, and in ours."""
+    """Plot one autoencoder loss from the event files of 2016 and from ours."""
     courses = {}
     for name, path in originals.event_files().items():
-        if scalars(path, "Encoder_loss"):  # run 1 has one loss only, another
+        if scalars(path, "Encoder_loss"):  # run 1 logged a single, different loss
             courses[f"2016, {name}"] = scalars(path, tag)
     for name, run in ours.items():
         if run and (course := event_files.scalars_logged(run.path, tag)):
@@ -254,22 +254,22 @@ def overlaid(originals: Originals, ours: dict[str, FinishedRun | None], tag: str
 # Tables
 
 CLAIMS_HEAD = ("claim", "2016", "ours", "verdict", "how it is measured", "command")
-RUNS_HEAD = ("experiment", "seed", "iterations", "trained in, s", "folder")
+RUNS_HEAD = ("experiment", "seed", "iterations", "training time, s", "folder")
 
 
 def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
-    """The claims table, without its head."""
+    """The rows of the claims table."""
     rows = []
     for claim in post.CLAIMS:
         finding = claim.find(runs)
-        said = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
+        verdict = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
         measured = f"{claim.how}; reproduced if {claim.expected}"
-        rows.append((claim.text, claim.original, finding.ours, said, measured, claim.command))
+        rows.append((claim.text, claim.original, finding.ours, verdict, measured, claim.command))
     return rows
 
 
 def run_rows(runs: Runs) -> list[tuple[str, ...]]:
-    """The runs that were used."""
+    """The rows of the table of runs used."""
     return [
         (name, str(run.seed), f"{run.results['iterations']:,}", f"{run.results['training_seconds']:,.0f}", str(run.path))
         for name, of in runs.items()
@@ -278,7 +278,7 @@ def run_rows(runs: Runs) -> list[tuple[str, ...]]:
 
 
 def verdicts(rows: list[tuple[str, ...]]) -> str:
-    """How many claims came out how."""
+    """Count the claims by verdict, as text."""
     counts = Counter(row[3].partition(":")[0] for row in rows)
     differ = "differs" if counts[claims.DIFFERS] == 1 else "differ"
     return (
@@ -304,23 +304,23 @@ def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
 
 
 OUTCOMES = (
-    "In the first VAE a head that is negative for every image gets no gradient through its relu and stays zero. Which heads "
-    "live is settled in the first iterations, and decides the bound. The author's own graph, trained today from its own "
-    "initialisers (`original train`), ends in the same few ways."
+    "In the first VAE a head that is negative for every image gets no gradient through its relu and stays at zero. The first "
+    "iterations settle which heads stay alive, and that determines the ELBO. The author's graph, trained today from its own "
+    "initialisers (`original train`), has the same few outcomes."
 )
 RULE = (
-    "“As 2016's” means: 2016's one number lies within two standard deviations of our mean, or the mean within "
-    f"{claims.CLOSE:.0%} of it."
+    "“Matches 2016” means: 2016's value lies within two standard deviations of our mean, or our mean within "
+    f"{claims.CLOSE:.0%} of 2016's value."
 )
 
 
 def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs) -> str:
-    """The report's HTML."""
+    """The body of the HTML page."""
     without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in runs.left_out.items())
     return "".join(
         [
-            "<p>Sarath Shekkizhar's post of 2016 and its code in TensorFlow 0.x, beside the same experiments in Keras 3. ",
-            f"Of {len(rows)} claims: {verdicts(rows)}.</p>",
+            "<p>Sarath Shekkizhar's 2016 post and its TensorFlow 0.x code, compared with the same experiments in Keras 3. ",
+            f"{len(rows)} claims: {verdicts(rows)}.</p>",
             f"<h2>Claims</h2><p class=muted>Means ± standard deviations over n seeds. {html.escape(RULE)}</p>",
             page.html_table(CLAIMS_HEAD, rows),
             f"<h2>The first VAE's outcomes</h2><p>{html.escape(OUTCOMES)}</p>",
@@ -331,6 +331,6 @@ def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs) -> str:
             page.html_table(RUNS_HEAD, run_rows(runs)),
             f"<p>Left out:</p><ul>{without}</ul>" if without else "",
             "<p class=muted>2016's numbers were measured on the author's checkpoints, dumps and event files ",
-            f"({html.escape(AUTHORS_LOGS)}). Its pictures are the author's.</p>",
+            f"({html.escape(AUTHORS_LOGS)}). The pictures of 2016 are the author's.</p>",
         ]
     )

@@ -1,6 +1,6 @@
-"""`python -m unsupervised_learning.explore LOGS_DIR`: a finished run's measures and pictures, and a page that explains them.
+"""`python -m unsupervised_learning.explore LOGS_DIR`: measures, figures and a page that explains a finished run.
 
-`__main__` finds the run, its model and its data, and does the parts that fit: `latent_parts`, `vae_parts`, `gan_parts`. A part
-computes (by `evaluation`), draws (`latent_plots`, `measure_plots`, `rotation`,
-`interactive`), and says what it found; `rendering` makes the page and TensorBoard's events of that.
+`__main__` loads the run, its model and its data, and runs the parts that apply: `latent_parts`, `vae_parts`, `gan_parts`.
+A part computes (`evaluation`), draws (`latent_plots`, `measure_plots`, `rotation`, `interactive`) and summarises its
+findings. `rendering` turns these into the page and TensorBoard events.
 """

@@ -1,10 +1,10 @@
-"""Looks inside a finished run: figures, measures, and one HTML page that explains them.
+"""Evaluates a finished run: figures, measures, and an HTML page that explains them.
 
     python -m unsupervised_learning.explore LOGS_DIR [--data_dir=DIR] [--only=PART,…] [--skip=PART,…] [--seed=0]
 
-Reads the run's config.json, its weights and the data that it was trained on, and writes to LOGS_DIR/explore/: `index.html`,
-which needs nothing else; `evaluation.json`; `figures/`; `latent_scatter.html`; and an event file, so that TensorBoard shows the
-same under `explore/…`. All of it is replaced by the next look. The same look finds the same numbers.
+Reads the run's config.json, weights and data, and writes to LOGS_DIR/explore/: `index.html` (self-contained),
+`evaluation.json`, `figures/`, `latent_scatter.html`, and an event file that shows the same in TensorBoard under `explore/…`.
+Running it again replaces these files; the same flags give the same numbers.
 """
 
 from unsupervised_learning.start import prepare
@@ -30,40 +30,39 @@ from unsupervised_learning.explore.subject import Found, Part, Sizes, Subject
 from unsupervised_learning.training import command_line, finished_run
 
 FLAGS = flags.FLAGS
-# In the page's order.
-PARTS = (*latent_parts.PARTS, *vae_parts.PARTS, *gan_parts.PARTS)
+PARTS = (*latent_parts.PARTS, *vae_parts.PARTS, *gan_parts.PARTS)  # in the order of the page
 NAMES = list(dict.fromkeys(part.name for part in PARTS))
 
 
-# What to look at
+# Choosing parts
 
 
 def chosen_parts(model: str) -> list[Part]:
-    """The parts that --only and --skip leave for a model.
+    """The parts that apply to a model and are selected by --only and --skip.
 
     Raises:
-        RunError: for a part that there is not, and if none is left.
+        RunError: a part is unknown or does not apply to the model, or no part is left.
     """
     fitting = [part for part in PARTS if model in part.models]
     names = [part.name for part in fitting]
     for flag in ("only", "skip"):
         for name in FLAGS[flag].value or ():
             if name not in names:
-                reason = f"not one of {model}'s" if name in NAMES else "unknown"
-                raise RunError(f"--{flag} takes some of {','.join(names)}. Received: {name}, which is {reason}")
+                reason = f"not a part for {model}" if name in NAMES else "unknown"
+                raise RunError(f"--{flag} must list parts among {','.join(names)}. Received: {name}, which is {reason}")
     left = [part for part in fitting if part.name in (FLAGS.only or names) and part.name not in (FLAGS.skip or ())]
     if not left:
         raise RunError(
-            f"--only and --skip must leave some of {','.join(names)}. Received: --only={FLAGS.only} --skip={FLAGS.skip}"
+            f"--only and --skip must leave at least one of {','.join(names)}. Received: --only={FLAGS.only} --skip={FLAGS.skip}"
         )
     return left
 
 
-# Looking
+# Running the parts
 
 
 class ProgressLine:
-    """One line: the part that is being done and how far it is. Where output is not a terminal, a line for each part."""
+    """Shows the current part and its progress on one line; without a terminal, prints one line per finished part."""
 
     def __init__(self, total: int):
         self.terminal = sys.stdout.isatty()
@@ -76,34 +75,34 @@ class ProgressLine:
         self.part, self.began, self.shown = "", time.monotonic(), 0.0
 
     def begin(self, part: str) -> None:
-        """Say which part is coming."""
+        """Start showing a part."""
         self.part, self.began = part, time.monotonic()
         self.bar.set_description_str(part)
 
     def tell(self, what: str, done: int, total: int) -> None:
-        """Say how far it is."""
+        """Show the progress of the current part, at most five times a second."""
         now = time.monotonic()
         self.bar.set_description_str(f"{self.part}: {what} {done / max(total, 1):.0%}", refresh=now - self.shown > 0.2)
         self.shown = now if now - self.shown > 0.2 else self.shown
 
     def end(self) -> None:
-        """Say that it is done."""
+        """Count the current part as done."""
         self.bar.update(1)
         if not self.terminal:
             print(f"{self.part}: {time.monotonic() - self.began:.1f} s", flush=True)
 
     def __enter__(self):
-        """Nothing to do: the line appears with the first part."""
+        """Do nothing: the line appears with the first part."""
         return self
 
     def __exit__(self, *_):
-        """Leave the line as it is and go to the next."""
+        """Clear the description and end the line."""
         self.bar.set_description_str("")
         self.bar.close()
 
 
-def look(subject: Subject, parts: list[Part]) -> tuple[dict[str, tuple[Part, Found]], dict[str, str]]:
-    """Do the parts: what each found, and why others do not fit this run."""
+def run_parts(subject: Subject, parts: list[Part]) -> tuple[dict[str, tuple[Part, Found]], dict[str, str]]:
+    """Run the parts; returns the findings, and the reasons why other parts do not apply to this run, by part name."""
     found, left_out = {}, {}
     with ProgressLine(len(parts)) as progress:
         subject.tell = progress.tell
@@ -118,7 +117,7 @@ def look(subject: Subject, parts: list[Part]) -> tuple[dict[str, tuple[Part, Fou
 
 
 def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Found]], left_out: dict[str, str]) -> None:
-    """Write everything to a new folder, and put it in the place of an earlier look's."""
+    """Write everything to a new folder, then replace `target` with it."""
     new = target.with_name(f"new-{target.name}-{uuid.uuid4().hex}")
     files = {
         rendering.file_name(picture): rendering.encoded(picture)
@@ -143,12 +142,12 @@ def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Found]], 
 
 
 def main(arguments: list[str]) -> int:
-    """Look at a run; returns the exit status."""
+    """Evaluate a run; returns the exit status."""
     if len(arguments) != 1:
-        raise RunError(f"takes one LOGS_DIR, the folder of a finished run. Received: {' '.join(arguments) or 'nothing'}")
+        raise RunError(f"expects one LOGS_DIR, the folder of a finished run. Received: {' '.join(arguments) or 'nothing'}")
     path = Path(arguments[0]).expanduser()
     if not (path / "config.json").exists():
-        raise RunError(f"LOGS_DIR must be the folder of a run. Received: {path}, where there is no config.json")
+        raise RunError(f"LOGS_DIR must be the folder of a run. Received: {path}, which has no config.json")
     try:
         run = finished_run.read(path)
     except RunError as error:
@@ -156,49 +155,49 @@ def main(arguments: list[str]) -> int:
     parts = chosen_parts(run.model_name)
     target = Path(FLAGS.out).expanduser() if FLAGS.out else path / "explore"
     if target.exists() and not (target / "evaluation.json").exists():
-        raise RunError(f"{target} is there already and is no earlier look; choose another --out")
+        raise RunError(f"{target} exists and was not written by this command; choose another --out")
     sizes = Sizes(tuple(draws()), FLAGS.images, FLAGS.dots, FLAGS.samples)
     folders = {name: FLAGS[name].value for name in ("data_dir", "image_dir", "cache_dir")}
     subject = Subject(run, run.model(), run.dataset(**folders), FLAGS.seed, sizes, FLAGS.cache_dir)
     try:
-        found, left_out = look(subject, parts)
-    except ValueError as error:  # evaluation's word for weights that are no good
+        found, left_out = run_parts(subject, parts)
+    except ValueError as error:  # raised by `evaluation` for unusable weights
         raise RunError(f"{path} cannot be evaluated: {error}") from None
     write(target, subject, found, left_out)
     for name, why in left_out.items():
         print(f"left out: {name}: {why}")
-    print(f"The page is {target / 'index.html'}; the same in TensorBoard: tensorboard --logdir {path.parent}")
+    print(f"The page is {target / 'index.html'}; to see it in TensorBoard: tensorboard --logdir {path.parent}")
     return 0
 
 
 def draws() -> list[int]:
-    """--draws as rising numbers.
+    """The numbers in --draws.
 
     Raises:
-        RunError: if it is not such.
+        RunError: they are not increasing integers from 1 on.
     """
     try:
         numbers = [int(number) for number in FLAGS.draws]
     except ValueError:
         numbers = []
     if not numbers or numbers != sorted(set(numbers)) or numbers[0] < 1:
-        raise RunError(f"--draws must be rising whole numbers from 1 on, as in 1,50,1000. Received: {','.join(FLAGS.draws)}")
+        raise RunError(f"--draws must be increasing integers from 1 on, as in 1,50,1000. Received: {','.join(FLAGS.draws)}")
     return numbers
 
 
 def define_flags() -> None:
     """Define the flags."""
-    flags.DEFINE_list("only", None, f"Parts to do, of {', '.join(NAMES)}; all that fit if not given.")
-    flags.DEFINE_list("skip", None, "Parts to leave out.")
-    flags.DEFINE_integer("seed", 0, "Seed of all chance.", 0, 2**31 - 1)
-    flags.DEFINE_string("data_dir", None, "Folder of the run's data set, where its config.json does not say.")
-    flags.DEFINE_string("image_dir", None, "The same of a folder of pictures.")
-    flags.DEFINE_string("cache_dir", None, "Where decoded pictures and the classifier of digits are kept.")
-    flags.DEFINE_string("out", None, "Folder to write; LOGS_DIR/explore if not given.")
-    flags.DEFINE_list("draws", ["1", "10", "50", "200", "1000"], "Of a VAE: numbers of draws for its bound.")
-    flags.DEFINE_integer("images", 10_000, "Of a VAE: test images for its bound, the first ones.", 1)
-    flags.DEFINE_integer("samples", None, "Of a GAN: images to make and judge; by its images' size if not given.", 2)
-    flags.DEFINE_integer("dots", 5_000, "Codes in the scatter to turn.", 1, 20_000)
+    flags.DEFINE_list("only", None, f"Parts to run, among {', '.join(NAMES)}; by default all that apply.")
+    flags.DEFINE_list("skip", None, "Parts to skip.")
+    flags.DEFINE_integer("seed", 0, "Seed of all random numbers.", 0, 2**31 - 1)
+    flags.DEFINE_string("data_dir", None, "Folder of the data set; by default as in config.json.")
+    flags.DEFINE_string("image_dir", None, "Folder of pictures; by default as in config.json.")
+    flags.DEFINE_string("cache_dir", None, "Cache folder for decoded pictures and the digit classifier.")
+    flags.DEFINE_string("out", None, "Output folder; by default LOGS_DIR/explore.")
+    flags.DEFINE_list("draws", ["1", "10", "50", "200", "1000"], "VAE: numbers of draws for the importance-weighted bound.")
+    flags.DEFINE_integer("images", 10_000, "VAE: number of test images for the bound, taken from the start.", 1)
+    flags.DEFINE_integer("samples", None, "GAN: number of images to generate and judge; by default depends on their size.", 2)
+    flags.DEFINE_integer("dots", 5_000, "Number of codes in the interactive scatter.", 1, 20_000)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The parts of a look at a GAN, and what is said of them to a person who does not know such models."""
+"""The parts that evaluate a GAN, with explanations for readers new to GANs."""
 
 import math
 
@@ -15,61 +15,66 @@ from unsupervised_learning.monitoring.tags import FIXED_GRID
 
 GRADIENTS = "gradient_norm_"
 NEIGHBOURS_SHOWN = 10
-USUAL = 2_000  # z drawn to see how far from the origin they lie
-STARTS, ENDS, TYPICAL = range(10, 13)  # what chance is for
+USUAL = 2_000  # number of z drawn to measure how far z usually lie from the origin
+STARTS, ENDS, TYPICAL = range(10, 13)  # purposes of random numbers; different from those of `latent_parts` and `vae_parts`
 
 
 def samples(subject: Subject) -> Found:
-    """Images of random z, and how they came about."""
+    """Images of random z, and of fixed z during training."""
     made = decoded_samples(subject.model)
-    pictures = [Picture("samples", "64 images of random z, none chosen.", plots.image_grid(made, "Images from z ~ U(−1, 1)"))]
+    pictures = [Picture("samples", "64 images of random z, not selected.", plots.image_grid(made, "Images from z ~ U(−1, 1)"))]
     grids = pictures_logged(subject.run.path, FIXED_GRID)
     if len(grids) > 1:
         figure = gan.through_training(grids, subject.model.side)
-        pictures.append(Picture("through_training", "The same z at several moments of training.", figure))
+        pictures.append(Picture("through_training", "Images of the same z at several iterations of training.", figure))
     return Found({}, pictures)
 
 
 def walk(subject: Subject) -> Found:
-    """Along the dimensions that 2016 walked along."""
+    """Walks along the dimensions of z that 2016 used."""
     latents = latent_draws.of_gan(6, subject.model.z_dim, subject.random(STARTS))
     chosen = [dimension for dimension in (25, 50, 75) if dimension < subject.model.z_dim] or [0]
     figures = {dimension: gan.walk(subject.model, latents, dimension) for dimension in chosen}
     pictures = [
-        Picture(f"walk_{dimension}", f"Dimension {dimension} of z, the others as they are.", figure)
+        Picture(f"walk_{dimension}", f"Dimension {dimension} of z varies; the others stay fixed.", figure)
         for dimension, figure in figures.items()
     ]
     return Found({"dimensions": chosen}, pictures)
 
 
 def interpolation(subject: Subject) -> Found:
-    """Lines and arcs between random z."""
+    """Straight lines and arcs between random z."""
     shape = (latent_parts.PAIRS, subject.model.z_dim)
     start, end = (subject.random(purpose).uniform(-1, 1, shape) for purpose in (STARTS, ENDS))
     return latent_parts.between(subject, start, end, subject.random(TYPICAL).uniform(-1, 1, (USUAL, shape[1])))
 
 
 def health(subject: Subject) -> Found:
-    """What the discriminator thinks, and the course of training."""
+    """The discriminator's probabilities, and its loss and gradients during training."""
     numbers, arrays = subject.gan_report
     named = {"training images": "train", "test images": "test", "generated": "samples"}
     probabilities = {name: arrays[f"probability_{key}"] for name, key in named.items() if f"probability_{key}" in arrays}
     figure = measure_plots.histograms(
-        probabilities, "What the discriminator thinks", "D's probability that the image is real", (0, 1)
+        probabilities, "How real the discriminator finds the images", "D's probability that the image is real", (0, 1)
     )
     pictures = [Picture("discriminator", "At the end of training.", figure)]
     if "discriminator_loss" in arrays:
-        course = {"discriminator's loss": dict(arrays["discriminator_loss"])}
-        title = "The discriminator's loss through training"
-        figure = measure_plots.courses(course, title, "nats", level=2 * math.log(2), at="where neither wins, 2 ln 2")
-        pictures.append(Picture("discriminator_loss", "As logged.", figure))
+        course = {"discriminator loss": dict(arrays["discriminator_loss"])}
+        title = "The discriminator's loss during training"
+        figure = measure_plots.courses(course, title, "nats", level=2 * math.log(2), at="2 ln 2: neither network wins")
+        pictures.append(Picture("discriminator_loss", "As logged during training.", figure))
     norms = {key.removeprefix(GRADIENTS): dict(values) for key, values in arrays.items() if key.startswith(GRADIENTS)}
     if norms:
         figure = measure_plots.courses(norms, "Gradients of the networks' first layers", "norm", log=True)
-        pictures.append(Picture("gradient_norms", "By which the author of 2016 judged; on a logarithmic scale.", figure))
+        pictures.append(Picture("gradient_norms", "The author of 2016 judged training by these. Logarithmic scale.", figure))
     means = {name: float(np.mean(values)) for name, values in probabilities.items()}
     rows = [
-        Row(f"D's mean probability, {name}", f"{mean:.3f}", "0.5 where neither wins", "How real the discriminator finds them.")
+        Row(
+            f"D's mean probability, {name}",
+            f"{mean:.3f}",
+            "0.5 if neither wins",
+            "How real the discriminator finds these images.",
+        )
         for name, mean in means.items()
     ]
     near_zero = numbers["discriminator_loss_near_zero"]
@@ -79,48 +84,46 @@ def health(subject: Subject) -> Found:
                 "loss near zero",
                 f"{near_zero['share']:.1%}",
                 f"of {near_zero['logged']:,} logged",
-                f"The share of iterations at which D's loss was below {near_zero['threshold']}: the 2016 sign of a failed run.",
+                f"Share of iterations with D's loss below {near_zero['threshold']}; in 2016 the sign of a failed run.",
             )
         )
     kept = ("discriminator", "first_layer_gradient_norms", "discriminator_loss_near_zero")
-    said = "; ".join(f"{name}: {mean:.2f}" for name, mean in means.items())
-    return Found({key: numbers[key] for key in kept}, pictures, f"D's mean probabilities are: {said}.", tuple(rows))
+    summary = "; ".join(f"{name}: {mean:.2f}" for name, mean in means.items())
+    return Found({key: numbers[key] for key in kept}, pictures, f"D's mean probabilities are: {summary}.", tuple(rows))
 
 
 def classes(subject: Subject) -> Found:
-    """Which digits a classifier finds in the images."""
+    """The digits that a classifier recognises in the images."""
     numbers, arrays = subject.gan_report
     labels = numbers["labels"]
     shares = {"generated": arrays["label_shares_samples"], "real": arrays["label_shares_real"]}
-    figure = measure_plots.beside_bars(shares, "Which digits the images are taken for", "share of the images", 0.1)
+    figure = measure_plots.beside_bars(shares, "Digits recognised by the classifier", "share of the images", 0.1)
     off = labels["total_variation_from_uniform"]
     rows = (
         Row(
             "distance from uniform",
             f"{off['samples']:.3f}",
             f"real {off['real']:.3f}",
-            "The share of images that would have to be another digit for all ten to be equally frequent.",
+            "Share of images that would have to change to another digit to make all ten equally frequent.",
         ),
         Row(
             "confidence",
             f"{labels['confidence']['samples']:.3f}",
             f"real {labels['confidence']['real']:.3f}",
-            "The classifier's mean probability of the digit that it chooses: low if images are unlike any.",
+            "Mean probability of the digit that the classifier chooses; low if images resemble no digit.",
         ),
         Row(
             "classifier score",
             f"{labels['classifier_score']['samples']:.2f}",
             f"real {labels['classifier_score']['real']:.2f}, at most 10",
-            "As the Inception score, by this classifier: high if images are clear and all kinds occur.",
+            "The Inception score with this classifier; high if images are clear and all digits occur.",
         ),
     )
     kinds = int(np.sum(arrays["label_shares_samples"] > 0.01))
     accuracy = numbers["classifier"]["test_accuracy"]
-    said = (
-        f"{kinds} of 10 digits occur in more than 1% of the images. The classifier is right on {accuracy:.2%} of test images."
-    )
-    picture = Picture("classes", "The dashed line: all ten equally frequent.", figure)
-    return Found({"labels": labels, "classifier": numbers["classifier"]}, [picture], said, rows)
+    summary = f"{kinds} of 10 digits occur in more than 1% of the images. The classifier's test accuracy is {accuracy:.2%}."
+    picture = Picture("classes", "Dashed line: all ten digits equally frequent.", figure)
+    return Found({"labels": labels, "classifier": numbers["classifier"]}, [picture], summary, rows)
 
 
 def quality(subject: Subject) -> Found:
@@ -133,12 +136,12 @@ def quality(subject: Subject) -> Found:
             "diversity",
             f"{diversity['samples']:.2f}",
             f"real {diversity['real']:.2f}",
-            "How far apart two images are on average, in pixels. Near zero, all images are one.",
+            "Mean distance between two images, in pixels; near zero if all images are the same.",
         )
     )
     kept = ("samples", "spaces", "diversity", "left_out")
-    said = f"{numbers['samples']:,} generated images against as many training images; “real” is as many other training images."
-    return Found({key: numbers[key] for key in kept}, [], said, tuple(rows))
+    summary = f"{numbers['samples']:,} generated images against as many training images; “real”: as many other training images."
+    return Found({key: numbers[key] for key in kept}, [], summary, tuple(rows))
 
 
 def space_rows(name: str, space: Json) -> list[Row]:
@@ -150,20 +153,20 @@ def space_rows(name: str, space: Json) -> list[Row]:
             f"Fréchet distance, {space_name}",
             f"{frechet['samples']:.3g}",
             f"real {frechet['real']:.3g}",
-            f"Between bell curves fitted to both. Features: {space['what']}. Not the published FID, of another network.",
+            f"Distance between normal distributions fitted to both. Features: {space['what']}. Not the published FID.",
         ),
         Row(
             f"kernel distance, {space_name}",
             f"{kernel['samples']['mean']:.3g}",
             f"real {kernel['real']['mean']:.2g}".replace("-", "−"),
-            "As KID, in the same features: 0 where both come from one distribution; may be slightly below by chance.",
+            "KID in the same features; 0 if both have the same distribution, slightly negative values occur by chance.",
         ),
     ]
     readings = {
-        "precision": "The share of generated images that lie among real ones: are they good?",
-        "recall": "The share of real images that lie among generated ones: are all kinds there?",
-        "density": "As precision, but weighed by how many real images are around; may exceed 1.",
-        "coverage": "The share of real images that have a generated one nearby.",
+        "precision": "Share of generated images that lie among real ones: are they realistic?",
+        "recall": "Share of real images that lie among generated ones: do all kinds occur?",
+        "density": "Like precision, but weighted by the number of real images nearby; may exceed 1.",
+        "coverage": "Share of real images with a generated image nearby.",
     }
     return rows + [
         Row(f"{measure}, {space_name}", f"{space[measure]['samples']:.3f}", f"real {space[measure]['real']:.3f}", reading)
@@ -173,7 +176,7 @@ def space_rows(name: str, space: Json) -> list[Row]:
 
 
 def neighbours(subject: Subject) -> Found:
-    """The training images that are nearest to generated ones."""
+    """The nearest training images to generated ones."""
     numbers, arrays = subject.gan_report
     found = numbers["nearest_training_image"]
     pictures, rows = [], []
@@ -182,102 +185,110 @@ def neighbours(subject: Subject) -> Found:
             continue
         shown = min(len(arrays["samples"]), len(arrays[f"nearest_{space}"]))
         distances = arrays[f"nearest_distance_{space}"][:shown]
-        chosen = np.argsort(distances, kind="stable")[:NEIGHBOURS_SHOWN]  # the likeliest copies
+        chosen = np.argsort(distances, kind="stable")[:NEIGHBOURS_SHOWN]  # the most likely copies
         nearest = subject.dataset.train.images[arrays[f"nearest_{space}"][chosen]]
         where = "pixels" if space == "pixels" else f"features of the {space}"
         figure = latent_plots.nearest_neighbours(
-            arrays["samples"][chosen], nearest, distances[chosen], f"Nearest to a training image in {where}"
+            arrays["samples"][chosen],
+            nearest,
+            distances[chosen],
+            f"Generated images and their nearest training images, by {where}",
         )
-        caption = f"Of {shown} generated images the {len(chosen)} that come nearest to a training image."
+        caption = f"The {len(chosen)} of {shown} generated images that are nearest to a training image."
         pictures.append(Picture(f"neighbours_{space}", caption, figure))
         rows += [
             Row(
                 f"distance ratio, {space}",
                 f"{of['ratio']:.2f}",
                 "1",
-                "The median distance to the nearest training image, over that of real images that were not trained on: 0 for "
-                "copies, 1 for new images as good as real ones.",
+                "Median distance to the nearest training image, divided by that of held-out real images: 0 for copies, 1 for "
+                "new images as good as real ones.",
             ),
-            Row(f"copies, {space}", f"{of['copies']:.1%}", "1%", "Nearer to a training image than 99% of real images are."),
+            Row(
+                f"copies, {space}",
+                f"{of['copies']:.1%}",
+                "1%",
+                "Share of images nearer to a training image than 99% of real images are.",
+            ),
         ]
     copies = found["pixels"]["copies"]
-    said = f"In pixels, {copies:.1%} of the generated images are nearer to a training image than 99% of real images are."
-    return Found(found, pictures, said, tuple(rows))
+    summary = f"In pixels, {copies:.1%} of the generated images are nearer to a training image than 99% of real images are."
+    return Found(found, pictures, summary, tuple(rows))
 
 
 PARTS = (
     Part(
         "samples",
-        "What it draws",
-        "The generator turns 100 random numbers, z, into an image. It never saw an image itself: it learnt only from a "
-        "second network, the discriminator, which was shown real and generated images and had to tell them apart.",
-        "Judge each image as handwriting or a photograph. Then look over the whole grid for repetition.",
-        "Good: clear and varied. Bad: noise, or one image again and again (“mode collapse”).",
+        "Generated images",
+        "The generator turns 100 random numbers, z, into an image. It has never seen a real image. It learnt only from a "
+        "second network, the discriminator, which had to tell real images from generated ones.",
+        "Judge each image as handwriting or as a photograph. Then look for repetition in the whole grid.",
+        "Good: clear and varied images. Bad: noise, or the same image again and again (“mode collapse”).",
         (GAN,),
         samples,
     ),
     Part(
         "walk",
         "What one number does",
-        "One of the numbers in z goes from −1 to 1, the others staying as they are. A row is one z.",
-        "Follow a row from left to right. With 100 numbers each changes little; 2016's author showed these three.",
-        "Good: small, smooth changes. Bad: none, or sudden jumps.",
+        "One of the numbers in z goes from −1 to 1 while the others stay fixed. Each row is one z.",
+        "Follow a row from left to right. With 100 numbers, each changes little. The author of 2016 showed these three.",
+        "Good: small, smooth changes. Bad: no change, or sudden jumps.",
         (GAN,),
         walk,
     ),
     Part(
         "interpolation",
         "From one image to another",
-        "Images of z on the way from one random z to another: on the straight line, and on the arc about the origin (“slerp”).",
-        "In 100 dimensions random z all lie at nearly one distance from the origin (the grey band). The straight line "
-        "dips below it, the arc stays within.",
-        "Good: every step is an image of its own kind. Bad: blurred or odd steps half way on the straight line, or a "
-        "sudden jump: the generator has learnt images by heart and not what lies between.",
+        "Images between one random z and another: on a straight line, and on an arc around the origin (“slerp”).",
+        "In 100 dimensions all random z have nearly the same distance from the origin (the grey band). The straight line "
+        "dips below the band; the arc stays within it.",
+        "Good: every step is a plausible image. Bad: blurred or odd images halfway along the straight line, or a sudden "
+        "jump: the generator has memorised images and not learnt what lies between them.",
         (GAN,),
         interpolation,
     ),
     Part(
         "health",
-        "Was the contest even?",
-        "The discriminator says how probably an image is real: here for images that it was trained on, for test images, "
-        "and for generated ones. Below, its loss and the size of the gradients through training.",
-        "Where neither network wins, all probabilities are around one half and the loss is 1.386. If training images are "
-        "found more real than test images, the discriminator has learnt them by heart.",
-        "Good: histograms that overlap. Bad: real at 1 and generated at 0, with a loss near zero: the generator then "
-        "learns nothing.",
+        "Was the contest balanced?",
+        "The discriminator gives the probability that an image is real: here for images that it was trained on, for test "
+        "images, and for generated ones. Below: its loss and the size of the gradients during training.",
+        "If neither network wins, all probabilities are around one half and the loss is 1.386. If training images get higher "
+        "probabilities than test images, the discriminator has memorised them.",
+        "Good: overlapping histograms. Bad: real images at 1 and generated ones at 0, with a loss near zero; the generator "
+        "then learns nothing.",
         (GAN,),
         health,
     ),
     Part(
         "classes",
-        "Does it draw all ten?",
-        "A small classifier, trained by this project on the real images, says which digit each image is.",
-        "Compare the bars with those of real images. The classifier must choose one of ten even where an image is none.",
-        "Good: bars of equal height. Bad: digits that are missing: the generator dropped them, as the discriminator never"
-        " asks for what it does not see.",
+        "Do all ten digits occur?",
+        "A small classifier, trained by this project on the real images, assigns a digit to each image.",
+        "Compare the bars with those of real images. The classifier always chooses a digit, even if an image shows none.",
+        "Good: bars of equal height. Bad: missing digits. The generator dropped them, and the discriminator does not notice "
+        "what is absent.",
         (GAN,),
         classes,
-        lambda subject: "" if subject.model.side == 28 else "a classifier is trained for 28×28 only",
+        lambda subject: "" if subject.model.side == 28 else "the classifier supports only 28×28 images",
     ),
     Part(
         "quality",
-        "How near to real images?",
-        "Generated and real images are compared as two clouds of points, in features that a network or principal "
-        "components give. Beside each number stands what other real images get, which is the best that can be.",
-        "Distances: the smaller the better. Shares: the larger the better; precision asks whether images are good, recall"
-        " whether everything there is to draw is drawn.",
-        "Good: near the value of real images. Bad: many times that distance; or high precision with low recall: good but "
-        "always alike.",
+        "How close to real images?",
+        "Generated and real images are compared as two clouds of points. Their coordinates are features from a network or "
+        "principal components. Each number is shown with the value for other real images, which is the best possible.",
+        "Distances: smaller is better. Shares: larger is better. Precision tells whether the images are realistic, recall "
+        "whether all kinds of images occur.",
+        "Good: near the value for real images. Bad: many times that distance, or high precision with low recall: realistic "
+        "but always alike.",
         (GAN,),
         quality,
     ),
     Part(
         "neighbours",
-        "Did it learn images by heart?",
-        "Beside each generated image stands the training image that is most like it, in pixels and in features.",
-        "Look for pairs that are the same. The distances are also compared with those of real images that were not trained on.",
-        "Good: alike in kind, different in every stroke; a ratio around 1. Bad: copies, a ratio near zero. A large ratio "
-        "means that images are unlike anything real.",
+        "Did it memorise images?",
+        "Below each generated image is the training image most similar to it, in pixels or in features.",
+        "Look for identical pairs. The distances are also compared with those of held-out real images.",
+        "Good: similar but with different strokes, and a ratio around 1. Bad: copies, with a ratio near zero. A large ratio "
+        "means that the images resemble no real image.",
         (GAN,),
         neighbours,
     ),

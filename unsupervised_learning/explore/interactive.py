@@ -1,8 +1,8 @@
-"""A latent scatter to turn, zoom and point at, as a piece of HTML that needs nothing from elsewhere: a canvas and a script.
+"""An interactive latent scatter as self-contained HTML: a canvas and a script.
 
-With a mouse: drag to turn (a plane: to move), scroll to zoom once it has been clicked, point at a dot to see its image. By
-touch: one finger, two fingers, a tap. By keyboard: the arrows, + and −, 0 for the start, N and P for the next and the previous
-image. The legend's buttons hide and show labels.
+Mouse: drag to rotate (2-D: to move), click and then scroll to zoom, point at a dot to see its image. Touch: drag with one
+finger, pinch, tap. Keyboard: arrows, + and −, 0 to reset, N and P for the next and the previous image. The legend's buttons
+hide and show labels.
 """
 
 import base64
@@ -18,8 +18,8 @@ from PIL import Image
 from unsupervised_learning.compare import page
 from unsupervised_learning.figures import plots, scatters
 
-GREYS = 16  # of the images: four bits a pixel make a quarter of the bytes
-DIGITS = 3  # after the point, of the codes
+GREYS = 16  # grey levels of the images: four bits per pixel, for a quarter of the bytes
+DIGITS = 3  # decimals of the codes
 
 
 def style() -> str:
@@ -34,27 +34,27 @@ def scatter(
     axis_names: Sequence[str],
     label_names: Sequence[str] | None = None,
 ) -> str:
-    """The scatter as a piece of HTML, for a page with `style()`; one to a page.
+    """The scatter as HTML, for a page with `style()`; at most one per page.
 
     Args:
         codes: [n, 2] or [n, 3] finite floats.
         labels: [n] integers, from 0 up to 9.
-        images: n digits: the images of the codes.
-        axis_names: of the dimensions.
-        label_names: of the labels from 0 on; "digit 0", … by default.
+        images: n digits, the encoded images.
+        axis_names: names of the dimensions.
+        label_names: names of the labels from 0 on; "digit 0", … by default.
 
     Returns:
-        HTML: buttons, a canvas, the data as JSON and the images as one PNG in it, and a script.
+        HTML with buttons, a canvas, a script, and JSON that holds the data and the images as one PNG.
 
     Raises:
-        ValueError: arrays that do not fit.
+        ValueError: arrays with invalid shapes or values.
     """
     codes, labels = np.asarray(codes, np.float64), np.asarray(labels, int)
     if codes.shape[1:] not in ((2,), (3,)) or not len(codes) or not np.isfinite(codes).all():
         raise ValueError(f"codes must be [n, 2] or [n, 3] finite floats. Received: codes.shape={codes.shape}")
     if len(labels) != len(codes) or len(images) != len(codes) or labels.min() < 0 or labels.max() > 9:
         raise ValueError(
-            f"labels in 0 … 9 and images must be one for each of {len(codes)} codes. Received: {len(labels)} labels from "
+            f"each of {len(codes)} codes must have one label in 0 … 9 and one image. Received: {len(labels)} labels from "
             f"{labels.min()} to {labels.max()}, {len(images)} images"
         )
     names = list(label_names or (f"digit {digit}" for digit in range(10)))
@@ -68,7 +68,9 @@ def scatter(
         "columns": math.ceil(math.sqrt(len(images))),
         "sprite": f"data:image/png;base64,{base64.b64encode(_sprite(images)).decode()}",
     }
-    as_json = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")  # nothing closes the script
+    as_json = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )  # no text can close the script
     legend = "".join(
         f'<button type="button" data-label="{label}" aria-pressed="true">'
         f'<span class="dot" style="background:{scatters.DIGIT_COLORS[label]}"></span>{html.escape(names[label])}</button>'
@@ -81,7 +83,7 @@ def scatter(
         "reset": "reset",
         "next": "next image",
         "all": "all / none",
-        **({"turn": "turn"} if solid else {}),
+        **({"turn": "rotate"} if solid else {}),
     }
     spoken = {"in": "zoom in", "out": "zoom out"}
     bar = "".join(
@@ -93,7 +95,7 @@ def scatter(
         "scatter.html",
         legend=legend,
         count=f"{len(codes):,}",
-        dragging="turn" if solid else "move",
+        dragging="rotate" if solid else "move",
         bar=bar,
         data=as_json,
         script=page.web_file("explore", "scatter.js"),
@@ -101,7 +103,7 @@ def scatter(
 
 
 def _sprite(images: np.ndarray) -> bytes:
-    """The images in a square, row by row, as PNG with 16 greys."""
+    """The images in a square grid, row by row, as PNG with 16 grey levels."""
     greys = Image.fromarray(plots.sprite(images)).point([round(grey * (GREYS - 1) / 255) for grey in range(256)])
     indexed = Image.frombytes("P", greys.size, greys.tobytes())
     indexed.putpalette([round(level * 255 / (GREYS - 1)) for level in range(GREYS) for _ in range(3)])

@@ -1,7 +1,4 @@
-"""The parts of a look at an autoencoder or a VAE that show what its codes are, and what is said of them.
-
-What is said is for a person who does not know such models.
-"""
+"""The parts that evaluate the codes of an autoencoder or a VAE, with explanations for readers new to these models."""
 
 from statistics import NormalDist
 
@@ -16,27 +13,27 @@ from unsupervised_learning.figures import plots, scatters
 from unsupervised_learning.losses import bernoulli_cross_entropy
 from unsupervised_learning.monitoring.samples import decoded_samples
 
-STEPS = 11  # of a walk
-MOST_DIMENSIONS = 10  # walked along
-PAIRS = 4  # of images, between which lines and arcs are drawn
-GRID = 20  # images along a side of the plane, as in `outputs`
+STEPS = 11  # steps of a walk
+MOST_DIMENSIONS = 10  # maximum number of dimensions in the traversal
+PAIRS = 4  # pairs of images to interpolate between
+GRID = 20  # images along each side of the plane
 DOTS_OF_GIF = 800
-STARTS, ENDS, SPREAD = range(3)  # what chance is for
+STARTS, ENDS, SPREAD = range(3)  # purposes of random numbers
 
 
 def reconstructions(subject: Subject) -> Found:
-    """Ten test images from the best to the worst, and the errors of all."""
+    """Ten test images from the lowest to the highest error, and the mean error of each label."""
     made = subject.decode(subject.codes)
     if subject.kind == VAE:
         logits = subject.model.decoder(np.asarray(subject.codes, np.float32))
         errors = np.asarray(bernoulli_cross_entropy(tf.constant(subject.images), logits), np.float64)
-        unit, name = "nats per image", "minus log-probability, nats"
+        unit, name = "nats per image", "negative log-likelihood, nats"
     else:
         errors = np.square(made - subject.images, dtype=np.float64) @ np.full(made.shape[1], 1 / made.shape[1])
         unit, name = "per pixel", "mean squared error"
     order = np.argsort(errors, kind="stable")
     shown = order[np.linspace(0, len(order) - 1, min(10, len(order))).round().astype(int)]
-    title = "Test images and their reconstructions, from the best to the worst"
+    title = "Test images and their reconstructions, from best to worst"
     figure = latent_plots.error_maps(subject.images[shown], made[shown], errors[shown], name, title)
     means = [errors[subject.labels == label].mean() for label in np.unique(subject.labels)]
     names = [label_names(subject)[label] for label in np.unique(subject.labels)]
@@ -50,15 +47,15 @@ def reconstructions(subject: Subject) -> Found:
             "by_label": dict(zip(names, map(float, means), strict=True)),
         },
         [
-            Picture("reconstructions", "Image, output, and output minus image; the numbers are the errors.", figure),
-            Picture("error_by_label", "The mean error of each label's images.", by_label),
+            Picture("reconstructions", "Image, output, and output minus image. The numbers are the errors.", figure),
+            Picture("error_by_label", "Mean error of each label.", by_label),
         ],
-        f"On average the error is {errors.mean():.4g} ({name}); {best} comes back best and {worst} worst.",
+        f"The mean error is {errors.mean():.4g} ({name}); it is lowest for {best} and highest for {worst}.",
     )
 
 
 def scatter(subject: Subject) -> Found:
-    """The codes as a picture, a GIF and something to turn."""
+    """The codes as a figure or GIF, and as an interactive scatter."""
     codes, names = subject.codes, axis_names(subject.model.z_dim)
     title = f"{'Means of z' if subject.kind == VAE else 'Codes'} of {len(codes):,} test images"
     pictures = []
@@ -72,8 +69,8 @@ def scatter(subject: Subject) -> Found:
         codes, names = np.column_stack([codes[:, 0], subject.labels + spread]), ["z1", "label"]
     if codes.shape[1] == 3:
         some = slice(0, DOTS_OF_GIF)
-        turning = rotation.rotating_scatter(codes[some], subject.labels[some], f"{title.split(' of ')[0]}, turning", names)
-        pictures.append(Picture("latent_rotation", f"{min(DOTS_OF_GIF, len(codes)):,} of them, turning.", turning))
+        turning = rotation.rotating_scatter(codes[some], subject.labels[some], f"{title.split(' of ')[0]}, rotating", names)
+        pictures.append(Picture("latent_rotation", f"{min(DOTS_OF_GIF, len(codes)):,} of the codes, rotating.", turning))
     some = slice(0, subject.sizes.dots)
     widget = interactive.scatter(
         codes[some], subject.labels[some], subject.dataset.test.images[some], names, label_names(subject)
@@ -83,7 +80,7 @@ def scatter(subject: Subject) -> Found:
 
 
 def traversal(subject: Subject) -> Found:
-    """Each dimension from end to end, the others staying where an image's code has them."""
+    """Vary one dimension of an image's code at a time, over its whole range."""
     dimensions = np.sort(subject.dimensions[:MOST_DIMENSIONS])
     count = 3 if len(dimensions) <= 4 else 1
     chosen = _of_different_labels(subject, count, STARTS)
@@ -91,11 +88,11 @@ def traversal(subject: Subject) -> Found:
         values = np.tile(np.linspace(-3, 3, STEPS), (len(dimensions), 1))
         columns = [f"{value:.1f}".replace("-", "−") for value in values[0]]
         label = "value of the dimension (the prior's standard deviation is 1)"
-    else:  # there is no prior to say how far to go
+    else:  # without a prior, take the range from the codes
         low, high = np.quantile(subject.codes[:, dimensions], [0.01, 0.99], axis=0)
         values = np.linspace(low, high, STEPS, axis=1)
         columns = [f"{share:.0%}" for share in np.linspace(0, 1, STEPS)]
-        label = "of the way from the dimension's 1st percentile to its 99th"
+        label = "position between the dimension's 1st and 99th percentile"
     paths = latent_paths.traversal(subject.codes[chosen], dimensions, values)
     pictures = subject.decode(paths).reshape(count * len(dimensions), STEPS, -1)
     own = np.abs(values[None] - subject.codes[chosen][:, dimensions][:, :, None]).argmin(axis=2).ravel()
@@ -103,22 +100,22 @@ def traversal(subject: Subject) -> Found:
     rows = [f"{name}, z{dimension + 1}" for name in labels for dimension in dimensions]
     title = "One dimension at a time"
     figure = latent_plots.traversals(pictures, title, rows, columns, label, own, len(dimensions) if count > 1 else 0)
-    # How much a step along each dimension changes the picture.
+    # Mean over images of the total pixel change along each dimension.
     change = np.abs(np.diff(np.clip(pictures, 0, 1), axis=1)).sum(axis=(1, 2)).reshape(count, -1).mean(axis=0)
     numbers = {f"z{dimension + 1}": float(total) for dimension, total in zip(dimensions, change, strict=True)}
     return Found(
         {"images": chosen.tolist(), "pixel_change": numbers},
-        [Picture("traversal", "Outlined: the value that the image itself has.", figure)],
-        f"Most is changed by z{dimensions[change.argmax()] + 1}, least by z{dimensions[change.argmin()] + 1}."
+        [Picture("traversal", "Outlined: the value closest to the image's own code.", figure)],
+        f"The pixels change most along z{dimensions[change.argmax()] + 1} and least along z{dimensions[change.argmin()] + 1}."
         if len(dimensions) > 1
         else "",
     )
 
 
 def manifold(subject: Subject) -> Found:
-    """The plane of the two most important dimensions."""
+    """Images decoded over the plane of the two dimensions with the highest `importance`."""
     first, second = sorted(subject.dimensions[:2])
-    if subject.kind == VAE:  # evenly spaced in the prior's probability (Kingma & Welling 2013, figure 4)
+    if subject.kind == VAE:  # evenly spaced quantiles of the prior (Kingma & Welling 2013, figure 4)
         across = upward = np.array([NormalDist().inv_cdf(share) for share in np.linspace(0.02, 0.98, GRID)])
     else:
         across, upward = (
@@ -127,70 +124,72 @@ def manifold(subject: Subject) -> Found:
         )
     images = subject.decode(latent_paths.plane(subject.center, (first, second), across, upward))
     names = f"z{first + 1}", f"z{second + 1}"
-    others = " and the others in the middle" if subject.model.z_dim > 2 else ""
+    others = ", the others at their center" if subject.model.z_dim > 2 else ""
     title = f"Images decoded over the plane of {names[0]} and {names[1]}"
     figure = plots.manifold(images, across, title, names, upward)
-    caption = f"Each image is what the decoder makes of that place, {names[0]} growing to the right, {names[1]} upward{others}."
-    return Found({"dimensions": [int(first) + 1, int(second) + 1]}, [Picture("manifold", caption, figure)])
+    caption = f"Each image is decoded from its position: {names[0]} grows to the right, {names[1]} upward{others}."
+    criterion = "KL to the prior" if subject.kind == VAE else "variance of the codes"
+    summary = f"The map shows {names[0]} and {names[1]}, the dimensions with the largest {criterion}."
+    return Found({"dimensions": [int(first) + 1, int(second) + 1]}, [Picture("manifold", caption, figure)], summary)
 
 
 def interpolation(subject: Subject) -> Found:
-    """Lines and arcs between the codes of pairs of test images."""
+    """Straight lines and arcs between the codes of pairs of test images."""
     start, end = np.split(_of_different_labels(subject, 2 * PAIRS, ENDS), 2)
     return between(subject, subject.codes[start], subject.codes[end], subject.codes)
 
 
 def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndarray) -> Found:
-    """Lines and arcs from codes [pairs, z_dim] to codes [pairs, z_dim]; `usual` [n, z_dim] are codes as they come."""
+    """Straight lines and arcs from `start` to `end`, [pairs, z_dim] each; `usual` [n, z_dim] are typical codes."""
     shares = np.linspace(0, 1, STEPS)
     paths = {"straight": latent_paths.linear(start, end, shares), "arc": latent_paths.spherical(start, end, shares)}
     pictures = subject.decode(np.stack(list(paths.values()), axis=1))  # [pairs, 2, steps, …]
     columns = [f"{share:.1f}" for share in shares]
-    title = "From one image to another, straight and along the arc"
-    figure = latent_plots.interpolations(pictures, title, columns, "share of the way")
+    title = "From one image to another, along a line and an arc"
+    figure = latent_plots.interpolations(pictures, title, columns, "fraction of the way")
     norms = {name: np.linalg.norm(path, axis=2) for name, path in paths.items()}
     usual_norms = np.linalg.norm(np.asarray(usual, np.float64), axis=1)
-    distances = measure_plots.path_norms(norms, usual_norms, "How far from the origin the ways run", shares)
+    distances = measure_plots.path_norms(norms, usual_norms, "Distance of the paths from the origin", shares)
     middle = {name: float(norm[:, STEPS // 2].mean()) for name, norm in norms.items()}
     return Found(
         {"norm_half_way": middle, "usual_norm": float(np.median(usual_norms))},
         [
-            Picture("interpolation", "Pairs of rows: the straight line, and the arc about the origin.", figure),
-            Picture("interpolation_norms", "The grey band: where codes usually lie.", distances),
+            Picture("interpolation", "Pairs of rows: the straight line, then the arc around the origin.", figure),
+            Picture("interpolation_norms", "Grey band: where 90% of the codes lie.", distances),
         ],
-        f"Half way the straight lines are {middle['straight']:.2f} from the origin and the arcs {middle['arc']:.2f}; "
-        f"the median code is {np.median(usual_norms):.2f} away.",
+        f"Halfway, the mean distance from the origin is {middle['straight']:.2f} on the lines and {middle['arc']:.2f} on the "
+        f"arcs; the median distance of codes is {np.median(usual_norms):.2f}.",
     )
 
 
 def samples(subject: Subject) -> Found:
-    """Images decoded from latents that no image was encoded to."""
+    """Images decoded from random codes."""
     made = decoded_samples(subject.model)
-    prior = "the prior, N(0, 1)" if subject.kind == VAE else "the whole range of codes, evenly"
+    prior = "the prior, N(0, 1)" if subject.kind == VAE else "a uniform distribution over the range of the codes"
     figure = plots.image_grid(made, f"Images decoded from {prior}")
     return Found({}, [Picture("samples", f"{len(made)} codes drawn from {prior}.", figure)])
 
 
 READINGS = {
-    "knn_accuracy": ("nearest neighbours' accuracy", "How often the ten nearest codes, by majority, have the image's label."),
+    "knn_accuracy": ("nearest neighbours' accuracy", "Share of images with the same label as most of the ten nearest codes."),
     "linear_probe_accuracy": (
         "linear classifier's accuracy",
-        "How often one flat cut for each label through the codes is right.",
+        "Accuracy of a linear classifier on the codes.",
     ),
-    "purity": ("purity of clusters", "Ten groups found by k-means without labels: the share of the commonest label in each."),
-    "nmi": ("NMI of clusters", "How much these groups tell of the labels: 0 nothing, 1 all."),
-    "ari": ("ARI of clusters", "Pairs grouped as their labels are: 0 as by chance, 1 all."),
-    "silhouette": ("silhouette", "How much nearer an image is to its own label than to the next: from −1 to 1."),
+    "purity": ("purity of clusters", "Share of the most common label in each of ten k-means clusters."),
+    "nmi": ("NMI of clusters", "Normalised mutual information of the clusters and the labels: 0 none, 1 complete."),
+    "ari": ("ARI of clusters", "Adjusted Rand index, agreement on pairs of images: 0 by chance, 1 complete."),
+    "silhouette": ("silhouette", "How much closer an image is to its own label than to the nearest other one: from −1 to 1."),
     "trustworthiness": (
         "trustworthiness",
-        "Whether images that are neighbours as codes are neighbours as pixels: 1 if all are.",
+        "Whether neighbours in the latent space are neighbours in pixels too: 1 if all are.",
     ),
-    "code_sparsity": ("sparsity of codes", "0 if all numbers of a code are equally large, 1 if one alone is not zero."),
+    "code_sparsity": ("sparsity of codes", "0 if all numbers of a code are equally large, 1 if only one is nonzero."),
 }
 
 
 def codes(subject: Subject) -> Found:
-    """How well the codes keep apart what is different, beside PCA's."""
+    """How well the codes separate the labels, compared with PCA."""
     training = subject.dataset.train.images
     pca_codes = None
     if subject.model.z_dim <= min(len(training), subject.images.shape[1]):
@@ -203,14 +202,14 @@ def codes(subject: Subject) -> Found:
         for key, (name, reading) in READINGS.items()
         if numbers["codes"].get(key) is not None
     )
-    said = f"The nearest codes have the image's label in {numbers['codes']['knn_accuracy']:.1%} of cases"
+    summary = f"The accuracy of the nearest neighbours is {numbers['codes']['knn_accuracy']:.1%}"
     if pca:
-        said += f", where as many principal components reach {pca['knn_accuracy']:.1%}"
-    return Found(numbers, [], f"{said}; chance is 10%.", rows)
+        summary += f"; with as many principal components it is {pca['knn_accuracy']:.1%}"
+    return Found(numbers, [], f"{summary}; chance is 10%.", rows)
 
 
 def _of_different_labels(subject: Subject, count: int, purpose: int) -> np.ndarray:
-    """Numbers of test images, of different labels as far as there are so many."""
+    """Indices of random test images with different labels; labels repeat if `count` exceeds their number."""
     order = subject.random(purpose).permutation(len(subject.labels))
     firsts = [order[np.flatnonzero(subject.labels[order] == label)[0]] for label in dict.fromkeys(subject.labels[order])]
     return np.resize(np.array(firsts), count)
@@ -220,85 +219,81 @@ BOTH = (AE, VAE)
 PARTS = (
     Part(
         "reconstructions",
-        "What comes back",
-        "The model squeezes each image of 784 pixels into a few numbers, its code, and makes an image of these again. "
-        "Here are ten test images, which it never saw in training, from the one that comes back best to the one that "
-        "comes back worst.",
-        "The third row is the output minus the image: white is right, blue is too bright, red too dark. Below stands the "
-        "error of each; for a VAE it is how improbable the model finds the image's pixels, in nats.",
-        "Good: pale maps with thin outlines. Bad: whole strokes in blue beside strokes in red, which means another shape,"
-        " or even another digit, came back.",
+        "Reconstructions",
+        "The model compresses each image of 784 pixels into a few numbers, its code, and reconstructs the image from them. "
+        "Here are ten test images, which it never saw in training, from the best reconstruction to the worst.",
+        "The third row is the output minus the image: white is right, blue is too bright, red is too dark. Below is the "
+        "error of each image. For a VAE it measures how improbable the model finds the pixels, in nats.",
+        "Good: pale maps with thin outlines. Bad: whole blue strokes beside red ones; the output then has another shape, "
+        "or even shows another digit.",
         BOTH,
         reconstructions,
     ),
     Part(
         "scatter",
-        "Where the images lie",
-        "Each dot is one test image, placed where the model puts it and coloured by its label. The model was never told "
-        "the labels.",
-        "Images that the model finds alike lie together. Point at dots to see the images; turn the cloud, hide digits, "
-        "and look where one cluster passes into another: what lies between is often hard to read for people too.",
-        "Good: one cluster for each digit, with little overlap. Bad: colours mixed at random, or all dots in one point, "
-        "which means that the codes say nothing.",
+        "The latent space",
+        "Each dot is the code of one test image, coloured by its label. The model was never told the labels.",
+        "Images that the model finds similar lie close together. Point at dots to see their images, rotate the cloud and "
+        "hide digits. Look where clusters meet: images in between are often hard to read for people too.",
+        "Good: one cluster for each digit, with little overlap. Bad: randomly mixed colours, or all dots in one point; the "
+        "codes then carry no information.",
         BOTH,
         scatter,
     ),
     Part(
         "traversal",
         "What each dimension does",
-        "Take an image's code, change one of its numbers from end to end, and make an image of each step. A row is one "
-        "dimension.",
-        "The outlined image has the code's own value; follow the row to both sides to see what that number stands for.",
-        "Good: a row changes one thing smoothly, such as slant or roundness, or turns one digit into another. Bad: a row "
-        "in which nothing changes: the model does not use that dimension.",
+        "One number of an image's code is varied over its whole range, and each step is decoded. Each row is one dimension.",
+        "The outlined image is closest to the original code. Follow the row to both sides to see what the number controls.",
+        "Good: a row changes one thing smoothly, such as slant or roundness, or turns one digit into another. Bad: nothing "
+        "changes along a row; the model does not use that dimension.",
         BOTH,
         traversal,
     ),
     Part(
         "manifold",
-        "The map of all images",
-        "Codes are taken from a grid over the plane of the two dimensions that carry most, and an image is made of each. "
-        "For a VAE the grid is closer where the prior expects more codes.",
-        "Walk over it as over a map: each digit has its land, and the border lands show one turning into another.",
-        "Good: readable digits nearly everywhere, and all ten of them; with more than two dimensions some lie off this "
-        "plane. Bad: large blurred or empty regions.",
+        "A map of the latent space",
+        "Images are decoded from a grid over two dimensions: those with the largest KL (VAE) or variance (autoencoder). These "
+        "need not be the ones that change the most pixels. For a VAE the grid is denser where the prior is.",
+        "Read it as a map: each digit has its own region, and at the borders one digit turns into another.",
+        "Good: readable digits nearly everywhere, and all ten of them; with more than two dimensions, some digits may lie "
+        "off this plane. Bad: large blurred or empty regions.",
         BOTH,
         manifold,
-        lambda subject: "" if subject.model.z_dim > 1 else "a plane needs two dimensions, and the code has one",
+        lambda subject: "" if subject.model.z_dim > 1 else "a map needs two dimensions, but the code has one",
     ),
     Part(
         "interpolation",
         "From one image to another",
-        "Two test images are encoded, and images are made of codes on the way from one to the other: on the straight "
-        "line, and on the arc that turns about the origin (“slerp”).",
-        "Compare the two rows of a pair. Codes from a bell curve in many dimensions all lie at nearly one distance from "
-        "the origin; a straight line cuts through the middle, where there are none, and the arc stays among them. With "
-        "two or three dimensions the middle is not empty, and both ways do. The second figure shows the distances.",
-        "Good: every step looks like a digit, and steps change it evenly. Bad: two digits laid over each other half way, "
-        "as when one photograph fades into another.",
+        "Two test images are encoded, and the codes between them are decoded: on a straight line, and on an arc around the "
+        "origin (“slerp”).",
+        "Compare the two rows of each pair. In many dimensions, normally distributed codes all have nearly the same distance "
+        "from the origin. A straight line cuts through the empty middle; the arc stays among the codes. With two or three "
+        "dimensions the middle is not empty, and both paths work. The second figure shows the distances.",
+        "Good: every step looks like a digit, and the steps change it evenly. Bad: two overlaid digits halfway, as when one "
+        "photograph fades into another.",
         BOTH,
         interpolation,
     ),
     Part(
         "samples",
-        "Images that never were",
-        "Codes are drawn by chance, without any image, and the decoder makes images of them. A VAE is trained so that "
-        "codes drawn from a bell curve, the prior, are codes of images; a plain autoencoder is not, and is shown here to "
-        "compare.",
+        "Generated images",
+        "Random codes are decoded to new images. A VAE is trained for this: codes drawn from its prior, a normal "
+        "distribution, should decode to realistic images. A plain autoencoder is not; its samples are for comparison.",
         "Judge them as handwriting: how many are digits that someone could have written?",
-        "Good: most are readable and all ten digits occur. Bad: blots between digits: the codes drawn lie where no image "
-        "was encoded.",
+        "Good: most are readable and all ten digits occur. Bad: blurred shapes between digits; no training image has a code "
+        "there.",
         BOTH,
         samples,
     ),
     Part(
         "codes",
-        "How much the codes know of the labels",
-        "Labels are used only now, to see whether the codes keep apart what people call different. The same is measured "
-        "for principal components (PCA), the best that a linear model with as many numbers can do.",
-        "Each line is a measure between nothing (chance) and 1; its last column says what it counts. “PCA” is the value "
+        "How well the codes separate the labels",
+        "The labels are used only here, to see whether the codes separate the digits. The same is measured for principal "
+        "components (PCA), the best linear code of the same size.",
+        "Each row is one measure; higher is better, and 1 is the maximum. The last column explains it. “PCA” is the value "
         "to beat.",
-        "Good: clearly above PCA. Bad: near PCA or chance: the extra layers bought nothing.",
+        "Good: clearly above PCA. Bad: near PCA or chance; the extra layers then gained nothing.",
         BOTH,
         codes,
     ),

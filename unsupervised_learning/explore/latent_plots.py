@@ -1,6 +1,6 @@
-"""Figures of what a latent space holds: walks, lines and arcs between codes, errors, neighbours. NumPy in, figures out.
+"""Figures of a latent space: walks, interpolations, reconstruction errors, neighbours. NumPy in, figures out.
 
-"Pictures" are those of `plots`: floats in [0, 1] or bytes.
+"Pictures" are floats in [0, 1] or bytes, as in `plots`.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 from unsupervised_learning.figures import plots
 from unsupervised_learning.figures.plots import SIDE
 
-MARK = "#ff7f0e"  # what is pointed out
-ERROR_COLORS = "RdBu"  # red: too dark, blue: too bright, white: right; told apart by the colour-blind
+MARK = "#ff7f0e"  # of highlighted items
+ERROR_COLORS = "RdBu"  # red: too dark, blue: too bright, white: right; safe for colour-blind readers
 GAP = 2  # pixels between the images of an error map
 
 
@@ -29,16 +29,16 @@ def traversals(
     own: np.ndarray | None = None,
     group: int = 0,
 ) -> Figure:
-    """Draw walks through a latent space, one a row, as `plots.image_rows` does; outline where each row's own code lies.
+    """Draw walks through a latent space, one per row, with `plots.image_rows`; outline the image nearest to each row's code.
 
     Args:
         images: [rows, columns, …] pictures.
         title: written above.
         row_names: on the left.
         column_names: below.
-        column_label: what these are.
-        own: [rows], the column nearest to the code that the row began with; nothing is outlined by default.
-        group: rows that belong together: a wider gap after each so many; none by default.
+        column_label: label of the columns.
+        own: [rows], the column closest to the row's own code; by default nothing is outlined.
+        group: number of rows in a group; groups are set apart. 0: no groups.
 
     Returns:
         A figure with one axes.
@@ -58,20 +58,20 @@ def traversals(
 
 
 def error_maps(images: np.ndarray, outputs: np.ndarray, errors: np.ndarray, error_name: str, title: str) -> Figure:
-    """Draw images, what a model makes of them, and the difference pixel by pixel.
+    """Draw images, their reconstructions, and the difference of each pixel.
 
     Args:
         images: n digits, floats.
         outputs: n digits, the reconstructions; may overshoot [0, 1].
         errors: [n], one number for each image, written below it.
-        error_name: what these are, with their unit.
+        error_name: name of the errors, with their unit.
         title: written above.
 
     Returns:
-        A figure with an axes and its colour bar's.
+        A figure with an axes and the axes of its colour bar.
 
     Raises:
-        ValueError: arrays that are not n of each.
+        ValueError: arrays with other shapes.
     """
     images, outputs = (np.asarray(one, np.float64).reshape(len(one), -1) for one in (images, outputs))
     if images.shape != outputs.shape or images.shape[1:] != (SIDE * SIDE,) or len(errors) != len(images):
@@ -98,7 +98,7 @@ def error_maps(images: np.ndarray, outputs: np.ndarray, errors: np.ndarray, erro
     axes.set_xlabel(error_name, fontsize=11, labelpad=6)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    for column in range(len(images)):  # the difference's white is not the paper's
+    for column in range(len(images)):  # separates a white difference from the background
         frame = Rectangle((column * step, 2 * step), SIDE, SIDE, fill=False, edgecolor="0.75", linewidth=0.6)
         axes.add_patch(frame)
     bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), ERROR_COLORS), ax=axes, shrink=0.9, pad=0.015, ticks=[-1, 0, 1])
@@ -110,13 +110,13 @@ def error_maps(images: np.ndarray, outputs: np.ndarray, errors: np.ndarray, erro
 
 
 def interpolations(images: np.ndarray, title: str, column_names: Sequence[str], column_label: str) -> Figure:
-    """Draw straight lines and arcs between the same codes, one below the other.
+    """Draw straight lines and arcs between the same codes, the arc below the line.
 
     Args:
-        images: [pairs, 2, columns, …] pictures: for each pair of codes along the straight line, then along the arc.
+        images: [pairs, 2, columns, …] pictures; for each pair first the straight line, then the arc.
         title: written above.
         column_names: below.
-        column_label: what these are.
+        column_label: label of the columns.
 
     Returns:
         A figure with one axes.
@@ -127,12 +127,12 @@ def interpolations(images: np.ndarray, title: str, column_names: Sequence[str], 
 
 
 def nearest_neighbours(samples: np.ndarray, neighbours: np.ndarray, distances: np.ndarray, title: str) -> Figure:
-    """Draw generated images, and below each the training image that is nearest to it.
+    """Draw generated images, each with its nearest training image below.
 
     Args:
         samples: [n, …] pictures.
-        neighbours: [n, …] pictures.
-        distances: [n], between the two, written below.
+        neighbours: [n, …] pictures, the nearest training images.
+        distances: [n], distances between the two, written below.
         title: written above.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Figures of what was measured: bars, histograms and curves. NumPy in, matplotlib figures out."""
+"""Figures of measurements: bars, histograms and curves. NumPy in, matplotlib figures out."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, RED, GREEN = "#2f62f0", "#ff7f0e", "#e3202c", "#00796b"  # of `scatters.DIGIT_COLORS`
-# Of several curves: `scatters.DIGIT_COLORS` in an order in which neighbours differ.
+BLUE, ORANGE, RED, GREEN = "#2f62f0", "#ff7f0e", "#e3202c", "#00796b"  # from `scatters.DIGIT_COLORS`
+# For several curves: `scatters.DIGIT_COLORS`, ordered so that neighbours contrast.
 SEVERAL = ("#2f62f0", "#ff7f0e", "#00796b", "#e3202c", "#4fc3f7", "#74101f", "#2fbf4f", "#1c1a6e", "#f7c600", "#777777")
-MOST_PANELS = 12  # histograms in a figure
+MOST_PANELS = 12  # maximum number of histograms in a figure
 
 
 def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level: float | None = None, at: str = "") -> Figure:
@@ -19,11 +19,11 @@ def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level
 
     Args:
         values: [n].
-        names: n names, below the bars.
+        names: n names, written below the bars.
         title: written above.
-        label: of the values' axis, with the unit.
-        level: where a dashed line is drawn across; none by default.
-        at: what that line is.
+        label: label of the value axis, with the unit.
+        level: value marked by a dashed line; by default none.
+        at: label of that line.
 
     Returns:
         A figure with one axes.
@@ -49,13 +49,13 @@ def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level
 
 
 def beside_bars(values: Mapping[str, np.ndarray], title: str, label: str, level: float) -> Figure:
-    """Draw shares of ten kinds for several sets of images, side by side.
+    """Draw the shares of ten classes for several sets of images, side by side.
 
     Args:
         values: name → [10].
         title: written above.
-        label: of the values' axis.
-        level: where a dashed line is drawn across.
+        label: label of the value axis.
+        level: value marked by a dashed line.
 
     Returns:
         A figure with one axes.
@@ -84,15 +84,15 @@ def courses(
     level: float | None = None,
     at: str = "",
 ) -> Figure:
-    """Draw numbers over training.
+    """Draw values over training iterations.
 
     Args:
         curves: name → iteration → value; each with at least one iteration.
         title: written above.
-        label: of the values' axis, with the unit.
+        label: label of the value axis, with the unit.
         log: whether that axis is logarithmic.
-        level: where a dashed line is drawn across; none by default.
-        at: what that line is.
+        level: value marked by a dashed line; by default none.
+        at: label of that line.
 
     Returns:
         A figure with one axes.
@@ -116,15 +116,15 @@ def courses(
 
 
 def beside_normal(codes: np.ndarray, title: str, names: Sequence[str]) -> Figure:
-    """Draw how each dimension of codes is distributed, and the standard normal beside it.
+    """Draw a histogram of each dimension of the codes, with the standard normal density.
 
     Args:
-        codes: [n, d]; of more than 12 dimensions the first 12 are drawn.
+        codes: [n, d]; at most the first 12 dimensions are drawn.
         title: written above.
         names: d names.
 
     Returns:
-        A figure with an axes for each dimension.
+        A figure with one axes per dimension.
     """
     codes = np.asarray(codes, np.float64)[:, :MOST_PANELS]
     columns = min(3, codes.shape[1])
@@ -150,13 +150,13 @@ def beside_normal(codes: np.ndarray, title: str, names: Sequence[str]) -> Figure
 
 
 def histograms(values: Mapping[str, np.ndarray], title: str, label: str, bounds: tuple[float, float]) -> Figure:
-    """Draw several distributions over each other, each as shares of its own.
+    """Draw several overlaid histograms, each normalised to shares.
 
     Args:
         values: name → [n] numbers.
         title: written above.
-        label: of the values.
-        bounds: of the axis.
+        label: label of the values.
+        bounds: limits of the axis.
 
     Returns:
         A figure with one axes.
@@ -198,7 +198,7 @@ def bound_by_draws(bounds: Mapping[int, float], title: str) -> Figure:
     axes.set_xticks(draws, [f"{k:,}" for k in draws])
     axes.minorticks_off()
     axes.margins(x=0.16, y=0.2)
-    _dress(axes, "draws of z for each image, k", "minus the bound, nats per image")
+    _dress(axes, "draws of z per image, k", "minus the bound, nats per image")
     figure.suptitle(title, fontsize=13)
     return figure
 
@@ -207,9 +207,9 @@ def rate_distortion(points: Sequence[tuple[str, float, float]], title: str, chos
     """Draw models by their rate and distortion (Alemi et al. 2018, arXiv:1711.00464), with lines of equal ELBO.
 
     Args:
-        points: name, rate (KL) and distortion (reconstruction), nats per image, of each.
+        points: name, rate (KL) and distortion (reconstruction) of each model, in nats per image.
         title: written above.
-        chosen: number of the one that is pointed out.
+        chosen: index of the highlighted model.
 
     Returns:
         A figure with one axes.
@@ -244,13 +244,13 @@ def rate_distortion(points: Sequence[tuple[str, float, float]], title: str, chos
 
 
 def path_norms(norms: Mapping[str, np.ndarray], usual: np.ndarray, title: str, shares: np.ndarray) -> Figure:
-    """Draw how far from the origin lines and arcs between codes run, beside how far codes usually lie.
+    """Draw the distance from the origin along lines and arcs between codes, with the usual distance of codes.
 
     Args:
         norms: kind of path → [pairs, steps].
-        usual: [n], norms of codes as they come.
+        usual: [n], norms of typical codes.
         title: written above.
-        shares: [steps], of the way.
+        shares: [steps], fractions of the way.
 
     Returns:
         A figure with one axes.
@@ -258,12 +258,12 @@ def path_norms(norms: Mapping[str, np.ndarray], usual: np.ndarray, title: str, s
     figure = Figure(figsize=(7, 3.6), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     low, high = np.quantile(usual, [0.05, 0.95])
-    axes.axhspan(low, high, color="0.92", zorder=0, label="where nine codes of ten lie")
+    axes.axhspan(low, high, color="0.92", zorder=0, label="90% of the codes")
     for color, (name, paths) in zip((RED, BLUE), norms.items(), strict=False):
         for number, path in enumerate(paths):
             axes.plot(shares, path, color=color, linewidth=1.4, alpha=0.8, label=name if number == 0 else None)
     axes.set_ylim(bottom=0)
-    _dress(axes, "share of the way", "distance from the origin")
+    _dress(axes, "fraction of the way", "distance from the origin")
     axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(title, fontsize=13)
     return figure

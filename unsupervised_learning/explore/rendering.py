@@ -1,4 +1,4 @@
-"""What a look at a run leaves: one HTML page that needs nothing else, the figures as files, and the same for TensorBoard."""
+"""Writes the findings on a run as a self-contained HTML page, as figure files and for TensorBoard."""
 
 import base64
 import html
@@ -21,38 +21,37 @@ from unsupervised_learning.explore.subject import AE, GAN, VAE, Found, Json, Par
 from unsupervised_learning.figures.plots import figure_png
 from unsupervised_learning.monitoring import event_files
 
-HEAD = ("measure", "this run", "to compare", "what it says")
-MOST_IN_A_LIST = 20  # numbers of a list that TensorBoard gets one by one
+HEAD = ("measure", "this run", "to compare", "meaning")
+MOST_IN_A_LIST = 20  # longer lists of numbers are not written to TensorBoard
 TITLES = {AE: "Autoencoder", VAE: "VAE", GAN: "GAN"}
-MODELS = {  # what each is, in a few sentences
-    AE: "An autoencoder squeezes each image into a few numbers, its code, and makes the image of these again. It is trained "
-    "only to get back what went in; what it learns is which few numbers say most about an image.",
-    VAE: "A variational autoencoder squeezes each image into a few numbers, not quite exact ones, and makes the image of "
-    "these again. It is trained to get back what went in while its codes, all together, keep to a simple bell curve; so new "
-    "images can be made of codes drawn from that curve.",
-    GAN: "A generative adversarial network is two networks in a contest: a generator that makes images of random numbers, "
-    "and a discriminator that tries to tell them from real ones. Each is trained against the other.",
+MODELS = {  # short explanations
+    AE: "An autoencoder compresses each image into a few numbers, its code, and reconstructs the image from them. It is "
+    "trained only to reproduce its input, and so learns which few numbers describe an image best.",
+    VAE: "A variational autoencoder compresses each image into a few noisy numbers, its code, and reconstructs the image from "
+    "them. Training also keeps the codes close to a normal distribution, so that codes drawn from it decode to new images.",
+    GAN: "A generative adversarial network consists of two competing networks: a generator that makes images from random "
+    "numbers and a discriminator that tries to tell them from real ones. Each is trained against the other.",
 }
 
 
 def encoded(picture: Picture) -> bytes:
-    """The bytes of a picture: PNG, or a GIF's own."""
+    """The bytes of a picture, as PNG or GIF."""
     return figure_png(picture.content) if isinstance(picture.content, Figure) else picture.content
 
 
 def file_name(picture: Picture) -> str:
-    """Under which a picture is kept."""
+    """The file name of a picture."""
     return f"{picture.name}.{'png' if isinstance(picture.content, Figure) else 'gif'}"
 
 
 def document(subject: Subject, found: dict[str, tuple[Part, Found]], files: dict[str, bytes], left_out: dict[str, str]) -> str:
-    """The page.
+    """The HTML page.
 
     Args:
         subject: the run.
-        found: by the parts' names, in order.
-        files: the pictures by the names of their files.
-        left_out: parts that do not fit this run, and why.
+        found: parts and their findings by part name, in order.
+        files: contents of the pictures by file name.
+        left_out: reasons why other parts do not apply, by part name.
     """
     title = f"{TITLES[subject.kind]}: {subject.run.path.resolve().name}"
     contents = "".join(f'<li><a href="#{name}">{html.escape(part.title)}</a></li>' for name, (part, _) in found.items())
@@ -64,14 +63,14 @@ def document(subject: Subject, found: dict[str, tuple[Part, Found]], files: dict
         f"<nav aria-label=contents><ul>{contents}</ul></nav>",
         sections,
         f"<h2>Left out</h2><ul>{missing}</ul>" if missing else "",
-        f"<p class=muted>All chance is drawn from seed {subject.seed}: the same look gives the same numbers, which are in "
-        "<code>evaluation.json</code>. Nats are units of information, 1.44 bits each.</p>",
+        f"<p class=muted>All random numbers come from seed {subject.seed}: the same flags give the same numbers. They are also "
+        "in <code>evaluation.json</code>. Nats are units of information; one nat is 1.44 bits.</p>",
     ]
     return page.document(title, "".join(body), page.web_file("explore", "page.css") + interactive.style())
 
 
 def run_facts(subject: Subject) -> dict[str, str]:
-    """What the run is."""
+    """Data, length, settings and command of the run."""
     described = subject.run.config["data"]
     sizes = subject.dataset.describe()["sizes"]
     settings = ", ".join(f"{name} {value}" for name, value in subject.run.config["settings"].items())
@@ -79,23 +78,23 @@ def run_facts(subject: Subject) -> dict[str, str]:
         "Data": f"{described['name']}: {sizes['train']:,} training and {sizes['test']:,} test images",
         "Training": f"{subject.run.results['iterations']:,} iterations",
         "Settings": settings,
-        "Made by": str(subject.run.config.get("command", "not recorded")),
+        "Command": str(subject.run.config.get("command", "not recorded")),
     }
 
 
 def explained(texts: dict[str, str]) -> str:
-    """Texts with their names beside them."""
+    """Names and texts as an HTML description list."""
     return f'<dl class="how">{"".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in texts.items())}</dl>'
 
 
 def section(part: Part, finding: Found, files: dict[str, bytes]) -> str:
-    """A part of the page: its explanation, what was found, figures and measures."""
-    how = {"What is shown": part.shown, "How to read it": part.reading, "Good and bad": part.judging}
-    said = f'<p class="run"><strong>This run.</strong> {html.escape(finding.said)}</p>' if finding.said else ""
+    """A section of the page: explanation, summary, figures and measures."""
+    how = {"What it shows": part.shown, "How to read it": part.reading, "Good and bad": part.judging}
+    summary = f'<p class="run"><strong>This run.</strong> {html.escape(finding.summary)}</p>' if finding.summary else ""
     rows = [tuple(row) for row in finding.rows]
     figures = "".join(pane(picture, files[file_name(picture)]) for picture in finding.pictures)
     return (
-        f'<section id="{part.name}"><h2>{html.escape(part.title)}</h2>{explained(how)}{said}'
+        f'<section id="{part.name}"><h2>{html.escape(part.title)}</h2>{explained(how)}{summary}'
         f"{finding.widget}"
         f'<div class="panes">{figures}</div>{page.html_table(HEAD, rows) if rows else ""}</section>'
     )
@@ -116,7 +115,7 @@ def pane(picture: Picture, content: bytes) -> str:
 
 
 def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Found]], files: dict[str, bytes]) -> None:
-    """Write numbers and figures as a run of their own for TensorBoard, at the iteration of the weights."""
+    """Write numbers and figures to an event file of their own, at the iteration of the weights."""
     summary = Summary()
     for name, (_, finding) in found.items():
         for tag, value in scalars(finding.numbers, f"explore/{name}").items():
@@ -132,7 +131,7 @@ def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Foun
 
 
 def scalars(numbers: Any, tag: str) -> dict[str, float]:
-    """The numbers of something that JSON can hold, by tags that say where they stand; long lists are left out."""
+    """Flatten nested JSON numbers to tags such as tag/key/1; long lists are left out."""
     if isinstance(numbers, bool | str) or numbers is None:
         return {}
     if isinstance(numbers, int | float):
@@ -145,7 +144,7 @@ def scalars(numbers: Any, tag: str) -> dict[str, float]:
 
 
 def evaluation(subject: Subject, found: dict[str, tuple[Part, Found]], left_out: dict[str, str]) -> Json:
-    """What evaluation.json holds."""
+    """The content of evaluation.json."""
     described = subject.run.config["data"]
     return {
         "run": {

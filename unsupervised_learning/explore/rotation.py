@@ -1,7 +1,7 @@
-"""A 3-D scatter that turns, as a GIF, drawn dot by dot by Pillow.
+"""A rotating 3-D scatter as a GIF, drawn dot by dot with Pillow.
 
 matplotlib's `FuncAnimation` with `PillowWriter` takes ten times as long for the same 48 frames (21 s against 2.1 s, measured on
-a busy machine) and makes a file of 1.4 MB instead of 0.8 MB.
+a busy machine) and writes 1.4 MB instead of 0.8 MB.
 """
 
 import io
@@ -11,42 +11,42 @@ from PIL import Image, ImageDraw, ImageFont
 
 from unsupervised_learning.figures import scatters
 
-FRAMES = 48  # of a turn: 7.5 degrees each
+FRAMES = 48  # of a full turn, 7.5 degrees each
 FRAME_MS = 70
-SIDE, LEGEND, TITLE = 400, 70, 30  # pixels: of the scatter; right of it; above it
-ELEVATION = np.deg2rad(22)  # of the eye, as in `plots`
-FINE = 2  # each frame is drawn so many times as large, and then reduced: smooth edges
+SIDE, LEGEND, TITLE = 400, 70, 30  # pixels: the scatter, the space right of it, the space above it
+ELEVATION = np.deg2rad(22)  # of the eye, as in `scatters`
+FINE = 2  # scale at which frames are drawn before they are reduced, for smooth edges
 DOT = 3.1  # radius, pixels
-LEVELS = (0.0, 0.25, 0.5)  # shares of white in the nearest dots, those in the middle and the farthest; few, for a small file
-SHADE = 0.6  # how much darker a dot's edge is
-START = np.deg2rad(40)  # of the turn
+LEVELS = (0.0, 0.25, 0.5)  # share of white in near, middle and far dots; few levels keep the file small
+SHADE = 0.6  # brightness of a dot's edge relative to the dot
+START = np.deg2rad(40)  # first angle of the turn
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
 EDGES = [(a, b) for a in range(8) for b in range(a) if np.abs(CORNERS[a] - CORNERS[b]).sum() == 2]
 
 
 def rotating_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_names: list[str], frames: int = FRAMES) -> bytes:
-    """Draw a scatter of codes turning once around its upright axis, coloured as `scatters.latent_scatter`, in a box.
+    """Draw a scatter of codes that turns once around its upright axis, coloured as in `scatters.latent_scatter`.
 
-    Dots farther from the eye are paler, and those nearer cover them.
+    Farther dots are paler and are covered by nearer ones.
 
     Args:
         codes: [n, 3] finite floats.
         labels: [n] integers in 0 … 9.
         title: written above.
-        axis_names: of the three dimensions, written at the box's edges.
-        frames: of the turn.
+        axis_names: names of the three dimensions, written at the edges of the box.
+        frames: number of frames of the turn.
 
     Returns:
-        A GIF that repeats for ever.
+        A GIF that loops forever.
 
     Raises:
-        ValueError: codes that are not such.
+        ValueError: codes with another shape or values that are not finite.
     """
     codes, labels = np.asarray(codes, np.float64), np.asarray(labels, int)
     if codes.ndim != 2 or codes.shape[1] != 3 or not len(codes) or not np.isfinite(codes).all():
         raise ValueError(f"codes must be [n, 3] finite floats. Received: codes.shape={codes.shape}")
     limits = scatters.equal_limits(codes)  # [3, 2]
-    centered = (codes - limits.mean(axis=1)) / (np.diff(limits, axis=1)[0, 0] / 2)  # in the box from −1 to 1
+    centered = (codes - limits.mean(axis=1)) / (np.diff(limits, axis=1)[0, 0] / 2)  # scaled to −1 … 1
     drawn = [_frame(centered, labels, axis_names, START + 2 * np.pi * i / frames) for i in range(frames)]
     present, font = np.unique(labels), ImageFont.load_default(size=15)
     sheet = Image.new("RGB", (SIDE + LEGEND, SIDE + TITLE), "white")
@@ -71,18 +71,18 @@ def rotating_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_nam
 
 
 def _frame(codes: np.ndarray, labels: np.ndarray, axis_names: list[str], azimuth: float) -> Image.Image:
-    """The scatter of codes in the box from −1 to 1, turned by an angle."""
+    """One frame: codes in −1 … 1, in a box, turned by `azimuth` radians."""
     large = SIDE * FINE
     picture = Image.new("RGB", (large, large), "white")
     pen = ImageDraw.Draw(picture)
     corners, depths = _projected(CORNERS, azimuth)
     corners = corners * FINE
-    back = int(depths.argmin())  # the corner that is hidden: its edges are behind the dots
+    back = int(depths.argmin())  # the hidden corner; its edges are drawn behind the dots
     for a, b in EDGES:
         if back in (a, b):
             pen.line([*corners[a], *corners[b]], "#bbbbbb", FINE)
     places, depth = _projected(codes, azimuth)
-    order = np.argsort(depth)  # the farthest first
+    order = np.argsort(depth)  # farthest first
     thirds = np.digitize((depth.max() - depth) / max(np.ptp(depth), 1e-9), [1 / 3, 2 / 3])
     for i in order:
         x, y = places[i] * FINE
@@ -100,14 +100,14 @@ def _frame(codes: np.ndarray, labels: np.ndarray, axis_names: list[str], azimuth
 
 
 def _places_of_names(azimuth: float) -> np.ndarray:
-    """Where the three axes' names stand: below the box's lower edges in front, and left of its leftmost upright edge."""
+    """Positions of the axis names: below the front lower edges of the box and left of its leftmost upright edge."""
     ends, depths = _projected(CORNERS, azimuth)
     places = []
-    for axis in (0, 1):  # of the two lower edges along this axis, the one that is nearer to the eye
+    for axis in (0, 1):  # the lower edge along this axis that is nearer to the eye
         lower = [
             (a, b)
             for a, b in EDGES
-            if CORNERS[a][axis] != CORNERS[b][axis] and CORNERS[a][2] == CORNERS[b][2] == -1  # no float arithmetic in these
+            if CORNERS[a][axis] != CORNERS[b][axis] and CORNERS[a][2] == CORNERS[b][2] == -1  # corners are exactly ±1
         ]
         a, b = max(lower, key=lambda edge: depths[list(edge)].sum())
         places.append((ends[a] + ends[b]) / 2 + [0, 16])
@@ -118,18 +118,18 @@ def _places_of_names(azimuth: float) -> np.ndarray:
 
 
 def _projected(points: np.ndarray, azimuth: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points in the box from −1 to 1 → places [n, 2] in pixels, and how near each is to the eye, [n]."""
+    """Project points in −1 … 1 to positions [n, 2] in pixels and their nearness to the eye [n]."""
     turned_x = points[:, 0] * np.cos(azimuth) - points[:, 1] * np.sin(azimuth)
     turned_y = points[:, 0] * np.sin(azimuth) + points[:, 1] * np.cos(azimuth)
     upward = points[:, 2] * np.cos(ELEVATION) + turned_y * np.sin(ELEVATION)
     nearer = points[:, 2] * np.sin(ELEVATION) - turned_y * np.cos(ELEVATION)
-    scale = SIDE * 0.31  # a corner is √2 away across, and the names need room
+    scale = SIDE * 0.31  # corners reach √2 from the axis, and the names need room
     places = np.stack([SIDE / 2 + scale * turned_x, SIDE / 2 - scale * upward], axis=1)
     return places, nearer
 
 
 def _palette(labels: np.ndarray) -> Image.Image:
-    """A picture with the palette of all frames: greys, and each digit's colours and what smooth edges make of them."""
+    """A picture with the palette of all frames: greys, and the colours of each digit with smoothed edges."""
     colors = [f"#{grey:02x}{grey:02x}{grey:02x}" for grey in (255, 221, 187, 136, 85, 0)]
     for label in labels:
         for white in LEVELS:
@@ -141,6 +141,6 @@ def _palette(labels: np.ndarray) -> Image.Image:
 
 
 def _mixed(color: str, white: float, shade: float) -> str:
-    """A colour made darker by a factor, and then mixed with that share of white."""
+    """Darken a colour by the factor `shade`, then mix it with a share `white` of white."""
     parts = (int(color[i : i + 2], 16) * shade for i in (1, 3, 5))
     return "#" + "".join(f"{round(part + white * (255 - part)):02x}" for part in parts)

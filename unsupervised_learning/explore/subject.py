@@ -1,4 +1,4 @@
-"""What `explore` looks at and what it finds: a finished run with its model and data, the parts of a look, their findings."""
+"""Data types of `explore`: a run with its model and data, the parts of an evaluation, and their findings."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from unsupervised_learning.monitoring.latent import codes
 from unsupervised_learning.training.finished_run import FinishedRun
 
 Json = dict[str, Any]
-Tell = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
+Tell = Callable[[str, int, int], None]  # task, amount done, total amount
 
 AE, VAE, GAN = "AutoEncoder", "VariationalAutoEncoder", "DCGAN"
 
 
 class Picture(NamedTuple):
-    """A figure of the page: its file's name without ending, what stands below it, and the figure, or a GIF's bytes."""
+    """A figure of the page: file name without ending, caption, and a matplotlib figure or the bytes of a GIF."""
 
     name: str
     caption: str
@@ -29,28 +29,28 @@ class Picture(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A measure of the page's tables; `beside` is what it is to be held against."""
+    """A row of the page's tables; `comparison` is a value to compare with, `reading` explains the measure."""
 
     measure: str
     value: str
-    beside: str
+    comparison: str
     reading: str
 
 
 class Found(NamedTuple):
-    """What a part found.
+    """The findings of a part.
 
     Attributes:
         numbers: for evaluation.json.
         pictures: for the page, the folder of figures and TensorBoard.
-        said: a sentence on this run with its numbers.
-        rows: measures with what to think of them.
-        widget: a piece of HTML for the page, trusted.
+        summary: one or two sentences on this run with its numbers.
+        rows: measures and their explanations.
+        widget: trusted HTML for the page.
     """
 
     numbers: Json
     pictures: list[Picture]
-    said: str = ""
+    summary: str = ""
     rows: tuple[Row, ...] = ()
     widget: str = ""
 
@@ -59,13 +59,12 @@ class Part(NamedTuple):
     """One section of the page.
 
     Attributes:
-        name: by which --only and --skip choose it.
-        title: the section's.
-        shown, reading, judging: for a person who does not know these models: what is shown, how to read it, what good and bad
-            look like.
-        models: the names of those that it fits.
-        find: does the work.
-        reason: why it does not fit a run after all; an empty string if it does.
+        name: used by --only and --skip.
+        title: heading of the section.
+        shown, reading, judging: what is shown, how to read it, what good and bad look like; for readers new to these models.
+        models: class names of the models that it applies to.
+        find: computes the findings.
+        reason: tells why the part does not apply to a run; an empty string if it does.
     """
 
     name: str
@@ -79,13 +78,13 @@ class Part(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """How much of what takes long.
+    """Sizes of the slow computations.
 
     Attributes:
-        draws: numbers of draws for the importance-weighted bound, rising.
-        images: test images that the bound is taken of, at most.
-        dots: codes in the interactive scatter.
-        samples: images that a GAN makes to be judged; None for `generated_images`'s own number.
+        draws: increasing numbers of draws for the importance-weighted bound.
+        images: maximum number of test images for that bound.
+        dots: maximum number of codes in the interactive scatter.
+        samples: number of images that a GAN generates to be judged; None for the default of `generated_images`.
     """
 
     draws: tuple[int, ...]
@@ -96,15 +95,15 @@ class Sizes(NamedTuple):
 
 @dataclasses.dataclass
 class Subject:
-    """A finished run with its model and its data; what several parts need is computed once.
+    """A finished run with its model and data; computes once what several parts need.
 
     Attributes:
         run: its folder, config.json and results.json.
-        model: with trained weights.
-        dataset: what it was trained on.
-        seed: of every chance.
-        sizes: of the parts that take long.
-        cache_dir: where the classifier of digits is kept.
+        model: the trained model.
+        dataset: the data it was trained on.
+        seed: seed of all random numbers.
+        sizes: sizes of the slow computations.
+        cache_dir: folder that caches the digit classifier.
         tell: shows progress.
     """
 
@@ -118,12 +117,12 @@ class Subject:
 
     @property
     def kind(self) -> str:
-        """The model's class by name."""
+        """Class name of the model."""
         return type(self.model).__name__
 
     @property
     def labels(self) -> np.ndarray:
-        """Of the test images, int [n]."""
+        """Labels of the test images, int [n]."""
         return self.dataset.test.labels.astype(int)
 
     @cached_property
@@ -133,34 +132,34 @@ class Subject:
 
     @cached_property
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:
-        """A VAE's mu and log_var of the test images, [n, z_dim] each."""
+        """mu and log_var of the test images (VAE), [n, z_dim] each."""
         return test_set.posteriors(self.model, self.images)
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """The test images' codes [n, z_dim]; of a VAE their mu."""
+        """Codes of the test images, [n, z_dim]; mu for a VAE."""
         return self.posterior[0] if self.kind == VAE else codes(self.model, self.images)
 
     @cached_property
     def importance(self) -> np.ndarray:
-        """By which dimensions are ranked, [z_dim]: a VAE's KL, nats; the variance of an autoencoder's codes."""
+        """Importance of each dimension, [z_dim]: KL in nats for a VAE, variance of the codes for an autoencoder."""
         if self.kind != VAE:
             return self.codes.var(axis=0, dtype=np.float64)
         return likelihood.kl_per_dimension(*self.posterior)
 
     @property
     def dimensions(self) -> np.ndarray:
-        """Numbers of the dimensions, counted from 0, the most important first."""
+        """Indices of the dimensions, sorted by decreasing `importance`."""
         return np.argsort(-self.importance, kind="stable")
 
     @property
     def center(self) -> np.ndarray:
-        """Where the codes' middle is, [z_dim]: the prior's mean, or the median of an autoencoder's codes."""
+        """Center of the codes, [z_dim]: the prior's mean for a VAE, the median of the codes for an autoencoder."""
         return np.zeros(self.model.z_dim) if self.kind == VAE else np.median(self.codes, axis=0)
 
     @cached_property
     def gan_report(self) -> tuple[Json, dict[str, np.ndarray]]:
-        """What `generated_images.report` says, and its arrays."""
+        """The numbers and arrays of `generated_images.report`."""
         return generated_images.report(
             self.model,
             self.dataset,
@@ -172,11 +171,11 @@ class Subject:
         )
 
     def random(self, purpose: int) -> np.random.Generator:
-        """Chance that has a name, so that a part finds the same whichever others there are."""
+        """A generator of its own for each purpose, so that results do not depend on which other parts run."""
         return np.random.default_rng([self.seed, purpose])
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Codes [..., z_dim] → pictures [..., 784] or [..., side, side, channels]; an autoencoder's may overshoot [0, 1]."""
+        """Decode codes [..., z_dim] to [..., 784] or [..., side, side, channels]; an autoencoder may leave [0, 1]."""
         flat = np.asarray(codes, np.float32).reshape(-1, codes.shape[-1])
         pictures = np.asarray(self.model.decode(flat))
         return pictures.reshape(*codes.shape[:-1], *pictures.shape[1:])
@@ -188,6 +187,6 @@ def axis_names(z_dim: int) -> list[str]:
 
 
 def label_names(subject: Subject) -> list[str]:
-    """Names of the labels from 0 on: digits, or classes of other sets."""
+    """Names of the labels 0 to 9: digits, or classes for other data sets."""
     kind = "digit" if subject.dataset.name in ("mnist", "digits") else "class"
     return [f"{kind} {label}" for label in range(10)]

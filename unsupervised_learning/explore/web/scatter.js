@@ -9,7 +9,7 @@
   sprite.src = data.sprite;
   sprite.onload = function () { if (chosen >= 0) show(chosen); };
 
-  // The codes in a box from -1 to 1, one unit equally long in all dimensions.
+  // Scale the codes to a box from -1 to 1, with the same scale in all dimensions.
   const low = data.codes[0].slice(), high = data.codes[0].slice();
   for (const code of data.codes) code.forEach(function (v, d) {
     low[d] = Math.min(low[d], v); high[d] = Math.max(high[d], v);
@@ -30,7 +30,7 @@
     width = canvas.clientWidth || 600;
     height = Math.round(Math.min(Math.max(width * 0.68, 320), 620));
     ratio = window.devicePixelRatio || 1;
-    if (discs.length && width * ratio === before) return;  // the words below have another height, no more
+    if (discs.length && width * ratio === before) return;  // only the text below changed its height
     canvas.style.height = height + "px";
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
@@ -47,7 +47,7 @@
   }
   function radius() { return width < 500 ? 3 : 3.6; }
   function scale() { return Math.min(width, height) * (deep ? 0.31 : 0.46) * view.zoom; }
-  function project(p) {  // place on the canvas, and how near it is
+  function project(p) {  // position on the canvas, and nearness to the eye
     const s = scale();
     if (!deep) return [width / 2 + s * (p[0] + view.x), height / 2 - s * (p[1] + view.y), 0];
     const c = Math.cos(view.yaw), d = Math.sin(view.yaw), e = Math.cos(view.pitch), f = Math.sin(view.pitch);
@@ -70,14 +70,14 @@
       if (b < a) continue;
       if ((a === back || b === back) !== front) line(ends[a], ends[b], front ? "#ddd" : "#bbb");
       const x = (ends[a][0] + ends[b][0]) / 2, y = (ends[a][1] + ends[b][1]) / 2;
-      const good = axis < 2 ? y : -x;  // names stand at the lowest edges, and at the leftmost
+      const good = axis < 2 ? y : -x;  // put the names at the lowest edges and the leftmost one
       if (!best[axis] || good > best[axis][2]) best[axis] = [x, y, good];
     }
     if (front) best.forEach(function (at, axis) {
       text(data.axes[axis], at[0] + (axis === 2 ? -8 : 0), at[1] + (axis === 2 ? 0 : 18), axis === 2 ? "right" : "center");
     });
   }
-  function halo(words, x, y, align) {  // readable over dots
+  function halo(words, x, y, align) {  // keep text readable over dots
     pen.save(); pen.strokeStyle = "rgba(255,255,255,.9)"; pen.lineWidth = 4; pen.textAlign = align || "center";
     pen.strokeText(words, x, y); pen.restore(); text(words, x, y, align);
   }
@@ -122,7 +122,7 @@
     const r = radius() + 2 / ratio, size = discs[0].width / ratio;
     for (const i of order) {
       if (!shown[data.labels[i]]) continue;
-      pen.globalAlpha = deep ? 0.45 + 0.55 * (place[3 * i + 2] - far) / (near - far || 1) : 0.9;  // the farther the paler
+      pen.globalAlpha = deep ? 0.45 + 0.55 * (place[3 * i + 2] - far) / (near - far || 1) : 0.9;  // farther dots are paler
       pen.drawImage(discs[data.labels[i]], place[3 * i] - size / 2, place[3 * i + 1] - size / 2, size, size);
     }
     pen.globalAlpha = 1;
@@ -136,7 +136,7 @@
 
   function nearest(x, y, reach) {
     let best = -1, least = reach * reach;
-    for (const i of order) {  // of dots in one place the nearest to the eye, which comes last
+    for (const i of order) {  // of overlapping dots, the nearest to the eye comes last
       if (!shown[data.labels[i]]) continue;
       const dx = place[3 * i] - x, dy = place[3 * i + 1] - y, d = dx * dx + dy * dy;
       if (d <= least) { least = d; best = i; }
@@ -158,14 +158,14 @@
     } else { said.textContent = ""; }
     draw();
   }
-  function move() {  // the tip beside the dot, inside the frame
+  function move() {  // place the tip beside the dot, inside the frame
     const x = canvas.offsetLeft + place[3 * chosen], y = canvas.offsetTop + place[3 * chosen + 1];
     const w = tip.offsetWidth, h = tip.offsetHeight;
     const left = x + 14 + w > root.clientWidth ? x - 14 - w : x + 14;
     tip.style.left = Math.max(2, Math.min(left, root.clientWidth - w - 2)) + "px";
     tip.style.top = Math.max(2, Math.min(y - h / 2, root.clientHeight - h - 2)) + "px";
   }
-  function step(by) {  // to the next image of those that are shown
+  function step(by) {  // to the next visible image
     for (let k = 1, i = chosen; k <= n; k++) {
       i = (i + by + n) % n;
       if (shown[data.labels[i]]) { show(i); return; }
@@ -210,7 +210,7 @@
   canvas.addEventListener("pointerup", lift);
   canvas.addEventListener("pointercancel", lift);
   canvas.addEventListener("pointerleave", function (event) { if (event.pointerType === "mouse" && !fingers.size) show(-1); });
-  canvas.addEventListener("wheel", function (event) {  // else the page scrolls
+  canvas.addEventListener("wheel", function (event) {  // without focus, let the page scroll
     if (document.activeElement !== canvas && !event.ctrlKey) return;
     event.preventDefault();
     zoom(Math.exp(-event.deltaY * 0.0015));
@@ -236,7 +236,7 @@
   });
   const acts = {
     in: function () { zoom(1.3); }, out: function () { zoom(1 / 1.3); }, reset: reset, next: function () { step(1); },
-    turn: function (button) { turning = !turning; button.textContent = turning ? "stop" : "turn"; draw(); },
+    turn: function (button) { turning = !turning; button.textContent = turning ? "stop" : "rotate"; draw(); },
     all: function () {
       const on = !shown.every(Boolean);
       root.querySelectorAll("button[data-label]").forEach(function (button) {
