@@ -22,11 +22,8 @@ def dense_products(model: str) -> list[Product]:
 
 
 def gan_products(model: str) -> list[Product]:
-    """Return the products of an iteration without redundant computation.
-
-    The generator needs 2 forward and 2 backward passes. The discriminator needs 5 forward passes, 2 backward passes for its
-    weights, and 2 for the images only.
-    """
+    """Return the products of an iteration without redundant work: 2 forward and 2 backward passes of the generator, and for
+    the discriminator 5 forward passes, 2 backward passes for its weights and 2 for the images only."""
     side, batch = (64, 64) if model == "gan64" else (28, 64)
     sides, widths, channels = SIDES[side], WIDTHS[side], 3 if side == 64 else 1
     products: list[Product] = []

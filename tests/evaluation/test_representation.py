@@ -70,8 +70,7 @@ class TestKnnAccuracy:
 
 class TestSilhouette:
     def test_four_codes_by_hand(self):
-        # Code 0 has mean distance 1 to its own label and (10 + 11) / 2 to the other: 1 − 1 / 10.5. Code 1: 1 and 9.5. The rest
-        # follow by symmetry.
+        # Mean distances of code 0: 1 to its own label, 10.5 to the other, so 1 − 1 / 10.5. Code 1: 1 and 9.5.
         codes, labels = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])
         assert representation.silhouette(codes, labels) == pytest.approx(((1 - 1 / 10.5) + (1 - 1 / 9.5)) / 2)
 

@@ -237,10 +237,7 @@ def pixel_space(images: Images) -> Space:
 
 
 def discriminator_space(model: DCGAN) -> Space:
-    """Return the space of the discriminator's last hidden layer.
-
-    It uses the moving statistics, so that the features of an image do not depend on its batch.
-    """
+    """Return the space of the discriminator's last hidden layer, with moving statistics, independent of an image's batch."""
 
     @tf.function(reduce_retracing=True)
     def of_batch(images):

@@ -93,8 +93,7 @@ def neighbourhoods(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
         - `density`: mean number of real balls that contain a generated point, over k; can exceed 1. `coverage`: share of real
           balls that contain a generated point (Naeem et al. 2020, arXiv:2002.09797, section 3)
 
-        For two large sets from one distribution, density is 1, coverage is 1 − 2⁻⁵ = .97, and precision and recall are below 1
-        by an amount that depends on the distribution.
+        For two large sets from one distribution, density is 1 and coverage 1 − 2⁻⁵ = .97; precision and recall are below 1.
 
     Raises:
         ValueError: if there are fewer points.

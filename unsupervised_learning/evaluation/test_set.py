@@ -243,11 +243,7 @@ def batches(n: int, batch_size: int) -> Iterator[slice]:
 
 
 def checked_images(images: np.ndarray, name: str) -> np.ndarray:
-    """Return images as float32 [n, pixels] in [0, 1].
-
-    Raises:
-        ValueError: if they are not such floats.
-    """
+    """Return images as float32 [n, pixels] in [0, 1], or raise a ValueError if they are invalid."""
     images = np.asarray(images)
     if images.ndim != 2 or images.size == 0:
         raise ValueError(f"{name} must be [n, pixels], not empty. Received: {name}.shape={images.shape}")

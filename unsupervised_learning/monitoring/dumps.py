@@ -38,7 +38,7 @@ def check_dump(path: str, latents: np.ndarray, labels: np.ndarray, z_dim: int, d
     """
     expected = (len(dataset.test.labels), z_dim)
     if latents.shape != expected:
-        raise RunError(f"{path} holds latents {latents.shape}; expected {expected}: one per test image, {z_dim} numbers each")
+        raise RunError(f"{path} contains {latents.shape} latents; expected {expected}: one per test image")
     if differing := int(np.sum(labels != dataset.test.labels)):
         raise RunError(
             f"{path} belongs to a test set other than {dataset.source}, or has another order: {differing:,} of "
