@@ -122,7 +122,7 @@ def test_claims_of_the_first_vae(tmp_path):
     first = finding("The first VAE (relu", runs)
     assert first.verdict == REPRODUCED
     assert first.ours == "175.10 ± 0.28 (n = 2)"
-    assert first.why.startswith("2 of 3 runs have as many heads alive as in 2016; all runs: 174.9 to 190.6. ")
+    assert first.why.startswith("2 of 3 runs have as many heads alive as in 2016; all: 174.9 to 190.6. ")
     assert experiments.as_published(runs["vae_first"]).seed == 1
     ours = "median 1.0, 0.0, 0.0, 0.0 at 0, 1,000, 10,000, 100,000; zero for 100% of the test set (seed 1)"
     assert finding("log_var goes to zero", runs) == (ours, REPRODUCED, "every log_var dies in 2 of 3 runs")

@@ -204,9 +204,7 @@ def first_form(runs: Runs) -> Judgement:
     first = runs["vae_first"]
     like = [run for run in first if heads_alive(run) == HEADS_OF_2016]
     all_ = numbers(first, "negative_elbo")
-    spread = (
-        f"{len(like)} of {len(first)} runs have as many heads alive as in 2016; all runs: {min(all_):.1f} to {max(all_):.1f}"
-    )
+    spread = f"{len(like)} of {len(first)} runs have as many heads alive as in 2016; all: {min(all_):.1f} to {max(all_):.1f}"
     if not like:
         return Judgement(f"{mean_sd(all_, '.1f')}", DIFFERS, f"none of {len(first)} runs has as many heads alive as in 2016")
     found = match_2016(numbers(like, "negative_elbo"), VAE["first"]["negative_elbo"], ".2f")

@@ -69,12 +69,7 @@ def health(subject: Subject) -> Found:
         pictures.append(Picture("gradient_norms", "The author of 2016 judged training by these. Logarithmic scale.", figure))
     means = {name: float(np.mean(values)) for name, values in probabilities.items()}
     rows = [
-        Row(
-            f"D's mean probability, {name}",
-            f"{mean:.3f}",
-            "0.5 if neither wins",
-            "How real the discriminator finds these images.",
-        )
+        Row(f"D's mean probability, {name}", f"{mean:.3f}", "0.5 if neither wins", "How real D finds these images.")
         for name, mean in means.items()
     ]
     near_zero = numbers["discriminator_loss_near_zero"]
@@ -204,12 +199,7 @@ def neighbours(subject: Subject) -> Found:
                 "Median distance to the nearest training image, divided by that of held-out real images: 0 for copies, 1 for "
                 "new images as good as real ones.",
             ),
-            Row(
-                f"copies, {space}",
-                f"{of['copies']:.1%}",
-                "1%",
-                "Share of images nearer to a training image than 99% of real images are.",
-            ),
+            Row(f"copies, {space}", f"{of['copies']:.1%}", "1%", "Share nearer to a training image than 99% of real images."),
         ]
     copies = found["pixels"]["copies"]
     summary = f"In pixels, {copies:.1%} of the generated images are nearer to a training image than 99% of real images are."

@@ -68,9 +68,7 @@ def scatter(
         "columns": math.ceil(math.sqrt(len(images))),
         "sprite": f"data:image/png;base64,{base64.b64encode(_sprite(images)).decode()}",
     }
-    as_json = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )  # no text can close the script
+    as_json = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")  # text must not end it
     legend = "".join(
         f'<button type="button" data-label="{label}" aria-pressed="true">'
         f'<span class="dot" style="background:{scatters.DIGIT_COLORS[label]}"></span>{html.escape(names[label])}</button>'
