@@ -16,7 +16,7 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
 from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor
 from unsupervised_learning.original import runs
-from unsupervised_learning.original.replay import go_on_from
+from unsupervised_learning.original.replay import resume_from
 from unsupervised_learning.training import command_line, distribution
 from unsupervised_learning.training.run import run
 
@@ -30,7 +30,7 @@ def main() -> int:
     model = AutoEncoder(**settings.arguments)
     model.compile(optimizer=layers.adam(settings.learning_rate))
     if settings.restore_original:
-        go_on_from(settings.restore_original, model, settings.max_iterations)
+        resume_from(settings.restore_original, model, settings.max_iterations)
     load = partial(mnist.load, settings.dataset, FLAGS.data_dir)
     return run(settings, model, AutoEncoderMonitor(model), load, strategy)
 

@@ -14,7 +14,7 @@ from unsupervised_learning.data import binarization, mnist
 from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.original import runs
-from unsupervised_learning.original.replay import go_on_from
+from unsupervised_learning.original.replay import resume_from
 from unsupervised_learning.training import command_line, distribution
 from unsupervised_learning.training.run import run
 from unsupervised_learning.training.settings import Settings
@@ -30,7 +30,7 @@ def main() -> int:
     model = VariationalAutoEncoder(**settings.arguments)
     model.compile(optimizer=layers.adam(settings.learning_rate))
     if settings.restore_original:
-        go_on_from(settings.restore_original, model, settings.max_iterations)
+        resume_from(settings.restore_original, model, settings.max_iterations)
     monitor = VAEMonitor(model, runs.KL_CONSTANT[settings.recipe])
 
     def load() -> Dataset:

@@ -24,12 +24,15 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.util import tensor_util
 
+from unsupervised_learning import layers
 from unsupervised_learning.compare import claims
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import experiments
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = ["train_ae.py", "train_vae.py"]
+
+IMAGES = (np.random.default_rng(1).random((300, 784)) ** 4).astype(np.float32)  # [300, 784] in [0, 1]
 
 
 class Finished(NamedTuple):
@@ -253,3 +256,9 @@ def constant_vae(mu: list[float], log_var: list[float], logits: list[float]) -> 
 
 def some_images(n: int, pixels: int = 6) -> np.ndarray:
     return np.random.default_rng(2).uniform(size=(n, pixels)).astype(np.float32)
+
+
+def compiled(model):
+    """Compile a dense model with 2016's Adam; returns it."""
+    model.compile(optimizer=layers.adam())
+    return model

@@ -24,7 +24,7 @@ TERMS = 320  # matrix products are summed in blocks of this size; of 80 to 784, 
 DRAWS = 20  # of z per image; our choice: keeps the ELBO's standard error below 0.01 nats
 
 
-def go_on_from(path: str, model: Model, max_iterations: int) -> None:
+def resume_from(path: str, model: Model, max_iterations: int) -> None:
     """Restore variables, Adam's state and the iteration from a 2016 checkpoint into a compiled model, to resume training.
 
     Raises:
