@@ -61,7 +61,7 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
     run = run_script(COMPARE, f"--logs_dir={logs_dir}", f"--original_logs={original_logs}", f"--out={out}")
     assert run.status == 0, run.err
     assert f"4 runs, 1 left out; {len(CLAIMS)} claims: " in run.out
-    assert "left out: autoencoder_seed1: on mnist, which is not MNIST" in run.out
+    assert "left out: autoencoder_seed1: trained on mnist; expected all of MNIST" in run.out
     text = (out / "index.html").read_text()
     tags = Tags(text).seen
     images = [attributes for tag, attributes in tags if tag == "img"]
