@@ -25,7 +25,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.util import tensor_util
 
 from unsupervised_learning import layers
-from unsupervised_learning.compare import claims
+from unsupervised_learning.compare import judgements
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import experiments
 
@@ -182,7 +182,7 @@ def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85)):
     """Write latent dumps in which about this share of the codes are near their own digit, the others near another one."""
     random = np.random.default_rng(0)
     labels = np.arange(1000) % 10
-    for iteration, share in zip(claims.KNN_BY_ITERATION, accuracies, strict=True):
+    for iteration, share in zip(judgements.KNN_BY_ITERATION, accuracies, strict=True):
         seen = np.where(random.uniform(size=1000) < share, labels, random.integers(0, 10, 1000))
         codes = np.stack([np.cos(seen), np.sin(seen), seen / 10], axis=1) + random.normal(0, 0.01, (1000, 3))
         np.savetxt(folder / f"checkpoint{iteration}.txt", np.column_stack([codes.astype(np.float32), labels]))

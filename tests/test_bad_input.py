@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from tests.support import REPOSITORY, Finished, Tags, small, write_idx, write_run
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.compare import claims, post
+from unsupervised_learning.compare import claims, judgements
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.original.checkpoints import write_checkpoint
@@ -525,8 +525,8 @@ def test_invalid_records_of_single_runs(tmp_path, run_script, record_property):
         (folder / "results.json").write_text(json.dumps(record))
         found = experiments.find_runs(tmp_path / "logs")
         assert len(found["autoencoder"]) == 1
-        for claim in post.CLAIMS:
-            assert claim.find(found).verdict in (claims.REPRODUCED, claims.DIFFERS, claims.CANNOT)
+        for claim in claims.CLAIMS:
+            assert claim.find(found).verdict in (judgements.REPRODUCED, judgements.DIFFERS, judgements.CANNOT)
         record_property("bad input", "files")
 
 

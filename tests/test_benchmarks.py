@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.support import REPOSITORY
-from unsupervised_learning.compare import claims, post
+from unsupervised_learning.compare import claims, judgements
 from unsupervised_learning.reproduce import experiments
 
 
@@ -32,12 +32,12 @@ def test_a_short_race(tmp_path):
         assert all(0 < seconds < 300 for seconds in speed["start_seconds"][model].values())
         assert all(10e6 < size < 20e9 for size in speed["peak_bytes"][model].values())
         assert f"### {model}, batch 256" in run.stdout
-    [claim] = [claim for claim in post.CLAIMS if claim.measurement]
-    assert claim.find(experiments.find_runs(tmp_path)).verdict == claims.CANNOT  # too short to mean anything
+    [claim] = [claim for claim in claims.CLAIMS if claim.measurement]
+    assert claim.find(experiments.find_runs(tmp_path)).verdict == judgements.CANNOT  # too short to mean anything
     assert experiments.find_runs(tmp_path).left_out == {"speed/speed.json": "its rounds were shortened to 0.01 of their length"}
     speed["setting"]["share"] = 1.0
     (tmp_path / "speed" / "speed.json").write_text(json.dumps(speed))
-    assert claim.find(experiments.find_runs(tmp_path)).verdict in (claims.REPRODUCED, claims.DIFFERS)
+    assert claim.find(experiments.find_runs(tmp_path)).verdict in (judgements.REPRODUCED, judgements.DIFFERS)
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.support import write_dumps, write_events, write_run
-from unsupervised_learning.compare import claims, post
-from unsupervised_learning.compare.claims import CANNOT, DIFFERS, REPRODUCED
+from unsupervised_learning.compare import claims, judgements
+from unsupervised_learning.compare.judgements import CANNOT, DIFFERS, REPRODUCED
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Runs
 
@@ -14,12 +14,12 @@ LOG_VAR = "encoder/log_var/activation"
 
 
 def finding(part, runs):
-    [claim] = [claim for claim in post.CLAIMS if part in claim.text]
+    [claim] = [claim for claim in claims.CLAIMS if part in claim.text]
     return claim.find(runs)
 
 
 def test_claims_without_runs_cannot_be_tested():
-    for claim in post.CLAIMS:
+    for claim in claims.CLAIMS:
         found = claim.find(Runs({}))
         assert (found.verdict, found.ours) == (CANNOT, "–")
         assert all(name in found.why for name in claim.experiments)
@@ -27,9 +27,9 @@ def test_claims_without_runs_cannot_be_tested():
 
 
 def test_match_2016():
-    assert claims.match_2016([10.0, 10.4], 10.5).verdict == REPRODUCED  # within two standard deviations
-    assert claims.match_2016([10.0], 10.05).verdict == REPRODUCED  # within 1 %
-    found = claims.match_2016([10.0, 10.01, 10.02], 11.0, ".2f", "A reason.")
+    assert judgements.match_2016([10.0, 10.4], 10.5).verdict == REPRODUCED  # within two standard deviations
+    assert judgements.match_2016([10.0], 10.05).verdict == REPRODUCED  # within 1 %
+    found = judgements.match_2016([10.0, 10.01, 10.02], 11.0, ".2f", "A reason.")
     assert found == ("10.01 ± 0.01 (n = 3)", DIFFERS, "9.0% from 2016's, 99.0 standard deviations. A reason.")
 
 
@@ -67,8 +67,8 @@ def test_claims_of_the_autoencoder(tmp_path):
 @pytest.mark.parametrize(
     ("name", "claim", "first", "losses"),
     [
-        ("autoencoder_run1", "Run 1's loss", 9_000, claims.RUN1_LOSS),
-        ("autoencoder_run2", "Run 2's losses", 10_000, claims.RUN2_LOSS),
+        ("autoencoder_run1", "Run 1's loss", 9_000, judgements.RUN1_LOSS),
+        ("autoencoder_run2", "Run 2's losses", 10_000, judgements.RUN2_LOSS),
     ],
 )
 def test_losses_of_the_earlier_runs(name, claim, first, losses, tmp_path):
@@ -83,14 +83,14 @@ def test_losses_of_the_earlier_runs(name, claim, first, losses, tmp_path):
 
 
 def test_run_4(tmp_path):
-    write_run(tmp_path, "autoencoder_run4", test_l2=claims.RUN4_L2 * 1.005)
+    write_run(tmp_path, "autoencoder_run4", test_l2=judgements.RUN4_L2 * 1.005)
     assert finding("Run 4", experiments.find_runs(tmp_path)).verdict == REPRODUCED
 
 
 def test_claims_of_the_vae(tmp_path):
     for seed in (0, 1):
         folder = write_run(tmp_path, "vae_fixed", seed, negative_elbo=134 + seed)
-        write_events(folder, histograms={LOG_VAR: {step: [-0.5, -step / 20_000] for step in claims.LOG_VAR_AT}})
+        write_events(folder, histograms={LOG_VAR: {step: [-0.5, -step / 20_000] for step in judgements.LOG_VAR_AT}})
     for weight, kl in (("0.1", 20.0), ("10", 2.0)):
         write_run(tmp_path, f"vae_kl_weight_{weight}", kl=kl)
     runs = experiments.find_runs(tmp_path)
@@ -117,7 +117,7 @@ def test_claims_of_the_first_vae(tmp_path):
     ]
     for folder in folders:
         kl = {0: -2.95, 500: -0.5, 1_000: 1.0}
-        write_events(folder, {"KL_Divergence": kl}, {LOG_VAR: {step: [float(step == 0)] * 3 for step in claims.LOG_VAR_AT}})
+        write_events(folder, {"KL_Divergence": kl}, {LOG_VAR: {step: [float(step == 0)] * 3 for step in judgements.LOG_VAR_AT}})
     runs = experiments.find_runs(tmp_path)
     first = finding("The first VAE (relu", runs)
     assert first.verdict == REPRODUCED

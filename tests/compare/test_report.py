@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.support import Tags, assert_refused, old_event_file, write_dumps, write_events, write_run
 from unsupervised_learning.compare import page
-from unsupervised_learning.compare.post import CLAIMS
+from unsupervised_learning.compare.claims import CLAIMS
 
 COMPARE = "unsupervised_learning/compare/__main__.py"
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.support import REPOSITORY, assert_refused, write_dumps, write_events, write_run
 from unsupervised_learning import layers
-from unsupervised_learning.compare import post
+from unsupervised_learning.compare import claims
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import experiments
@@ -30,7 +30,7 @@ def test_claims_find_the_same_in_a_copy(tmp_path, run_script):
     assert copy.results == original.results
     assert copy.config["settings"] == original.config["settings"]
     assert str(tmp_path) not in (copy.path / "config.json").read_text()  # paths of the training machine are removed
-    for claim in post.CLAIMS:
+    for claim in claims.CLAIMS:
         if claim.experiments == ("autoencoder",):
             assert claim.find(Runs({"autoencoder": [copy]})) == claim.find(Runs({"autoencoder": [original]}))
     assert len(event_files.scalars_logged(copy.path, "Loss")) == 201

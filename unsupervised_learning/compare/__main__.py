@@ -1,6 +1,6 @@
 """Compares the original with our runs: `python -m unsupervised_learning.compare [--logs_dir logs] [--original_logs DIR]`.
 
-Finds the finished runs below --logs_dir, judges every claim of `post.CLAIMS` by them, and writes a self-contained HTML page,
+Finds the finished runs below --logs_dir, judges every claim of `claims.CLAIMS` by them, and writes a self-contained page,
 its tables as Markdown and its figures as PNG to --out. The author's numbers are in the package. Pictures, dumps and event files
 of 2016 come from --original_logs: clones of the author's repositories, or a folder with their files.
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unsupervised_learning.compare import claims, page, post
+from unsupervised_learning.compare import claims, judgements, page
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.dataset import to_unit_interval
@@ -260,7 +260,7 @@ RUNS_HEAD = ("experiment", "seed", "iterations", "training time, s", "folder")
 def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
     """The rows of the claims table."""
     rows = []
-    for claim in post.CLAIMS:
+    for claim in claims.CLAIMS:
         finding = claim.find(runs)
         verdict = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
         measured = f"{claim.how}; reproduced if {claim.expected}"
@@ -280,10 +280,11 @@ def run_rows(runs: Runs) -> list[tuple[str, ...]]:
 def verdicts(rows: list[tuple[str, ...]]) -> str:
     """Count the claims by verdict, as text."""
     counts = Counter(row[3].partition(":")[0] for row in rows)
-    differ = "differs" if counts[claims.DIFFERS] == 1 else "differ"
-    return (
-        f"{counts[claims.REPRODUCED]} reproduced, {counts[claims.DIFFERS]} {differ}, {counts[claims.CANNOT]} cannot be tested"
+    differ = "differs" if counts[judgements.DIFFERS] == 1 else "differ"
+    reproduced, differing, unknown = (
+        counts[verdict] for verdict in (judgements.REPRODUCED, judgements.DIFFERS, judgements.CANNOT)
     )
+    return f"{reproduced} reproduced, {differing} {differ}, {unknown} cannot be tested"
 
 
 def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
@@ -294,7 +295,7 @@ def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
         page.markdown_table(CLAIMS_HEAD, rows),
         "## The first VAE's outcomes",
         OUTCOMES,
-        page.markdown_table(claims.OUTCOMES_HEAD, claims.outcomes(runs)),
+        page.markdown_table(judgements.OUTCOMES_HEAD, judgements.outcomes(runs)),
         "## Runs",
         page.markdown_table(RUNS_HEAD, run_rows(runs)),
     ]
@@ -310,7 +311,7 @@ OUTCOMES = (
 )
 RULE = (
     "“Matches 2016” means: 2016's value lies within two standard deviations of our mean, or our mean within "
-    f"{claims.CLOSE:.0%} of 2016's value."
+    f"{judgements.CLOSE:.0%} of 2016's value."
 )
 
 
@@ -324,7 +325,7 @@ def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs) -> str:
             f"<h2>Claims</h2><p class=muted>Means ± standard deviations over n seeds. {html.escape(RULE)}</p>",
             page.html_table(CLAIMS_HEAD, rows),
             f"<h2>The first VAE's outcomes</h2><p>{html.escape(OUTCOMES)}</p>",
-            page.html_table(claims.OUTCOMES_HEAD, claims.outcomes(runs)),
+            page.html_table(judgements.OUTCOMES_HEAD, judgements.outcomes(runs)),
             "<h2>Figures</h2>",
             *map(page.html_exhibit, shown),
             "<h2>Runs</h2>",
