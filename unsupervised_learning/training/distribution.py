@@ -203,7 +203,8 @@ class Replicated:
         for variable, mirrored_variable in self.metrics:
             mirrored_variable.assign(tf.convert_to_tensor(variable))  # the loop resets only the model's metrics
         self.twin.update(share(images), *map(share, noise))
-        values = [tf.convert_to_tensor(mirrored_variable) for _, mirrored_variable in self.metrics]
+        # `tf.identity` runs on the replica's device. A variable's value names none, which several workers cannot reduce to.
+        values = [tf.identity(tf.convert_to_tensor(mirrored_variable)) for _, mirrored_variable in self.metrics]
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
 
