@@ -2,7 +2,7 @@
 
     python -m unsupervised_learning.reproduce gan-notes [--logs_dir=logs/gan_notes] [--data_dir=DIR] [--only=SETTING,…]
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
-    python -m unsupervised_learning.reproduce run3 DIR [--runs=logs]
+    python -m unsupervised_learning.reproduce run3 DIR LOGS
 
 `gan-notes` tests the claims of the author's notes about what makes a GAN work. `reference` makes small copies of finished
 runs. `run3` infers run 3's regularization weight from its latent dumps.
@@ -29,11 +29,11 @@ def main(words: list[str]) -> int:
     """Run one command; returns the exit status."""
     if words[:1] == ["reference"]:
         return reference.reference([path_of(word) for word in words[1:]], path_of(FLAGS.out), FLAGS.weights)
-    if words[:1] == ["run3"] and len(words) == 2:
-        return run_3(path_of(words[1]), path_of(FLAGS.runs))
+    if words[:1] == ["run3"] and len(words) == 3:
+        return run_3(path_of(words[1]), path_of(words[2]))
     if words != ["gan-notes"]:
         received = " ".join(words) or "nothing"
-        raise RunError(f"expected one of: gan-notes | reference RUN [RUN …] | run3 DIR. Received: {received}")
+        raise RunError(f"expected one of: gan-notes | reference RUN [RUN …] | run3 DIR LOGS. Received: {received}")
     for name, value in gan_notes.QUICK.items() if FLAGS.quick else ():
         FLAGS.set_default(name, value)
     plan = gan_notes.Plan(FLAGS.iterations, FLAGS.seeds, FLAGS.batch_size, FLAGS.only, FLAGS.quick)
@@ -59,8 +59,6 @@ def define_flags() -> None:
     known = f"must be from {', '.join(SETTINGS)}"
     flags.register_validator("only", lambda names: set(names) <= set(SETTINGS), known)
     command_line.require_path("logs_dir")
-    flags.DEFINE_string("runs", "logs", "run3: folder of the autoencoder's runs.")
-    command_line.require_path("runs")
     flags.DEFINE_string("out", "logs/reference", "reference: folder for the small copies.")
     flags.DEFINE_enum(
         "weights",

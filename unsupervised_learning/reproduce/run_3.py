@@ -42,6 +42,8 @@ class Inside(NamedTuple):
 
 def run_3(folder: Path, logs_dir: Path) -> int:
     """Print run 3's measures and those of our runs with each weight; returns the exit status."""
+    if not logs_dir.is_dir():
+        raise RunError(f"LOGS must be the folder of our runs. Received: {logs_dir}")
     dumps = {iteration: folder / f"checkpoint{iteration}.txt" for iteration in DUMPED}
     if missing := [path.name for path in dumps.values() if not path.is_file()]:
         raise RunError(f"DIR must hold run 3's dumps. Received: {folder}, without {', '.join(missing)}")
