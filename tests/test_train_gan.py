@@ -107,21 +107,21 @@ def test_resumed_run_equals_uninterrupted_run(run_of_31, idx_dir, tmp_path, run_
 
 @pytest.mark.slow
 def test_run_resumed_after_kill_9_equals_uninterrupted_run(idx_dir, tmp_path):
-    """Kill the process after the checkpoint of iteration 500."""
+    """Kill the process after the checkpoint of iteration 500, which is written after that iteration's update: the 501st."""
     ends = {}
     for name in ("whole", "killed"):
         logs_dir = tmp_path / name
         if name == "killed":
             process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=100000"))
-            wait_for(lambda logs_dir=logs_dir: list(logs_dir.glob("model.ckpt-500.index")), process, seconds=500)
-            wait_for(lambda logs_dir=logs_dir: "model.ckpt-500" in (logs_dir / "checkpoint").read_text(), process)
+            wait_for(lambda logs_dir=logs_dir: list(logs_dir.glob("model.ckpt-501.index")), process, seconds=500)
+            wait_for(lambda logs_dir=logs_dir: "model.ckpt-501" in (logs_dir / "checkpoint").read_text(), process)
             process.kill()
             process.communicate()
             assert process.returncode == -signal.SIGKILL
         process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=512"))
         out, err = process.communicate(timeout=500)
         assert process.returncode == 0, err
-        assert ("Model restored: iteration 500" in out) == (name == "killed")
+        assert ("Model restored: iteration 501" in out) == (name == "killed")
         ends[name] = final_weights(logs_dir)
     assert_same(ends["killed"], ends["whole"])
     assert {key: sorted(values) for key, values in read_events(tmp_path / "killed").items()} == {
