@@ -5,14 +5,11 @@ import functools
 import hashlib
 import os
 import pathlib
-from typing import TYPE_CHECKING
 
 import numpy as np
+import tensorflow as tf
 
 from unsupervised_learning.errors import RunError, reason
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare to one bool
@@ -23,10 +20,8 @@ class Split:
     labels: np.ndarray
 
     @functools.cached_property
-    def vectors(self) -> "tf.Tensor":
+    def vectors(self) -> tf.Tensor:
         """Images as input of the dense models, float32 [n, 784] in [0, 1]; cached because they are used repeatedly."""
-        import tensorflow as tf
-
         return tf.constant(to_unit_interval(self.images))
 
 
@@ -64,10 +59,8 @@ def to_unit_interval(images: np.ndarray) -> np.ndarray:
     return images.reshape(*leading, height * width).astype(np.float32) * np.float32(1 / 255)
 
 
-def as_vectors(images: "tf.Tensor") -> "tf.Tensor":
+def as_vectors(images: tf.Tensor) -> tf.Tensor:
     """Flatten and scale images in a TensorFlow graph: uint8 [batch, 28, 28] to float32 [batch, 784] in [0, 1]."""
-    import tensorflow as tf
-
     return tf.cast(tf.reshape(images, (-1, 28 * 28)), tf.float32) * (1.0 / 255.0)
 
 

@@ -9,16 +9,12 @@ import math
 import os
 import pathlib
 import zlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unsupervised_learning.data import prepared_sets
 from unsupervised_learning.data.dataset import Dataset, Split, checksum, existing_folder
 from unsupervised_learning.errors import RunError, reason, warn
-
-if TYPE_CHECKING:
-    pass
 
 DATASETS = ("auto", "mnist", "fashion_mnist", "kmnist", "digits")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -172,6 +173,5 @@ def write_checkpoint(model: Model, path: Path) -> None:
         tensors |= {f"{name}/Adam": tf.convert_to_tensor(momentum), f"{name}/Adam_1": tf.convert_to_tensor(velocity)}
     power = float(model.optimizer.iterations) + 1
     tensors |= {"beta1_power": tf.constant(BETA1**power), "beta2_power": tf.constant(BETA2**power)}
-    new = path.with_name(f"new-{path.name}")
-    tf.raw_ops.Save(filename=str(new), tensor_names=list(tensors), data=list(tensors.values()))
-    os.replace(new, path)
+    with written_anew(path) as new:
+        tf.raw_ops.Save(filename=str(new), tensor_names=list(tensors), data=list(tensors.values()))
