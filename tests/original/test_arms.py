@@ -6,11 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.evaluation import statistics
 from unsupervised_learning.original import arms
 
 MNIST = os.environ.get("MNIST_IDX_DIR")
@@ -43,11 +42,13 @@ def test_a_runs_loss_is_the_mean_of_its_last_five_multiples_of_a_thousand():
     assert arms.loss_of(record("ours", 0, 134.0)) == 134.0
 
 
-def test_the_interval_equals_that_of_the_paired_t_test(tmp_path):
+def test_arms_are_compared_with_the_graph_as_wholes_and_in_pairs(tmp_path):
     graph, ours = [133.2, 133.9, 134.1, 133.0], [134.0, 134.5, 134.2, 133.9]
     row = row_of(arms.table(arms.read(kept(tmp_path, {"graph": graph, "ours": ours}))), "ours")
-    interval = stats.ttest_rel(ours, graph).confidence_interval(0.95)
-    assert f"{np.mean(ours) - np.mean(graph):+.3f}, {interval.low:+.3f} … {interval.high:+.3f} (4)" in row
+    assert row.split(" | ")[-2:] == [
+        str(statistics.difference(ours, graph, arms.EQUAL["vae"])),
+        f"{statistics.paired_difference(ours, graph, arms.EQUAL['vae'])} (n = 4) |",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,17 +63,17 @@ def test_the_interval_equals_that_of_the_paired_t_test(tmp_path):
 def test_the_verdict_follows_from_the_interval(tmp_path, shifts, verdict):
     graph = [133.0, 134.0, 135.0, 133.5]
     folder = kept(tmp_path, {"graph": graph, "ours": [loss + shift for loss, shift in zip(graph, shifts, strict=True)]})
-    assert row_of(arms.table(arms.read(folder)), "ours").endswith(f": {verdict} |")
+    assert row_of(arms.table(arms.read(folder)), "ours").endswith(f": {verdict} (n = 4) |")
 
 
 def test_only_seeds_of_both_arms_are_paired(tmp_path):
     folder = kept(tmp_path, {"graph": [133.0, 134.0, 135.0], "ours": [133.1, 134.12, 135.08, 200.0]})
-    assert "(3): equal" in row_of(arms.table(arms.read(folder)), "ours")
+    assert "equal within ±0.3 (n = 3) |" in row_of(arms.table(arms.read(folder)), "ours")
 
 
-def test_fewer_than_three_pairs_have_no_interval(tmp_path):
+def test_fewer_than_three_runs_have_no_interval(tmp_path):
     folder = kept(tmp_path, {"graph": [133.0, 134.0], "ours": [133.1, 134.1]})
-    assert row_of(arms.table(arms.read(folder)), "ours").endswith("| – |")
+    assert row_of(arms.table(arms.read(folder)), "ours").endswith("| – | – |")
 
 
 def test_our_noise_is_compared_with_all_other_noise(tmp_path):
@@ -83,10 +84,11 @@ def test_our_noise_is_compared_with_all_other_noise(tmp_path):
         "no_xla": [133.2, 134.2, 135.4],
     }
     said = arms.table(arms.read(kept(tmp_path, losses))).splitlines()[-1]
-    differences = [0.5 * (133.5 + 133.7) - 133.1, 0.5 * (134.4 + 134.6) - 134.1, 0.5 * (135.6 + 135.4) - 135.2]
-    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert said.startswith("Our noise (`ours`, `numpy_order`) minus other noise (`graph`, `no_xla`)")
-    assert f"{np.mean(differences):+.3f}, {expected.low:+.3f} … {expected.high:+.3f} (3): differs" in said
+    ours, other = losses["ours"] + losses["numpy_order"], losses["graph"] + losses["no_xla"]
+    assert said == (
+        "Our noise (`ours`, `numpy_order`, n = 6) minus other noise (`graph`, `no_xla`, n = 7): "
+        f"{statistics.difference(ours, other, arms.EQUAL['vae'])}."
+    )
 
 
 def test_runs_of_different_lengths_are_refused(tmp_path):

@@ -1,20 +1,8 @@
-"""Run 3: prediction intervals, and the dumps that the command needs."""
-
-import numpy as np
-import pytest
+"""Run 3: the dumps that the command needs."""
 
 from tests.support import assert_refused
-from unsupervised_learning.reproduce import run_3
 
 REPRODUCE = "unsupervised_learning/reproduce/__main__.py"
-
-
-def test_prediction_intervals():
-    found = run_3.predicted([1.0, 2.0, 3.0], 5.0, tests=1)
-    assert found.high == pytest.approx(2 + 4.302653 * np.sqrt(4 / 3))  # Student's t, two degrees of freedom, 97.5 %
-    assert found.inside
-    assert not run_3.predicted([1.0, 2.0, 3.0], 8.0, tests=1).inside
-    assert run_3.predicted([1.0, 2.0, 3.0], 8.0, tests=12).inside  # wider, as one of twelve tests
 
 
 def test_missing_dumps_of_run_3_are_listed(tmp_path, run_script):

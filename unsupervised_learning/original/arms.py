@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from scipy import stats
 
 from unsupervised_learning import atomic_files, errors, layers
 from unsupervised_learning.atomic_files import Json
@@ -23,7 +22,7 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder, next_batches
 from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.evaluation import test_set
+from unsupervised_learning.evaluation import statistics, test_set
 from unsupervised_learning.original.checkpoints import Model
 from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.graph_files import read_graph
@@ -33,8 +32,7 @@ from unsupervised_learning.vae import VariationalAutoEncoder
 
 CALL = 500  # iterations of our model in one compiled call
 LAST = 5  # the loss is averaged over this many multiples of 1,000 at the end
-LEVEL = 0.95  # confidence level of the intervals
-EQUAL = {"vae": 0.3, "autoencoder": 0.05}  # arms are equal if the interval lies within ± this; nats, and 2016's L2
+EQUAL = {"vae": 0.3, "autoencoder": 0.05}  # margin within which arms are equal; nats, and 2016's L2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,59 +208,39 @@ def read(folder: Path) -> dict[str, dict[int, Json]]:
 
 
 def table(found: dict[str, dict[int, Json]]) -> str:
-    """Format a Markdown table of each arm: number of runs, mean, standard deviation, and paired difference from the graph."""
+    """Format a Markdown table: each arm's number of runs, mean, standard deviation, and difference from the graph."""
     records = [record for runs in found.values() for record in runs.values()]
     vae = records[0]["recipe"] in ("first", "fixed")
     margin, loss = (EQUAL["vae"], "−ELBO, nats") if vae else (EQUAL["autoencoder"], "L2")
-    first = f"{loss} after {records[0]['iterations']:,} iterations: mean ± sd"
-    second = f"difference from the graph, same seeds: mean, {LEVEL:.0%} interval (n)"
-    lines = [f"| arm | n | {first} | {second} |", "|---|---|---|---|"]
-    for name, arm in ARMS.items():
-        losses = {seed: loss_of(record) for seed, record in found.get(name, {}).items()}
-        if not losses:
-            continue
-        values = np.array(list(losses.values()))
-        spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-        difference = difference_from_graph(losses, found, name, margin)
-        lines.append(f"| {arm.says} (`{name}`) | {len(values)} | {values.mean():.3f}{spread} | {difference} |")
-    return "\n".join(lines) + (by_noise(found, margin) if vae else "")
+    losses = {name: {seed: loss_of(record) for seed, record in found[name].items()} for name in ARMS if name in found}
+    graph = losses.get(GRAPH, {})
+    lines = [
+        f"| arm | n | {loss} after {records[0]['iterations']:,} iterations: mean ± sd | minus the graph, all runs | "
+        "minus the graph, pairs of one seed |",
+        "|---|---|---|---|---|",
+    ]
+    for name, of in losses.items():
+        values, pairs = list(of.values()), sorted(set(of) & set(graph)) if name != GRAPH else []
+        independent = paired = "–"
+        if name != GRAPH and min(len(of), len(graph)) >= statistics.FEWEST:
+            independent = str(statistics.difference(values, list(graph.values()), margin))
+        if len(pairs) >= statistics.FEWEST:
+            found_paired = statistics.paired_difference([of[s] for s in pairs], [graph[s] for s in pairs], margin)
+            paired = f"{found_paired} (n = {len(pairs)})"
+        spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+        lines.append(f"| {ARMS[name].says} (`{name}`) | {len(of)} | {np.mean(values):.3f}{spread} | {independent} | {paired} |")
+    return "\n".join(lines) + (by_noise(losses, margin) if vae else "")
 
 
-def difference_from_graph(losses: dict[int, float], found: dict[str, dict[int, Json]], name: str, margin: float) -> str:
-    """Format an arm's difference from the author's graph, paired over common seeds; a dash for fewer than three pairs."""
-    graph = {seed: loss_of(record) for seed, record in found.get(GRAPH, {}).items()}
-    seeds = sorted(set(losses) & set(graph))
-    if name == GRAPH or len(seeds) < 3:
-        return "–"
-    return interval(np.array([losses[seed] - graph[seed] for seed in seeds]), margin)
-
-
-def by_noise(found: dict[str, dict[int, Json]], margin: float) -> str:
-    """Compare the arms that use our noise with all others, by the difference of their means for each seed.
-
-    This tells more than a single arm, because each side has several runs per seed. Only seeds that every arm has are used.
-    """
-    arms_of = {
-        ours: [name for name, arm in ARMS.items() if name in found and arm.is_our_noise == ours] for ours in (True, False)
-    }
-    if not all(arms_of.values()):
+def by_noise(losses: dict[str, dict[int, float]], margin: float) -> str:
+    """Compare all runs with our noise, in whichever arm, with all runs with another; empty if either are too few."""
+    sides = {True: [], False: []}
+    names = {True: [], False: []}
+    for name, of in losses.items():
+        sides[ARMS[name].is_our_noise] += of.values()
+        names[ARMS[name].is_our_noise].append(f"`{name}`")
+    if min(map(len, sides.values())) < statistics.FEWEST:
         return ""
-    seeds = sorted(set.intersection(*(set(runs) for name, runs in found.items() if name in ARMS)))
-    if len(seeds) < 3:
-        return ""
-    means = {
-        ours: np.array([np.mean([loss_of(found[name][seed]) for name in names]) for seed in seeds])
-        for ours, names in arms_of.items()
-    }
-    names = {ours: ", ".join(f"`{name}`" for name in names) for ours, names in arms_of.items()}
-    said = interval(means[True] - means[False], margin)
-    return f"\nOur noise ({names[True]}) minus other noise ({names[False]}), same seeds: {said}."
-
-
-def interval(differences: np.ndarray, margin: float) -> str:
-    """Format the mean of paired differences, its interval by Student's t, and the verdict: equal, differs or open."""
-    low, high = stats.ttest_1samp(differences, 0.0).confidence_interval(LEVEL)
-    verdict = "differs" if low > 0 or high < 0 else "open"
-    if -margin <= low and high <= margin:
-        verdict = f"equal within ±{margin:g}"
-    return f"{differences.mean():+.3f}, {low:+.3f} … {high:+.3f} ({len(differences)}): {verdict}"
+    said = statistics.difference(sides[True], sides[False], margin)
+    ours, other = (f"{', '.join(names[side])}, n = {len(sides[side])}" for side in (True, False))
+    return f"\n\nOur noise ({ours}) minus other noise ({other}): {said}."

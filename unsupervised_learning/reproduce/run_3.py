@@ -7,13 +7,11 @@ numbers.
 
 import math
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.evaluation import representation
+from unsupervised_learning.evaluation import representation, statistics
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import DUMPED, EXPERIMENTS
@@ -21,23 +19,6 @@ from unsupervised_learning.training.finished_run import FinishedRun
 
 CANDIDATES = ("autoencoder_run2", "autoencoder", "autoencoder_run4")  # weights 1e-2, 1e-4 and 1e-5
 MEASURES = ("kNN", "silhouette", "spread")
-LEVEL = 0.95  # of the prediction intervals, before the correction for multiple tests
-
-
-class Inside(NamedTuple):
-    """A published number compared with our runs.
-
-    Attributes:
-        mean, deviation: mean and standard deviation of our runs.
-        low, high: prediction interval for one more run.
-        inside: whether the published number lies in the interval.
-    """
-
-    mean: float
-    deviation: float
-    low: float
-    high: float
-    inside: bool
 
 
 def run_3(folder: Path, logs_dir: Path) -> int:
@@ -55,7 +36,9 @@ def run_3(folder: Path, logs_dir: Path) -> int:
         for name in CANDIDATES:
             lines.append(row(measure, name, {i: of_runs(found[name], i) for i in DUMPED}, published))
     print("\n".join(lines))
-    print(f"Mean ± standard deviation over the seeds. *: outside the {LEVEL:.0%} prediction interval for one more run,")
+    print(
+        f"Mean ± standard deviation over the seeds. *: outside the {statistics.LEVEL:.0%} prediction interval for one more run,"
+    )
     print(f"widened for {len(MEASURES) * len(DUMPED)} comparisons (Bonferroni).")
     return 0
 
@@ -82,20 +65,9 @@ def row(measure: str, name: str, ours: dict[int, list[dict[str, float]]], publis
     cells = []
     for iteration, of in ours.items():
         values = [one[measure] for one in of]
-        if len(values) < 3:
+        if len(values) < statistics.FEWEST:
             cells.append(f"{', '.join(f'{value:.3f}' for value in values) or '–':>18}")
             continue
-        found = predicted(values, published[iteration][measure], len(MEASURES) * len(DUMPED))
+        found = statistics.predicted(values, published[iteration][measure], len(MEASURES) * len(DUMPED))
         cells.append(f"{f'{found.mean:.3f} ± {found.deviation:.3f}' + ('' if found.inside else ' *'):>18}")
     return label.ljust(28) + "".join(cells)
-
-
-def predicted(values: list[float], published: float, tests: int) -> Inside:
-    """Return a prediction interval for one more run, from at least three values assumed to be normal.
-
-    The interval is mean ± t · s · √(1 + 1/n), with the quantile t of Student's distribution with n − 1 degrees of freedom
-    (Geisser 1993, "Predictive inference", chapter 2). The error is divided by the number of `tests` (Bonferroni).
-    """
-    n, mean, deviation = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
-    width = float(stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, n - 1)) * deviation * math.sqrt(1 + 1 / n)
-    return Inside(mean, deviation, mean - width, mean + width, bool(abs(published - mean) <= width))
