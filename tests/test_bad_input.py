@@ -31,7 +31,7 @@ from unsupervised_learning.compare import claims, judgements
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.original.checkpoints import write_checkpoint
-from unsupervised_learning.reproduce import experiments, gan_verdicts
+from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.training import command_line, finished_run
 
 TRAIN = ("train_ae.py", "train_vae.py", "train_gan.py")
@@ -147,8 +147,6 @@ def nonsense(name: str, flag: flags.Flag) -> st.SearchStrategy[str]:
         return TEXT.filter(lambda text: text.lower() not in ("true", "t", "1", "false", "f", "0"))
     if isinstance(parser, flags.EnumParser):
         return TEXT.filter(lambda text: text not in parser.enum_values)
-    if name == "only":
-        return TEXT.filter(lambda text: text.strip() and not set(text.split(",")) <= set(gan_verdicts.SETTINGS))
     if name == "feature_matching":
         return st.one_of(
             TEXT.filter(lambda text: text != "only" and not is_number(text, float)), st.sampled_from(["nan", "inf", "-1"])
@@ -170,6 +168,7 @@ def test_every_flag_refuses_invalid_values(script, refuse, tmp_path, monkeypatch
     own = flags_of(script, monkeypatch)
     monkeypatch.chdir(tmp_path)
     good = {"data_dir": str(idx), "logs_dir": str(tmp_path / "logs"), "max_iterations": "1", "batch_size": "2"}
+    good |= {"out": str(tmp_path / "out")} if script == REPRODUCE else {}
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(2):
@@ -177,7 +176,7 @@ def test_every_flag_refuses_invalid_values(script, refuse, tmp_path, monkeypatch
     failures = {}
     for name, flag in own.items():
         if script == REPRODUCE:
-            positional = ["reference", str(run)] if name in ("out", "weights") else ["gan-notes"]
+            positional = ["reference", str(run)] if name in ("out", "weights") else ["autoencoder", "--quick"]
         others = [f"--{key}={value}" for key, value in good.items() if key in own and key != name]
         if name == "cache_dir":  # only pictures need it
             others.append(f"--image_dir={pictures}")
@@ -226,7 +225,7 @@ HUGE = {  # valid in principle, but too large for any machine or number format
         "discriminator_every=99999999999999999999",
         "feature_matching=1e300",
     ],
-    REPRODUCE: ["seeds=99999999999999", "batch_size=99999999999999999999"],
+    REPRODUCE: ["seeds=99999999999999", "jobs=99999999999999999999"],
 }
 
 
@@ -235,8 +234,9 @@ HUGE = {  # valid in principle, but too large for any machine or number format
 def test_values_too_large(script, value, run_script, tmp_path, record_property):
     """Refused at once, or stopped at the first NaN or infinity; files saved before that may remain."""
     idx = write_idx(tmp_path / "idx", 36, 12)
-    more = ["gan-notes"] if script == REPRODUCE else ["--max_iterations=3"]
-    given = [f"--data_dir={idx}", f"--logs_dir={tmp_path / 'run'}", *more, "--batch_size=2"]
+    given = [f"--data_dir={idx}", f"--logs_dir={tmp_path / 'run'}", "--max_iterations=3", "--batch_size=2"]
+    if script == REPRODUCE:
+        given = ["autoencoder", f"--data_dir={idx}", f"--out={tmp_path / 'run'}"]
     refused(run_script(script, *given, f"--{value}"))
     record_property("bad input", "flags")
 

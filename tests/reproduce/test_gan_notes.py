@@ -1,6 +1,5 @@
-"""The experiment on the author's GAN notes: measures, verdicts, runs, and the whole of it at a tiny size."""
+"""The experiment on the author's GAN notes: measures, verdicts, and the report."""
 
-import json
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -8,14 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support import start
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import gan_measures, gan_notes, gan_report, gan_verdicts
 from unsupervised_learning.reproduce.gan_verdicts import Result
+from unsupervised_learning.reproduce.jobs import Job
 from unsupervised_learning.training import finished_run, nonfinite
-
-SCRIPT = "unsupervised_learning/reproduce/__main__.py"
-
 
 # Measures
 
@@ -131,186 +127,40 @@ def test_figure_without_any_successful_run():
 
 @pytest.fixture
 def stage(tmp_path, monkeypatch):
-    """Call `do` with faked processes, models and files: `calls` records started commands; the next exits with `status`."""
-    stage = SimpleNamespace(calls=[], status=0, says="", diverged=False, iterations=7, logs_dir=tmp_path)
-
-    class Process:
-        def __init__(self, command, stdout, **_):
-            stage.calls.append(command)
-            folder = tmp_path / "xavier_seed1"
-            folder.mkdir(exist_ok=True)
-            stdout.write(stage.says)
-            if stage.diverged:
-                (folder / nonfinite.RECORD).write_text("{}")
-            if stage.status == 0:
-                (folder / "results.json").write_text(json.dumps({"iterations": stage.iterations}))
-                config = {"model": "DCGAN", "settings": {}, "data": {"name": "", "source": "", "checksum": ""}}
-                recorded = " ".join(["python", *command[1:]])
-                (folder / "config.json").write_text(json.dumps({**config, "command": recorded}))
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def wait(self):
-            return stage.status
-
-    def do() -> Result:
-        yardstick: Any = SimpleNamespace(measure=lambda samples, batch_samples: {"frechet": 1.0})
-        return gan_notes.do("xavier", 1, tmp_path, ["--dataset=mnist"], 7, 8, yardstick)
-
-    monkeypatch.setattr(gan_notes.subprocess, "Popen", Process)
+    """`measure()` measures a job with replaced model and samples; its loss is 1.5, then 1.3."""
+    job = Job("gan_notes_xavier", 1, tmp_path / "run", ("train_gan.py", "--initializer=xavier"), 7, "mnist")
+    job.folder.mkdir()
+    yardstick: Any = SimpleNamespace(measure=lambda samples, batch_samples: {"frechet": 1.0})
     monkeypatch.setattr(finished_run, "saved_model", lambda path, build: None)
     monkeypatch.setattr(gan_notes, "sample", lambda *_, **__: np.zeros((20, 784)))
     monkeypatch.setattr(event_files, "scalars_logged", lambda folder, tag: {0: 1.5, 10: 1.3})
-    stage.do = do
-    return stage
+    return SimpleNamespace(job=job, measure=lambda failure="": gan_notes.measure(job, failure, yardstick))
 
 
-def test_a_run_is_one_command_and_is_not_repeated_once_finished(stage):
-    first = stage.do()
-    assert first.score == 1.0
-    assert first.samples.shape == (12, 784)
-    assert first.numbers["discriminator_loss"] == pytest.approx(1.4)
-    assert len(stage.calls) == 1
-    assert stage.calls[0][1].endswith("train_gan.py")
-    expected = [
-        "--dataset=mnist",
-        "--batch_size=8",
-        "--seed=1",
-        "--max_iterations=7",
-        f"--logs_dir={stage.logs_dir}/xavier_seed1",
-    ]
-    assert stage.calls[0][2:] == [*expected, "--initializer=xavier"]
-    again = stage.do()
-    assert len(stage.calls) == 1
-    assert (again.command, again.numbers) == (first.command, first.numbers)
-
-
-def test_a_run_of_another_size_or_command_is_repeated(stage):
-    stage.do()
-    for path, name, value in (("results.json", "iterations", 5), ("config.json", "command", "python train_gan.py")):
-        file = stage.logs_dir / "xavier_seed1" / path
-        file.write_text(json.dumps({**json.loads(file.read_text()), name: value}))
-        before = len(stage.calls)
-        stage.do()
-        assert len(stage.calls) == before + 1
+def test_a_finished_run_is_measured(stage):
+    found = stage.measure()
+    assert (found.setting, found.seed, found.command) == ("xavier", 1, "python train_gan.py --initializer=xavier")
+    assert found.score == 1.0
+    assert found.samples.shape == (12, 784)
+    assert found.numbers["discriminator_loss"] == pytest.approx(1.4)
 
 
 def test_a_diverged_run_has_an_infinite_score(stage):
-    stage.status, stage.diverged, stage.says = (
-        2,
-        True,
-        "GAN 3/7 …\ntrain_gan.py: error: the losses generator_loss are not finite before iteration 3\n",
-    )
-    found = stage.do()
-    assert found.failure.startswith("exit status 2: train_gan.py: error: the losses generator_loss are not finite")
+    (stage.job.folder / nonfinite.RECORD).write_text("{}")
+    found = stage.measure("exit status 2: the losses are not finite")
     assert found.score == math.inf
     assert found.numbers["discriminator_loss"] == pytest.approx(1.4)  # from the loss before it diverged
     assert found.samples is None
 
 
-def test_a_run_that_fails_for_another_reason_has_no_score(stage):
-    stage.status, stage.says = 2, "train_gan.py: error: --init_stddev is not finite\n"  # the wording must not matter
-    assert math.isnan(stage.do().score)
-    stage.status, stage.says = -9, ""
-    (stage.logs_dir / "xavier_seed1.txt").unlink()
-    assert stage.do().failure == "exit status -9: it printed nothing"
-    assert math.isnan(stage.do().score)
-    stage.status, stage.iterations = 0, 20
-    assert stage.do().failure == "it already has 20 iterations, more than 7"
+def test_a_run_that_fails_for_another_reason_has_no_score(stage, monkeypatch):
+    assert math.isnan(stage.measure("exit status 2: a full disk").score)
+    monkeypatch.undo()
+    found = stage.measure()
+    assert "model.keras" in found.failure
+    assert math.isnan(found.score)
 
 
 def test_non_finite_samples_give_an_infinite_score(stage, monkeypatch):
     monkeypatch.setattr(gan_notes, "sample", lambda *_, **__: np.full((20, 784), np.nan))
-    assert stage.do().score == math.inf
-
-
-def test_ctrl_c_lets_the_run_save(tmp_path, monkeypatch):
-    events = []
-
-    class Process:
-        def __init__(self, *_, **__):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def wait(self):
-            events.append("wait")
-            if len(events) == 1:
-                raise KeyboardInterrupt
-
-        def terminate(self):
-            events.append("SIGTERM")
-
-    monkeypatch.setattr(gan_notes.subprocess, "Popen", Process)
-    with pytest.raises(KeyboardInterrupt):
-        gan_notes.train([], tmp_path / "log.txt")
-    assert events == ["wait", "SIGTERM", "wait"]
-
-
-# The command
-
-
-@pytest.mark.parametrize(
-    ("argument", "parts"),
-    [
-        ("--only=baseline,xaver", ["only", "xavier"]),
-        ("--iterations=0", ["iterations", "0"]),
-        ("--seeds=0", ["seeds"]),
-        ("--dataset=cifar", ["dataset", "cifar"]),
-        ("--no_such_flag=1", ["no_such_flag"]),
-        ("--logs_dir=", ["logs_dir"]),
-        ("--data_dir=/no/such/folder", ["/no/such/folder"]),
-        ("--batch_size=5000", ["5000"]),
-        ("stray", ["stray"]),
-    ],
-)
-def test_wrong_flags_give_a_one_line_error(argument, parts, tmp_path, run_script):
-    arguments = ["--dataset=digits", argument] if "dataset" not in argument and "data_dir" not in argument else [argument]
-    run = run_script(SCRIPT, "gan-notes", *([] if "logs_dir" in argument else [f"--logs_dir={tmp_path / 'notes'}"]), *arguments)
-    assert run.status == 2
-    lines = run.err.strip().splitlines()
-    assert len(lines) == 1, run.err
-    assert lines[0].startswith("reproduce: error: ")
-    assert all(part in lines[0] for part in parts), lines[0]
-    assert not (tmp_path / "notes").exists()
-
-
-def test_help(run_script):
-    run = run_script(SCRIPT, "--help")
-    assert run.status == 0
-    for flag in ("logs_dir", "data_dir", "dataset", "iterations", "seeds", "batch_size", "only", "[no]quick"):
-        assert f"--{flag}" in run.out
-
-
-@pytest.mark.slow
-def test_everything_at_a_tiny_size(tmp_path):
-    arguments = ["--dataset=digits", "--iterations=12", "--batch_size=8", "--seeds=1", "--only=baseline,bn_decay_0.5"]
-    process = start("-m", "unsupervised_learning.reproduce", "gan-notes", *arguments, f"--logs_dir={tmp_path}")
-    out, err = process.communicate(timeout=280)
-    assert (process.returncode, err) == (0, "")
-    assert out.startswith("1/2 baseline, seed 0: … Fréchet ")
-    told = (tmp_path / "report.md").read_text()
-    assert "bit for bit in 1 of 1 runs" in told  # the decay does not affect training
-    assert "preliminary" in told
-    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    results = json.loads((tmp_path / "results.json").read_text())
-    runs = {run["setting"]: run for run in results["runs"]}
-    one, other = runs["baseline"], runs["bn_decay_0.5"]
-    assert one["frechet_batch_statistics"] == other["frechet_batch_statistics"]  # the same weights
-    assert one["frechet"] != other["frechet"]
-    assert one["frechet"] > results["frechet_of_real_images"]
-    assert 0 <= one["coverage"] <= 1
-    written = (tmp_path / "baseline_seed0" / "results.json").stat().st_mtime_ns
-    again = start("-m", "unsupervised_learning.reproduce", "gan-notes", *arguments, f"--logs_dir={tmp_path}")
-    assert again.communicate(timeout=120)[1] == ""
-    assert again.returncode == 0
-    assert (tmp_path / "baseline_seed0" / "results.json").stat().st_mtime_ns == written  # not run again
-    assert json.loads((tmp_path / "results.json").read_text()) == results
+    assert stage.measure().score == math.inf

@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-# Setting → the flags that differ from the recipe: one each, except `as_committed`, which the author took for Xavier.
-SETTINGS = {
-    "baseline": "",
-    "xavier": "--initializer=xavier",
-    "as_committed": "--init_stddev=0.1 --init_bias=0.1",
-    "stddev_0.2": "--init_stddev=0.2",
-    "bn_decay_0.99": "--bn_decay=0.99",
-    "bn_decay_0.5": "--bn_decay=0.5",
-    "no_feature_matching": "--feature_matching=0",
-    "only_feature_matching": "--feature_matching=only",
-    "one_generator_step": "--generator_steps=1",
-    "half_discriminator": "--discriminator_width=0.7",
+# Setting → what differs from the recipe: one thing each, except `as_committed`, which the author took for Xavier.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "xavier": {"initializer": "xavier"},
+    "as_committed": {"init_stddev": 0.1, "init_bias": 0.1},
+    "stddev_0.2": {"init_stddev": 0.2},
+    "bn_decay_0.99": {"bn_decay": 0.99},
+    "bn_decay_0.5": {"bn_decay": 0.5},
+    "no_feature_matching": {"feature_matching": "0"},
+    "only_feature_matching": {"feature_matching": "only"},
+    "one_generator_step": {"generator_steps": 1},
+    "half_discriminator": {"discriminator_width": 0.7},
 }
 RULES = """\
 The rules were fixed before the runs. A claim *holds* if the setting that the notes favour has the lower Fréchet distance for

@@ -1,0 +1,111 @@
+"""Which processes make the runs, which runs count as finished, and the list of what would run."""
+
+import pytest
+
+from tests.support import write_run
+from unsupervised_learning.errors import RunError
+from unsupervised_learning.reproduce import experiments, jobs
+from unsupervised_learning.reproduce.jobs import GRAPHS, Job, Request
+from unsupervised_learning.training import run_directory
+
+
+def names(request: Request) -> list[tuple[str, int]]:
+    return [(job.name, job.seed) for job in request.jobs()]
+
+
+def test_jobs_come_seed_by_seed():
+    request = Request(["vae_fixed", "autoencoder", "vae_fixed"], seeds=2)
+    assert names(request) == [("vae_fixed", 0), ("autoencoder", 0), ("vae_fixed", 1), ("autoencoder", 1)]
+
+
+def test_without_names_every_experiment_has_the_seeds_that_the_claims_need():
+    found = names(Request())
+    assert {name: sum(one == name for one, _ in found) for name, _ in found} == {
+        name: experiment.seeds for name, experiment in experiments.EXPERIMENTS.items()
+    }
+
+
+def test_the_authors_graphs_join_if_their_files_are_there(tmp_path):
+    with pytest.raises(RunError, match="graph_first needs --original_logs"):
+        Request(["graph_first"]).jobs()
+    with pytest.raises(RunError, match=r"has no MNIST_logs/run5/model\.ckpt-20000\.meta or ae_run5"):
+        Request(["graphs"], original_logs=tmp_path).jobs()
+    for _, _, (_, end) in GRAPHS.values():
+        (tmp_path / end).parent.mkdir()
+        (tmp_path / end).touch()
+    request = Request(["graphs"], seeds=1, original_logs=tmp_path, data_dir="data", out=tmp_path)
+    job = request.jobs()[1]
+    assert job.folder == tmp_path / "original_2016" / "first_graph_seed0"
+    assert job.words[:4] == (
+        "-m",
+        "unsupervised_learning.original",
+        "train",
+        f"{tmp_path}/vae_relu_heads/model.ckpt-100000.meta",
+    )
+    assert job.words[4:] == ("--data_dir=data", "--seed=0", "--max_iterations=100001", f"--logs_dir={tmp_path}")
+    assert {name for name, _ in names(Request(original_logs=tmp_path))} == {*experiments.EXPERIMENTS, *GRAPHS}
+
+
+def test_the_notes_are_a_group():
+    assert len(names(Request(["gan_notes"]))) == 3 * len(experiments.SETTINGS)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(RunError, match=r"expected names from: autoencoder, .*graph_fixed\. Received: vea"):
+        Request(["autoencoder", "vea"]).jobs()
+
+
+def test_a_job_is_the_experiments_command(tmp_path):
+    [job] = Request(["vae_kl_weight_10"], seeds=1, out=tmp_path, data_dir="data").jobs()
+    assert job.words[0].endswith("train_vae.py")
+    assert job.words[1:-1] == ("--dataset=mnist", "--data_dir=data", "--seed=0", "--kl_weight=10.0", "--max_iterations=20001")
+    assert job.words[-1] == f"--logs_dir={tmp_path}/vae_kl_weight_10_seed0"
+    [flowers] = Request(["gan_flowers"], seeds=1, data_dir="data", image_dir="pictures").jobs()
+    assert {"--dataset=tf_flowers", "--image_dir=pictures"} < set(flowers.words)
+    assert "--data_dir=data" not in flowers.words
+    [quick] = Request(["vae_fixed"], quick=True).jobs()
+    assert (quick.iterations, quick.words[-2]) == (201, "--max_iterations=201")
+
+
+def test_a_run_counts_as_finished_with_its_length_and_data(tmp_path):
+    [job] = Request(["autoencoder"], seeds=1, out=tmp_path).jobs()
+    assert job.finished() is None
+    write_run(tmp_path, "autoencoder")
+    assert job.finished() is not None
+    assert Job(*(job.name, 0, job.folder, job.words, 30_001, "mnist")).finished() is None
+    assert Job(*(job.name, 0, job.folder, job.words, 20_001, "digits")).finished() is None
+
+
+def test_a_folder_in_use_is_seen(tmp_path):
+    [job] = Request(["autoencoder"], seeds=1, out=tmp_path).jobs()
+    assert not job.is_locked()
+    assert not job.folder.exists()
+    with run_directory.lock(job.folder):
+        assert job.is_locked()
+    assert not job.is_locked()
+
+
+def test_the_list_says_what_is_left(tmp_path, monkeypatch):
+    request = Request(["autoencoder", "vae_fixed", "gan_flowers"], seeds=2, out=tmp_path / "new")
+    for seed, seconds in ((0, 40.0), (1, 60.0)):
+        write_run(tmp_path / "reference", "autoencoder", seed, training_seconds=seconds)
+    monkeypatch.setattr(jobs, "REFERENCE", tmp_path / "reference")
+    rows = {line.split()[0]: line.split()[1:] for line in jobs.listing(request.jobs(), request.out, 2).splitlines()}
+    assert rows["autoencoder"] == ["2", "0", "20,001", "1.1*", "–"]
+    assert rows["vae_fixed"] == ["2", "0", "100,001", "–", "–"]
+    assert " ".join(rows["left:"]).startswith("2 min of one core, 65 s with 2 at a time, not counting vae_fixed, gan_flowers")
+    assert not request.out.exists()
+    write_run(request.out, "autoencoder", training_seconds=105.0)
+    rows = {line.split()[0]: line.split()[1:] for line in jobs.listing(request.jobs(), request.out, 2).splitlines()}
+    assert rows["autoencoder"] == ["2", "1", "20,001", "2.0", "0"]
+
+
+def test_an_experiment_that_was_never_timed_takes_as_long_per_iteration_as_its_model(tmp_path, monkeypatch):
+    write_run(tmp_path, "vae_fixed", training_seconds=100_001 * 0.005)
+    monkeypatch.setattr(jobs, "REFERENCE", tmp_path)
+    costs = jobs.Costs(Request(["vae_kl_weight_10"], out=tmp_path / "new").jobs())
+    assert costs.seconds["vae_kl_weight_10"] == pytest.approx(20_001 * 0.005 + jobs.START)
+
+
+def test_durations():
+    assert [jobs.duration(seconds) for seconds in (4.4, 89, 90, 5399, 9000)] == ["4 s", "89 s", "2 min", "90 min", "2.5 h"]

@@ -1,0 +1,197 @@
+"""Jobs as processes: their cores, failures, interruption and restart. The jobs here run small scripts, not trainings."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.support import REPOSITORY, start, wait_for
+from unsupervised_learning.reproduce import pool
+from unsupervised_learning.reproduce.jobs import Job
+from unsupervised_learning.training import run_directory
+
+LINUX = sys.platform == "linux"
+RUN = """
+import json, os, sys, time
+folder, seconds, status = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+os.makedirs(folder, exist_ok=True)
+open(folder + "/started", "a").write(f"{os.getpid()}\\n")
+time.sleep(seconds)
+if status:
+    print("first line"); print("run.py: error: the reason"); sys.exit(status)
+config = {"model": "AutoEncoder", "settings": {}, "data": {"name": "mnist", "source": "", "checksum": ""}}
+cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+json.dump({**config, "cores": cores, "argv": sys.argv}, open(folder + "/config.json", "w"))
+json.dump({"iterations": 5, "training_seconds": 1.0, "test_l2": 4.5}, open(folder + "/results.json", "w"))
+"""
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Function that makes a job: a script that sleeps and then finishes, or fails with a status."""
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+
+    def make(seed: int, seconds: float = 0, status: int = 0) -> Job:
+        folder = tmp_path / f"autoencoder_seed{seed}"
+        return Job("autoencoder", seed, folder, (str(script), str(folder), str(seconds), str(status)), 5, "mnist")
+
+    return make
+
+
+def test_every_job_runs_on_one_core(job, capsys):
+    jobs = [job(seed) for seed in range(4)]
+    on = pool.cores(3)
+    assert pool.run(jobs, on) == {}
+    assert capsys.readouterr().out.count(": done in ") == 4
+    records = [json.loads((one.folder / "config.json").read_text()) for one in jobs]
+    assert [record["argv"] for record in records] == [list(one.words) for one in jobs]  # as if started directly
+    if LINUX:
+        assert all(len(record["cores"]) == 1 and record["cores"][0] in on for record in records)
+
+
+def test_finished_jobs_do_not_run_again(job):
+    pool.run([job(0), job(1)], pool.cores(1))
+    assert pool.run([job(0), job(1), job(2)], pool.cores(1)) == {}
+    assert [len((job(seed).folder / "started").read_text().split()) for seed in range(3)] == [1, 1, 1]
+
+
+def test_a_job_that_fails_is_named_with_its_last_line_and_the_others_go_on(job, capsys):
+    failed = pool.run([job(0, status=2), job(1)], pool.cores(1))
+    assert failed == {job(0, status=2): "exit status 2: run.py: error: the reason"}
+    [said] = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
+    assert said.startswith("autoencoder, seed 0: FAILED after ")
+    assert said.endswith(f", exit status 2: run.py: error: the reason ({job(0).log})")
+    assert job(1).finished()
+
+
+def test_a_job_in_use_by_another_process_waits(job):
+    with run_directory.lock(job(0).folder) as held:
+        started = time.monotonic()
+        signal.signal(signal.SIGALRM, lambda *_: held.close())
+        signal.setitimer(signal.ITIMER_REAL, 1.0)
+        assert pool.run([job(0), job(1)], pool.cores(1)) == {}
+    assert time.monotonic() - started >= 1.0
+    assert os.stat(job(1).folder / "started").st_mtime < os.stat(job(0).folder / "started").st_mtime
+
+
+def test_an_interruption_stops_the_jobs_and_waits_for_them(job, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    one = job(0, seconds=60)
+    monkeypatch.setattr(pool, "state", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pool.run([one], pool.cores(1))
+    assert not one.finished()
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux can end a process with its parent")
+def test_jobs_end_when_the_pool_is_killed(job, tmp_path):
+    one = job(0, seconds=60)
+    program = f"""
+        import sys
+        from pathlib import Path, PosixPath
+        sys.path.insert(0, {str(REPOSITORY)!r})
+        from unsupervised_learning.reproduce import jobs, pool
+        pool.run([jobs.{one!r}], [0])
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
+    try:
+        wait_for((one.folder / "started").exists, process)
+        time.sleep(0.2)
+        child = int((one.folder / "started").read_text())
+    finally:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{child}").exists() and Path(f"/proc/{child}/stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline, "the job outlived the pool"
+        time.sleep(0.05)
+
+
+def test_the_line_says_what_runs_and_what_is_left(job):
+    running = pool.Running(job(0, seconds=60), None)
+    try:
+        costs: Any = SimpleNamespace(seconds={"autoencoder": 120.0})
+        line = pool.state(3, 7, [running], [job(1), job(2), job(3)], costs, 2)
+        assert line == "3/7 done; about 4 min left; autoencoder 0 (0%)"
+        job(0).folder.mkdir(exist_ok=True)
+        (job(0).folder / "model.ckpt-4.index").touch()
+        assert pool.state(3, 7, [running], [], costs, 2) == "3/7 done; about 24 s left; autoencoder 0 (80%)"
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+# The command
+
+
+def reproduce(*arguments: str) -> tuple[int, str, str]:
+    process = start("-m", "unsupervised_learning.reproduce", *arguments)
+    out, err = process.communicate(timeout=280)
+    return process.returncode, out, err
+
+
+@pytest.mark.slow
+def test_everything_of_two_runs_at_a_tiny_size(tmp_path):
+    """The command is killed twice and typed again; the results are those of an undisturbed command."""
+    names = ("autoencoder", "gan_notes_baseline", "gan_notes_bn_decay_0.5")
+    flags = (*names, "--quick", "--dataset=digits")
+    for after in ("autoencoder_seed0/config.json", "gan_notes_baseline_seed0/config.json"):
+        process = start("-m", "unsupervised_learning.reproduce", *flags, f"--out={tmp_path}/killed")
+        wait_for((tmp_path / "killed" / after).exists, process)
+        process.kill()
+        process.communicate()
+    for out in ("killed", "whole"):
+        status, said, _ = reproduce(*flags, f"--out={tmp_path / out}")
+        assert status == 0, said
+        assert "The numbers mean nothing." in said
+    for name in names:
+        killed, whole = (
+            json.loads((tmp_path / out / f"{name}_seed0" / "results.json").read_text()) for out in ("killed", "whole")
+        )
+        assert {**killed, "training_seconds": 0} == {**whole, "training_seconds": 0}
+    notes = json.loads((tmp_path / "whole" / "gan_notes" / "results.json").read_text())
+    one, other = notes["runs"]
+    assert one["frechet_batch_statistics"] == other["frechet_batch_statistics"]  # the decay does not affect training
+    assert one["frechet"] != other["frechet"]
+    assert "preliminary" in (tmp_path / "whole" / "gan_notes" / "report.md").read_text()
+    assert "bit for bit in 1 of 1 runs" in (tmp_path / "whole" / "gan_notes" / "report.md").read_text()
+    assert (tmp_path / "whole" / "report" / "index.html").exists()
+    written = (tmp_path / "whole" / "autoencoder_seed0" / "results.json").stat().st_mtime_ns
+    assert reproduce(*flags, f"--out={tmp_path}/whole")[0] == 0
+    assert (tmp_path / "whole" / "autoencoder_seed0" / "results.json").stat().st_mtime_ns == written  # not run again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["vea"], ["autoencoder", "vea"]),
+        (["--seeds=0"], ["seeds", "0"]),
+        (["--jobs=0"], ["jobs", "0"]),
+        (["--dataset=cifar"], ["dataset", "cifar"]),
+        (["--out="], ["out"]),
+        (["autoencoder", "--data_dir=/no/such/folder"], ["/no/such/folder"]),
+        (["--original_logs=/no/such/folder"], ["original_logs", "/no/such/folder"]),
+        (["run3", "DIR"], ["run3 DIR LOGS"]),
+        (["gan-notes"], ["gan_notes", "gan-notes"]),
+    ],
+)
+def test_wrong_arguments_give_a_one_line_error(arguments, parts, tmp_path, run_script):
+    if "--out=" not in arguments:
+        arguments = [*arguments, f"--out={tmp_path / 'new'}"]
+    run = run_script("unsupervised_learning/reproduce/__main__.py", *arguments)
+    assert run.status == 2
+    [line] = run.err.strip().splitlines()
+    assert line.startswith("reproduce: error: ")
+    assert all(part in line for part in parts), line
+    assert not (tmp_path / "new").exists()
