@@ -27,6 +27,7 @@ class Prediction(NamedTuple):
     Attributes:
         mean, deviation: mean and standard deviation of our runs.
         low, high: prediction interval for one more run.
+        p: probability of a run at least as far from the mean, not corrected for several tests.
         inside: whether the published number lies in the interval.
     """
 
@@ -34,6 +35,7 @@ class Prediction(NamedTuple):
     deviation: float
     low: float
     high: float
+    p: float
     inside: bool
 
 
@@ -78,8 +80,10 @@ def predicted(values: Sequence[float], published: float, tests: int = 1) -> Pred
         ValueError: too few values.
     """
     n, mean, deviation = enough(values), float(np.mean(values)), float(np.std(values, ddof=1))
-    width = float(stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, n - 1)) * deviation * math.sqrt(1 + 1 / n)
-    return Prediction(mean, deviation, mean - width, mean + width, bool(abs(published - mean) <= width))
+    spread, distance = deviation * math.sqrt(1 + 1 / n), abs(published - mean)
+    width = float(stats.t.ppf(1 - (1 - LEVEL) / 2 / tests, n - 1)) * spread
+    p = 2 * float(stats.t.sf(distance / spread, n - 1)) if spread else float(distance == 0)
+    return Prediction(mean, deviation, mean - width, mean + width, p, distance <= width)
 
 
 def difference(ours: Sequence[float], theirs: Sequence[float], margin: float, tests: int = 1) -> Difference:
