@@ -12,6 +12,7 @@ from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.experiments import Runs
+from unsupervised_learning.training import finished_run
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 REFERENCE = ("unsupervised_learning/reproduce/__main__.py", "reference")
@@ -34,6 +35,10 @@ def test_claims_find_the_same_in_a_copy(tmp_path, run_script):
     for claim in claims.CLAIMS:
         if claim.experiments == ("autoencoder",):
             assert claim.find(Runs({"autoencoder": [copy]})) == claim.find(Runs({"autoencoder": [original]}))
+    card = (copy.path / "card.md").read_text()
+    assert card.startswith("# autoencoder, seed 0\n\n- What: AutoEncoder, trained from scratch, 20,001 iterations, seed 0\n")
+    assert f"- Command: `{experiments.EXPERIMENTS['autoencoder'].command('autoencoder')}`\n" in card
+    assert "\n| test_l2 | 4.45 |" in card
     assert len(event_files.scalars_logged(copy.path, "Loss")) == 201
     assert list(event_files.logged(copy.path, "W_fc1")) == [0, 4000, 8000, 12_000, 16_000, 20_000]
     assert tf.io.decode_png((copy.path / "figures" / "samples.png").read_bytes()).shape == (50, 60, 3)
@@ -45,6 +50,25 @@ def test_claims_find_the_same_in_a_copy(tmp_path, run_script):
     before = {path: path.read_bytes() for path in copy.path.rglob("*") if path.is_file()}
     assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
     assert {path: path.read_bytes() for path in copy.path.rglob("*") if path.is_file()} == before
+
+
+def test_runs_of_the_authors_graphs_keep_their_records(tmp_path, run_script):
+    folder = write_run(tmp_path, "vae_fixed", 4, settings={"original_graph": "model.ckpt-100000.meta", "recipe": "fixed"})
+    for _ in range(2):  # an earlier copy is replaced
+        assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    copy = tmp_path / "kept" / "original_2016" / "fixed_graph_seed4"
+    assert {path.name for path in copy.iterdir()} == {"card.md", "config.json", "results.json"}
+    [found] = experiments.find_runs(tmp_path / "kept").graphs["fixed"]
+    assert (found.path, found.seed) == (copy, 4)
+    assert "the author's own graph (model.ckpt-100000.meta) trained today" in (copy / "card.md").read_text()
+
+
+def test_every_copy_has_its_card():
+    for config in KEPT.rglob("config.json"):
+        run = finished_run.read(config.parent)
+        card = (config.parent / "card.md").read_text()
+        assert f"`{run.config['command']}`" in card
+        assert all(f"| {value:.4g} |" in card for name, value in run.results.items() if name in ("test_l2", "negative_elbo"))
 
 
 def test_less_is_kept_of_other_seeds(tmp_path, run_script):

@@ -2,8 +2,8 @@
 
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
 
-Every copy has settings, results, losses, the autoencoder's dumps and the data that the report plots. The first run of each
-published model also keeps its figures and, except for the flowers, histograms and images of six iterations. Dumps are
+Every copy has a card, settings, results, losses, the autoencoder's dumps and the data that the report plots. The first run of
+each published model also keeps its figures and, except for the flowers, histograms and images of six iterations. Dumps are
 compressed, with float32's digits. Weights, which `explore` needs, are kept without the optimizer's state: 0.3 MiB for an
 autoencoder or VAE, 8.7 MiB for a GAN at 28×28.
 """
@@ -29,6 +29,8 @@ from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.monitoring.tags import TRUE_KL
 from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.reproduce.card import card
+from unsupervised_learning.training import finished_run
 from unsupervised_learning.training.finished_run import MODELS, FinishedRun, saved_model
 
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # plotted by `compare` for the shown run, over all of training
@@ -61,6 +63,7 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
     command = experiments.EXPERIMENTS[experiment].command(experiment, run.seed)
     atomic_files.write_json(target / "config.json", {**config, "data": described, "command": command})
     atomic_files.write_json(target / "results.json", run.results)
+    write_card(target, f"{experiment}, seed {run.seed}")
     keep_events(run, target / EVENTS, whole, DRAWN | JUDGED if shown else JUDGED)
     if shown and run.config["model"] in WEIGHTS[weights]:
         keep_weights(run.path / "model.keras", target / "model.keras")
@@ -73,6 +76,24 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
     (target / "figures").mkdir()
     for path in sorted((run.path / "figures").glob("*.png")):
         atomic_files.write_atomically(target / "figures" / path.name, fewer_colors(path))
+
+
+def keep_graph_run(run: FinishedRun, target: Path) -> None:
+    """Write the records of a run of the author's graph, without its weights."""
+    target.mkdir(parents=True, exist_ok=True)
+    file = run.config["settings"]["original_graph"]
+    command = f"python -m unsupervised_learning.original train AUTHOR/…/{file} --data_dir=DIR --seed={run.seed}"
+    config = {name: value for name, value in run.config.items() if name != "folders"}
+    atomic_files.write_json(
+        target / "config.json", {**config, "data": {**config["data"], "source": "idx files in DIR"}, "command": command}
+    )
+    atomic_files.write_json(target / "results.json", run.results)
+    write_card(target, f"the author's graph of {run.config['settings']['recipe']}, seed {run.seed}")
+
+
+def write_card(target: Path, title: str) -> None:
+    """Write the card of a copy, from its records."""
+    atomic_files.write_atomically(target / "card.md", card(finished_run.read(target), title).encode())
 
 
 def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str]) -> None:
@@ -151,19 +172,40 @@ def reference(folders: list[Path], out: Path, weights: str) -> int:
     for folder in folders:
         try:
             runs.append(experiments.read_run(folder))
-            names.append(f"{experiments.experiment_of(runs[-1])}_seed{runs[-1].seed}")
+            names.append(name_of(runs[-1]))
         except RunError as error:
             raise RunError(f"{folder}: {error}") from None
     if len(set(names)) < len(names):
         raise RunError(f"expected runs of different experiments or seeds. Received: {', '.join(names)}")
     targets = [out / name for name in names]
-    for target in targets:
-        if target.exists() and (not (target / EVENTS).exists() or list(target.glob("model.ckpt-*"))):
-            raise RunError(f"{target} exists and is not a small copy; choose another --out")
     for run, target in zip(runs, targets, strict=True):
+        if target.exists() and (not is_copy(target) or list(target.glob("model.ckpt-*"))):
+            raise RunError(f"{target} exists and is not a small copy; choose another --out")
         if target.resolve() == run.path.resolve():
             raise RunError(f"{run.path} is itself the copy; choose another --out")
-        keep(run, target, is_shown(run, runs), weights)
+    ours = [run for run in runs if not is_graph_run(run)]
+    for run, target in zip(runs, targets, strict=True):
+        if is_graph_run(run):
+            keep_graph_run(run, target)
+        else:
+            keep(run, target, is_shown(run, ours), weights)
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
         print(f"{target}: {size / 2**20:.2f} MiB")
     return 0
+
+
+def is_graph_run(run: FinishedRun) -> bool:
+    """Whether a run is of the author's own graph."""
+    return "original_graph" in run.config["settings"]
+
+
+def name_of(run: FinishedRun) -> str:
+    """Return the name of a run's copy, below the folder of all copies."""
+    if is_graph_run(run):
+        return f"original_2016/{run.config['settings']['recipe']}_graph_seed{run.seed}"
+    return f"{experiments.experiment_of(run)}_seed{run.seed}"
+
+
+def is_copy(folder: Path) -> bool:
+    """Whether a folder holds a small copy."""
+    return (folder / EVENTS).exists() or folder.parent.name == "original_2016"
