@@ -177,9 +177,10 @@ def entry(label: str, text: str) -> list[str]:
     return wrapped(text, label.ljust(LABEL), " " * LABEL)
 
 
-def wrapped(text: str, first: str, others: str, **how: bool) -> list[str]:
+def wrapped(text: str, first: str, others: str, break_long_words: bool = True) -> list[str]:
     """Wrap a text to 80 columns; the first line begins with `first`, the others with `others`."""
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False, **how)
+    wrapper = textwrap.TextWrapper(WIDTH, first, others, break_on_hyphens=False, break_long_words=break_long_words)
+    return wrapper.wrap(text)
 
 
 def network_in_words(description: Description) -> str:
