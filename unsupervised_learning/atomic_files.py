@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +16,20 @@ def written_anew(path: Path, name: str | None = None) -> Iterator[Path]:
     """Context that yields a temporary path to write, which then replaces `path`. After an error it is deleted.
 
     Args:
-        path: the file to replace.
+        path: the file or folder to replace. A folder is deleted just before, as the system cannot replace it.
         name: name of the temporary file; by default `new-<name of the file>`.
     """
     new = path.with_name(name or f"new-{path.name}")
     try:
         yield new
+        if new.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         os.replace(new, path)
     finally:
-        new.unlink(missing_ok=True)
+        if new.is_dir():
+            shutil.rmtree(new, ignore_errors=True)
+        else:
+            new.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -272,7 +272,7 @@ def test_sizes_are_bounded(tmp_path):
     with pytest.raises(RunError, match="48,000,002 elements"):
         read_graph(meta(tmp_path / "a.meta", graph))
     with pytest.raises(RunError, match="no node b"):
-        subgraph(Graph(tmp_path, "meta", {}, 10), ["b"])
+        subgraph(Graph(tmp_path, {}, 10), ["b"])
 
 
 def test_event_files(tmp_path, ae_graph):

@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from unsupervised_learning import errors
+from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.data import prepared_sets
 from unsupervised_learning.data.dataset import Dataset, Split, cache_folder, existing_folder
 from unsupervised_learning.errors import RunError
@@ -233,7 +234,7 @@ def _decode_into(
         return None
 
     digest, skipped, rows = hashlib.sha256(), [], 0
-    unfinished = cache / f"{key}.{uuid.uuid4().hex}.new"
+    name_of_new = f"{key}.{uuid.uuid4().hex}.new"
     terminal = sys.stdout.isatty()
     if not terminal:
         print(f"Decoding {count:,} pictures …", flush=True)
@@ -241,6 +242,7 @@ def _decode_into(
         cache.mkdir(parents=True, exist_ok=True)
         with (
             quiet_stderr(),
+            written_anew(cache / f"{key}.bytes", name_of_new) as unfinished,
             open(unfinished, "xb") as file,
             ThreadPoolExecutor(os.cpu_count()) as pool,
             tqdm(desc="Decoding", total=count, unit=" pictures", file=sys.stdout, disable=not terminal) as bar,
@@ -256,23 +258,19 @@ def _decode_into(
                     bar.update()
             file.flush()
             os.fsync(file.fileno())
-        if not rows:
-            example = f", {skipped[0]!r} for one" if skipped else ""
-            raise RunError(f"{source}: none of {count:,} pictures can be read{example}; expected intact JPEG or PNG")
+            if not rows:
+                example = f", {skipped[0]!r} for one" if skipped else ""
+                raise RunError(f"{source}: none of {count:,} pictures can be read{example}; expected intact JPEG or PNG")
         shape = (rows, side, side, 3)
         digest.update(f"{shape}".encode())
         record = {"shape": list(shape), "checksum": digest.hexdigest(), "skipped": skipped, "source": source}
-        os.replace(unfinished, cache / f"{key}.bytes")
-        unfinished.write_text(json.dumps(record))
-        os.replace(unfinished, cache / f"{key}.json")
+        with written_anew(cache / f"{key}.json", name_of_new) as unfinished:
+            unfinished.write_text(json.dumps(record))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         if isinstance(error, RunError):
             raise
         need = f"a writable folder with {count * side * side * 3:,} bytes free (--cache_dir)"
         raise RunError(f"cannot keep decoded pictures in {str(cache)!r}: {errors.reason(error)}; expected {need}") from error
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            unfinished.unlink()  # exists only after a failure
     return record
 
 

@@ -159,7 +159,8 @@ def report(
         arrays |= {f"{key}_{name}": value for key, value in found.items()}
 
     numbers["nearest_training_image"] = of_nearest
-    numbers["diversity"] = beside_real(lambda some: sample_quality.pair_distance(as_pixels(some)), images)
+    pair_distances = ({"diversity": sample_quality.pair_distance(as_pixels(some))} for some in (images.made, images.real))
+    numbers |= by_set(*pair_distances)
     rows = np.random.default_rng([seed, 2]).permutation(len(images.test))[:count]
     of_real = {"train": images.reference, "test": images.test[rows]}
     for number, (name, some) in enumerate(of_real.items()):
@@ -219,9 +220,9 @@ def as_pixels(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).astype(np.float32) * np.float32(1 / 255)
 
 
-def beside_real(measure: Callable[[np.ndarray], Any], images: Images) -> Json:
-    """Apply a measure to the samples and to the same number of real images."""
-    return {"samples": measure(images.made), "real": measure(images.real)}
+def by_set(of_made: Json, of_real: Json) -> Json:
+    """Return each measure of the samples and of the same number of real images: name → {"samples": …, "real": …}."""
+    return {name: {"samples": of_made[name], "real": of_real[name]} for name in of_made}
 
 
 # Spaces
@@ -246,36 +247,24 @@ def discriminator_space(model: DCGAN) -> Space:
     def apply(images: np.ndarray) -> np.ndarray:
         return np.concatenate([of_batch(tf.constant(images[batch])).numpy() for batch in batches(len(images))])
 
-    what = f"the run's own discriminator, its last hidden layer averaged over its 4×4 places, {width(model)} numbers"
+    width = model.discriminator.outputs[1].shape[-1]
+    what = f"the run's own discriminator, its last hidden layer averaged over its 4×4 places, {width} numbers"
     return Space(what, apply, CANDIDATES_OF_DISCRIMINATOR)
-
-
-def width(model: DCGAN) -> int:
-    """Return the number of channels of the discriminator's last hidden layer."""
-    return int(model.discriminator.outputs[1].shape[-1])
 
 
 def compared(space: Space, images: Images) -> tuple[Json, dict[str, str]]:
     """Compute the measures in a space, and the reasons for missing ones."""
     reference, real, made = (space.apply(some) for some in (images.reference, images.real, images.made))
-    found: Json = {"what": space.what}
-    left_out = {}
-    found["frechet"] = {
-        "samples": sample_quality.frechet(made, reference),
-        "real": sample_quality.frechet(real, reference),
-    }
-    found["kernel"] = {
-        "samples": sample_quality.kernel_distance(made, reference)._asdict(),
-        "real": sample_quality.kernel_distance(real, reference)._asdict(),
-    }
-    names = ("precision", "recall", "density", "coverage")
-    if len(made) >= sample_quality.FEWEST:
-        of_made, of_real = (sample_quality.neighbourhoods(reference, some) for some in (made, real))
-        found |= {name: {"samples": of_made[name], "real": of_real[name]} for name in names}
-    else:
-        found |= dict.fromkeys(names)
-        left_out |= dict.fromkeys(names, f"needs {sample_quality.FEWEST} samples; there are {len(made)}")
-    return found, left_out
+
+    def measured(some: np.ndarray) -> Json:
+        kernel = sample_quality.kernel_distance(some, reference)._asdict()
+        overlap = sample_quality.neighbourhoods(reference, some) if enough else {}
+        return {"frechet": sample_quality.frechet(some, reference), "kernel": kernel, **overlap}
+
+    enough = len(made) >= sample_quality.FEWEST
+    missing = () if enough else ("precision", "recall", "density", "coverage")
+    found = {"what": space.what, **by_set(measured(made), measured(real)), **dict.fromkeys(missing)}
+    return found, dict.fromkeys(missing, f"needs {sample_quality.FEWEST} samples; there are {len(made)}")
 
 
 # Labels
@@ -298,8 +287,7 @@ def labels(classifier: DigitClassifier, images: Images, training_labels: np.ndar
             "classifier_score": sample_quality.classifier_score(probabilities),
         }
 
-    of_made, of_real = measured("samples", images.made), measured("real", images.real)
-    return {name: {"samples": of_made[name], "real": of_real[name]} for name in of_made}, arrays
+    return by_set(measured("samples", images.made), measured("real", images.real)), arrays
 
 
 # Copies
@@ -382,8 +370,5 @@ def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progre
 
 def near_zero(losses: np.ndarray) -> Json:
     """Return how often the discriminator's loss [n] was near zero, the author's sign of a failed GAN."""
-    return {
-        "share": float(np.mean(losses < gan_diagnostics.NEAR_ZERO)),
-        "threshold": gan_diagnostics.NEAR_ZERO,
-        "logged": len(losses),
-    }
+    threshold = gan_diagnostics.NEAR_ZERO
+    return {"share": float(np.mean(losses < threshold)), "threshold": threshold, "logged": len(losses)}

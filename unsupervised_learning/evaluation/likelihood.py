@@ -1,7 +1,7 @@
 """Evaluation of a VAE: bounds on log p(x), the KL of each latent dimension, and the aggregate posterior versus the prior.
 
-All results are in nats per image, for images unseen in training. Noise depends only on a seed and the index of an image, so
-results are reproducible and do not depend on the batches.
+All results are in nats per image, for images unseen in training, [n, pixels] floats in [0, 1]. mu and log_var are [n, z_dim].
+Noise depends only on a seed and the index of an image, so results are reproducible and do not depend on the batches.
 
 A Bernoulli decoder is a probability model only for pixels that are 0 or 1. For grey pixels its "likelihood" is 2016's loss. It
 can compare models of the same images, but cannot be compared with published numbers, which are for binarised MNIST (see
@@ -53,7 +53,7 @@ def image_bounds(
     Args:
         model: has `encoder`, [batch, pixels] to mu and log_var, [batch, z_dim] each, and `decoder`, z to the second argument of
             `log_likelihood`.
-        images: [n, pixels] floats in [0, 1].
+        images: the images.
         k: increasing numbers of draws.
         seed: seed of the noise. Image i's is `numpy.random.default_rng([seed, i]).standard_normal([draws, z_dim])`.
         images_of_largest: number of leading images that get the largest k, which takes most of the time; all by default.
@@ -145,12 +145,7 @@ def summary(bounds: np.ndarray, k: Sequence[int]) -> list[Json]:
 def kl_per_dimension(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
     """Return KL(q(z_d|x) || N(0, 1)) for each latent dimension d, averaged over images (Kingma & Welling 2013, appendix B).
 
-    Args:
-        mu: [n, z_dim].
-        log_var: [n, z_dim].
-
-    Returns:
-        [z_dim], in nats, at least 0. They add up to the KL of the ELBO.
+    The result, [z_dim], is in nats, at least 0, and adds up to the KL of the ELBO.
     """
     mu, log_var = np.asarray(mu, np.float64), np.asarray(log_var, np.float64)
     return 0.5 * np.mean(np.square(mu) + (np.expm1(log_var) - log_var), axis=0)
@@ -159,11 +154,7 @@ def kl_per_dimension(mu: np.ndarray, log_var: np.ndarray) -> np.ndarray:
 def active_units(mu: np.ndarray) -> Json:
     """Count the active latent dimensions, those with Var_x(E[z_d|x]) > 0.01 (Burda et al. 2015, section 5.2).
 
-    Args:
-        mu: [n, z_dim].
-
-    Returns:
-        `count`; `variance_of_mu`, the variance over images for each dimension; `threshold`.
+    Returns `count`; `variance_of_mu`, the variance over images for each dimension; `threshold`.
     """
     variance = np.var(np.asarray(mu, np.float64), axis=0)
     return {"count": int(np.sum(variance > ACTIVE)), "variance_of_mu": variance.tolist(), "threshold": ACTIVE}
@@ -177,10 +168,7 @@ def aggregate_posterior(mu: np.ndarray, log_var: np.ndarray, seed: int = 0) -> J
     prior. I cannot exceed log n; if it comes close, more images would give a larger value. The marginal KL is at least
     `kl_of_gaussian_fit`, apart from sampling noise, because a Gaussian has the largest entropy for given moments.
 
-    Args:
-        mu: [n, z_dim].
-        log_var: [n, z_dim].
-        seed: seed of the z, one per image, that estimate the mutual information.
+    The mutual information is estimated with one z per image, drawn with the seed.
 
     Returns:
         - `mean` and `variance` of q(z) for each dimension; `largest_correlation` of two dimensions, 0 if there is only one
@@ -214,16 +202,7 @@ def aggregate_posterior(mu: np.ndarray, log_var: np.ndarray, seed: int = 0) -> J
 
 
 def informations(mu: np.ndarray, log_var: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return log q(z_i|x_i) − log q(z_i) with one z_i ~ q(z|x_i) per image. The mean estimates I(i; z).
-
-    Args:
-        mu: [n, z_dim].
-        log_var: [n, z_dim].
-        seed: seed of the z.
-
-    Returns:
-        [n], in nats, each at most log n.
-    """
+    """Return log q(z_i|x_i) − log q(z_i), [n] at most log n, with one z_i ~ q(z|x_i) per image. The mean estimates I(i; z)."""
     mu, log_var = mu.astype(np.float32), log_var.astype(np.float32)
     latent = latent_draws.of_posterior(mu, log_var, np.random.default_rng(seed), np.float32)
 
@@ -284,14 +263,7 @@ def report(
 ) -> Json:
     """Compute all measures of this module for one model, for evaluation.json.
 
-    Args:
-        model: see `image_bounds`.
-        images: [n, pixels] floats in [0, 1].
-        labels: [n] integers.
-        k: increasing numbers of draws.
-        seed: seed of the noise.
-        images_of_largest: see `image_bounds`.
-        **how: more arguments of `image_bounds`.
+    The labels are [n] integers; all other arguments are those of `image_bounds`.
 
     Returns:
         - `images`; `binary`: whether all pixels are 0 or 1. Otherwise the bounds cannot be compared with published ones

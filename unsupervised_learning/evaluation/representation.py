@@ -1,7 +1,10 @@
-"""Measures of how well codes separate digits: codes [n, d] and labels [n] in, numbers out, all by scikit-learn.
+"""Measures of how well codes separate digits, all by scikit-learn, with fixed random seeds.
+
+Codes are [n, d] finite floats, labels [n] integers and images [n, pixels] floats; any other array raises a ValueError. The
+results are numbers, or None where a measure is undefined.
 
 The codes come from images unseen in training. Compare each measure with that of PCA codes of the same size (`fitted_pca`);
-`report` gives both. Labels are used for evaluation only. All random seeds are fixed.
+`report` gives both. Labels are used for evaluation only.
 """
 
 import warnings
@@ -43,18 +46,8 @@ def knn_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
     The folds are scikit-learn's stratified ones, in the order of the data. The 2016 autoencoder's test codes give 0.809 (run 3)
     and 0.819 (run 5); chance is 0.1.
 
-    For small data, there are at most as many neighbours as training codes in a fold, and at most as many folds as codes. Folds
-    are shuffled instead of stratified if some label has fewer codes than there are folds.
-
-    Args:
-        codes: [n, d] finite floats, n at least 2.
-        labels: [n] integers.
-
-    Returns:
-        A fraction in [0, 1].
-
-    Raises:
-        ValueError: if shapes do not match, codes are not finite, labels are not integers, or n is below 2.
+    For small data, there are at most as many neighbours as training codes in a fold, and at most as many folds as codes, at
+    least 2. Folds are shuffled instead of stratified if some label has fewer codes than there are folds.
     """
     codes, labels = _checked_codes(codes, labels)
     folds = _folds(codes, labels)
@@ -68,17 +61,7 @@ def linear_probe_accuracy(codes: np.ndarray, labels: np.ndarray) -> float | None
     """Measure the 5-fold cross-validated accuracy of a linear classifier of the codes (Alain & Bengio 2016).
 
     It is multinomial logistic regression with scikit-learn's L2 penalty, C = 1, on codes standardised by the training folds.
-    The folds are those of `knn_accuracy`.
-
-    Args:
-        codes: [n, d] finite floats, n at least 2.
-        labels: [n] integers.
-
-    Returns:
-        A fraction in [0, 1]; None if the data, or the training part of a fold, have only one label.
-
-    Raises:
-        ValueError: see `knn_accuracy`.
+    The folds are those of `knn_accuracy`. None if the training part of a fold has only one label.
     """
     codes, labels = _checked_codes(codes, labels)
     folds = _folds(codes, labels)
@@ -92,17 +75,10 @@ def linear_probe_accuracy(codes: np.ndarray, labels: np.ndarray) -> float | None
 def clustering(codes: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
     """Measure how well k-means recovers the labels, with as many clusters as labels and the best of 10 starts.
 
-    Args:
-        codes: [n, d] finite floats.
-        labels: [n] integers.
-
     Returns:
         `purity`: see `purity`; at least the share of the most common label. `nmi`: the mutual information of clusters and
         labels, divided by the mean of their entropies, 0 … 1. `ari`: the adjusted Rand index (Hubert & Arabie 1985), 0 for
         chance, 1 if the clusters equal the labels. All None if there is only one label.
-
-    Raises:
-        ValueError: if shapes do not match, codes are not finite, or labels are not integers.
     """
     codes, labels = _checked_codes(codes, labels)
     clusters = len(np.unique(labels))
@@ -127,18 +103,9 @@ def purity(clusters: np.ndarray, labels: np.ndarray) -> float:
 def trustworthiness(codes: np.ndarray, images: np.ndarray) -> float | None:
     """Measure whether nearest neighbours of codes are also nearest neighbours of images (Venna & Kaski 2001).
 
-    Each of the 10 nearest codes that is not among the 10 nearest images is penalized by its excess rank. Only the first 3,000
-    are used, because the cost is quadratic. With fewer than 21 codes there are fewer neighbours.
-
-    Args:
-        codes: [n, d] finite floats.
-        images: [n, pixels] floats.
-
-    Returns:
-        A number in [0, 1]: 1 if no code has a false neighbour, about ½ for uninformative codes; None for n below 3.
-
-    Raises:
-        ValueError: if there are not as many codes as images.
+    Each of the 10 nearest codes that is not among the 10 nearest images is penalized by its excess rank: 1 if no code has a
+    false neighbour, about ½ for uninformative codes. Only the first 3,000 are used, because the cost is quadratic. With fewer
+    than 21 codes there are fewer neighbours; None for fewer than 3.
     """
     codes, images = np.asarray(codes)[:QUADRATIC], np.asarray(images)[:QUADRATIC]
     if len(codes) != len(images):
@@ -152,18 +119,8 @@ def trustworthiness(codes: np.ndarray, images: np.ndarray) -> float | None:
 def silhouette(codes: np.ndarray, labels: np.ndarray) -> float | None:
     """Measure how much closer codes lie to their own digit than to the nearest other: mean silhouette (Rousseeuw 1987).
 
-    Only the first 3,000 codes are used, because the cost is quadratic. The 2016 autoencoder's test codes give 0.096 (run 3) and
-    0.117 (run 5).
-
-    Args:
-        codes: [n, d] finite floats.
-        labels: [n] integers.
-
-    Returns:
-        A number in [−1, 1]; None where it is undefined: only one label, or as many labels as codes.
-
-    Raises:
-        ValueError: if shapes do not match, codes are not finite, or labels are not integers.
+    It lies in [−1, 1]; None for only one label, or as many labels as codes. Only the first 3,000 codes are used, because the
+    cost is quadratic. The 2016 autoencoder's test codes give 0.096 (run 3) and 0.117 (run 5).
     """
     codes, labels = _checked_codes(codes, labels)
     codes, labels = codes[:QUADRATIC], labels[:QUADRATIC]
@@ -175,11 +132,7 @@ def silhouette(codes: np.ndarray, labels: np.ndarray) -> float | None:
 def code_sparsity(codes: np.ndarray) -> float | None:
     """Return the mean sparsity of the codes, (√d − |c|₁ / |c|₂) / (√d − 1) (Hoyer 2004, section 3.1).
 
-    Args:
-        codes: [n, d] finite floats.
-
-    Returns:
-        0 if all numbers of a code have the same magnitude, 1 if only one is nonzero; None if d = 1 or all codes are zero.
+    A code's is 0 if all its numbers have the same magnitude, 1 if only one is nonzero. None if d = 1 or all codes are zero.
     """
     codes = np.asarray(codes, np.float64)
     norms = np.linalg.norm(codes, axis=1)
@@ -191,17 +144,7 @@ def code_sparsity(codes: np.ndarray) -> float | None:
 
 
 def measures(codes: np.ndarray, labels: np.ndarray, images: np.ndarray) -> dict[str, Any]:
-    """Compute every measure of this module.
-
-    Args:
-        codes: [n, d] finite floats, n at least 2.
-        labels: [n] integers.
-        images: [n, pixels] floats.
-
-    Returns:
-        `dimensions`, `knn_accuracy`, `linear_probe_accuracy`, `purity`, `nmi`, `ari`, `silhouette`, `trustworthiness`,
-        `code_sparsity`; None where undefined.
-    """
+    """Compute every measure of this module, by name."""
     return {
         "dimensions": codes.shape[1],
         "knn_accuracy": knn_accuracy(codes, labels),
@@ -216,18 +159,11 @@ def measures(codes: np.ndarray, labels: np.ndarray, images: np.ndarray) -> dict[
 def report(codes: np.ndarray, labels: np.ndarray, images: np.ndarray, pca_codes: np.ndarray | None = None) -> dict[str, Any]:
     """Measure codes, and PCA codes of the same size for comparison, for evaluation.json.
 
-    Args:
-        codes: [n, d] finite floats, n at least 2: an autoencoder's codes, a VAE's mu.
-        labels: [n] integers.
-        images: [n, pixels] floats.
-        pca_codes: [n, d], from PCA fitted to the training images; None if PCA cannot have d components.
+    The codes are an autoencoder's, or a VAE's mu. The PCA is fitted to the training images; None if it cannot
+    have d components.
 
     Returns:
-        `codes` and `pca` (may be None): see `measures`. Their parameters: `images`, `folds`, `neighbours`, `k_means_starts`,
-        `silhouette_and_trustworthiness_images`.
-
-    Raises:
-        ValueError: if an array does not match its description.
+        `codes` and `pca` (may be None): see `measures`; and the parameters of the measures.
     """
     codes = np.asarray(codes)
     if pca_codes is not None and pca_codes.shape != codes.shape:
@@ -244,10 +180,7 @@ def report(codes: np.ndarray, labels: np.ndarray, images: np.ndarray, pca_codes:
 
 
 def _folds(codes: np.ndarray, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return up to five folds of row indices, each a training and a held-out part.
-
-    Stratified by label, in the order of the data; shuffled without strata if some label has fewer codes than there are folds.
-    """
+    """Return up to five folds of row indices, each a training and a held-out part; see `knn_accuracy`."""
     if len(codes) < 2:
         raise ValueError(f"Cross-validation needs at least 2 codes. Received: codes.shape={codes.shape}")
     folds = min(FOLDS, len(codes))

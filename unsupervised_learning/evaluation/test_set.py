@@ -1,7 +1,8 @@
 """Measures of a trained model on the test set: NumPy arrays and Keras models in, floats out.
 
-All images are unseen in training, and all noise depends only on a seed, so that repeated evaluations of the same weights agree.
-The 2016 values quoted below were measured on the 2016 artefacts.
+Images are [n, pixels] floats in [0, 1] and labels [n] integers; any other array raises a ValueError. All images are unseen in
+training, and all noise depends only on a seed, so that repeated evaluations of the same weights agree. The 2016 values quoted
+below were measured on the 2016 artefacts.
 """
 
 from collections.abc import Iterator
@@ -17,14 +18,8 @@ from unsupervised_learning.losses import bernoulli_cross_entropy, gaussian_kl
 def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int) -> float:
     """Measure how closely a linear decoder spans the subspace of the first principal components (Baldi & Hornik 1989).
 
-    Args:
-        decoder: codes [batch, components] to [batch, pixels], an affine function.
-        train_images: [n, pixels] floats in [0, 1].
-        components: size of the code.
-
-    Returns:
-        The cosine of the largest angle between the two subspaces: 1 if they are equal, 0 if a direction of one is perpendicular
-        to the other.
+    The decoder is affine, codes [batch, components] to [batch, pixels]. Returns the cosine of the largest angle between the two
+    subspaces: 1 if they are equal, 0 if a direction of one is perpendicular to the other.
     """
     pca = fitted_pca(train_images, components)
     corners = np.concatenate([np.zeros((1, components)), np.eye(components)]).astype(np.float32)
@@ -34,18 +29,7 @@ def pca_subspace_cosine(decoder: Any, train_images: np.ndarray, components: int)
 
 
 def mean_squared_error(images: np.ndarray, reconstructions: np.ndarray) -> float:
-    """Return the mean squared difference over images and pixels.
-
-    Args:
-        images: [n, pixels].
-        reconstructions: [n, pixels].
-
-    Returns:
-        A number ≥ 0, in squared pixel units.
-
-    Raises:
-        ValueError: if the shapes differ or the arrays are empty.
-    """
+    """Return the mean squared difference of images and reconstructions [n, pixels], in squared pixel units."""
     images, reconstructions = np.asarray(images), np.asarray(reconstructions)
     if images.shape != reconstructions.shape or images.size == 0:
         raise ValueError(
@@ -73,16 +57,13 @@ def pca_baseline(train_images: np.ndarray, test_images: np.ndarray, test_labels:
     Fitted on the 55,000 images that the 2016 models train on, the errors are the same and knn_accuracy is 0.503.
 
     Args:
-        train_images: [n, pixels] floats in [0, 1], to fit the components.
-        test_images: [m, pixels] floats in [0, 1].
-        test_labels: [m] integers.
-        components: from 1 to the smaller of n and pixels.
+        train_images: the images to which the components are fitted.
+        test_images: the images that are reconstructed.
+        test_labels: their labels.
+        components: from 1 to the smaller of the numbers of training images and of pixels.
 
     Returns:
         `components`, `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`.
-
-    Raises:
-        ValueError: if an array does not match its description, or components is out of range.
     """
     train_images = checked_images(train_images, "train_images")
     test_images = checked_images(test_images, "test_images")
@@ -111,16 +92,13 @@ def autoencoder_report(
 
     Args:
         model: has `encoder`, [batch, pixels] to codes [batch, d], and `decoder`, codes to [batch, pixels].
-        images: [n, pixels] floats in [0, 1], n at least 2.
-        labels: [n] integers.
+        images: the test images, at least 2.
+        labels: their labels.
         batch_size: images per model call; affects memory, and the result only by rounding.
 
     Returns:
         The numbers `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`, `silhouette` and `code_sparsity` (the last two
         may be None), and the codes [n, d].
-
-    Raises:
-        ValueError: if an array does not match its description, or codes are not finite.
     """
     images = checked_images(images, "images")
     codes, squared_errors = [], []
@@ -153,8 +131,8 @@ def vae_report(
     Args:
         model: has `encoder`, [batch, pixels] to mu and log_var, [batch, z_dim] each, and `decoder`, z to logits [batch,
             pixels].
-        images: [n, pixels] floats in [0, 1], n at least 2.
-        labels: [n] integers.
+        images: the test images, at least 2.
+        labels: their labels.
         draws: at least 1.
         seed: seed of the noise.
         batch_size: images per model call; affects memory, and the result only by rounding.
@@ -172,7 +150,7 @@ def vae_report(
           heads
 
     Raises:
-        ValueError: if an array does not match its description, draws is below 1, or mu, log_var or logits are not finite.
+        ValueError: if draws is below 1, or mu, log_var or logits are not finite.
     """
     numbers, mu, log_var = bound(model, images, draws, seed, batch_size)
     numbers |= {

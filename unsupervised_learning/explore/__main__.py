@@ -12,7 +12,6 @@ from unsupervised_learning.start import prepare
 prepare()  # before TensorFlow is imported
 
 import io
-import os
 import shutil
 import sys
 import time
@@ -118,13 +117,12 @@ def run_parts(subject: Subject, parts: list[Part]) -> tuple[dict[str, tuple[Part
 
 def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Found]], left_out: dict[str, str]) -> None:
     """Write everything to a new folder, then replace `target` with it."""
-    new = target.with_name(f"new-{target.name}-{uuid.uuid4().hex}")
     files = {
         rendering.file_name(picture): rendering.encoded(picture)
         for _, finding in found.values()
         for picture in finding.pictures
     }
-    try:
+    with atomic_files.written_anew(target, f"new-{target.name}-{uuid.uuid4().hex}") as new:
         (new / "figures").mkdir(parents=True)
         for name, content in files.items():
             (new / "figures" / name).write_bytes(content)
@@ -135,10 +133,6 @@ def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Found]], 
                 alone = page.document(f"{part.title}: {subject.run.path.resolve().name}", finding.widget, interactive.style())
                 (new / "latent_scatter.html").write_text(alone)
         rendering.write_events(new, subject.run.results["iterations"], found, files)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(new, target)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def main(arguments: list[str]) -> int:

@@ -21,9 +21,6 @@ def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
         courses: `discriminator_loss`, `discriminator_loss_real`, `discriminator_loss_fake` and `generator_loss`, each as
             iteration → nats, with at least one iteration.
         title: title of the figure.
-
-    Returns:
-        A figure with two axes.
     """
     figure = Figure(figsize=(9, 7), dpi=100, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
@@ -64,9 +61,6 @@ def losses_overlaid(courses: dict[str, dict[int, float]], title: str, label: str
         courses: run name → iteration → loss above 0, with at least one iteration.
         title: title of the figure.
         label: label of the loss axis.
-
-    Returns:
-        A figure with one axes.
     """
     figure = Figure(figsize=(7, 4.2), dpi=110, layout="constrained")
     axes = figure.subplots()
@@ -87,9 +81,6 @@ def distributions(histograms: dict[str, dict[int, np.ndarray]], title: str) -> F
     Args:
         histograms: tag → iteration → [buckets, 3] (left edge, right edge, count), with at least one iteration.
         title: title of the figure.
-
-    Returns:
-        A figure with one axes per tag, side by side.
     """
     figure = Figure(figsize=(4.8 * len(histograms), 3.6), dpi=110, layout="constrained")
     for axes, (tag, course) in zip(np.atleast_1d(figure.subplots(1, len(histograms))), histograms.items(), strict=True):
@@ -131,9 +122,6 @@ def smoothed(values: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
     Args:
         values: [n] floats. Non-finite ones are skipped and left unchanged.
         weight: weight of the running average, in [0, 1).
-
-    Returns:
-        [n] floats.
     """
     result = np.array(values, np.float64)
     average = total = 0.0

@@ -4,7 +4,8 @@ Figures are created from `matplotlib.figure.Figure`, not pyplot: no window, no g
 
 "Pictures" below are [n, height, width, channels] with 1 or 3 channels, [n, 28, 28] or [n, 784], floats in [0, 1] or uint8.
 "Digits" are grey pictures of 28×28 pixels. Floats outside [0, 1] are clipped, because the output of 2016's autoencoder is
-linear and overshoots. Wrong shapes, non-finite numbers and empty arrays raise ValueError.
+linear and overshoots. Wrong shapes, numbers of names or labels, non-finite numbers and empty arrays raise ValueError. A figure
+has one axes.
 """
 
 import io
@@ -29,12 +30,6 @@ def reconstructions(images: np.ndarray, reconstructions: np.ndarray, title: str,
         reconstructions: n digits, in the same order.
         title: title of the figure.
         labels: [n], written above each pair; none by default.
-
-    Returns:
-        A figure with one axes.
-
-    Raises:
-        ValueError: if the arrays are not digits or differ in length.
     """
     inputs, outputs = _as_squares(images, "images"), _as_squares(reconstructions, "reconstructions")
     if len(inputs) != len(outputs) or (labels is not None and len(labels) != len(inputs)):
@@ -67,19 +62,7 @@ def reconstructions(images: np.ndarray, reconstructions: np.ndarray, title: str,
 
 
 def image_grid(images: np.ndarray, title: str, columns: int | None = None) -> Figure:
-    """Draw pictures in a grid, in row-major order.
-
-    Args:
-        images: n pictures.
-        title: title of the figure.
-        columns: at least 1; by default the grid is as close to a square as possible.
-
-    Returns:
-        A figure with one axes.
-
-    Raises:
-        ValueError: if the array is not pictures, or columns is below 1.
-    """
+    """Draw pictures in a grid, in row-major order, by default as close to a square as possible."""
     pictures = _as_pictures(images, "images")
     if columns is None:
         columns = math.ceil(math.sqrt(len(pictures)))
@@ -109,12 +92,6 @@ def image_rows(
         column_label: axis label for the column names.
         row_ends: a name for each row, on its right; none by default.
         columns_above: put the column names and label above the pictures, not below.
-
-    Returns:
-        A figure with one axes.
-
-    Raises:
-        ValueError: if the array is not pictures, or there is not one name for each row and column.
     """
     images = np.asarray(images)
     rows, columns = len(row_names), len(column_names)
@@ -159,12 +136,6 @@ def manifold(
         title: title of the figure.
         axis_names: names of the two dimensions.
         upward_values: [k], the codes along the second axis if they differ.
-
-    Returns:
-        A figure with one axes.
-
-    Raises:
-        ValueError: if the array is not k×k digits.
     """
     images, axis_values = np.asarray(images), np.asarray(axis_values)
     k = axis_values.size
@@ -213,16 +184,10 @@ def training_gif(pictures: dict[int, bytes]) -> bytes:
 
 
 def sprite(images: np.ndarray) -> np.ndarray:
-    """Tile digits into one sprite image for TensorBoard's projector.
+    """Tile n digits into one sprite image for TensorBoard's projector.
 
-    Args:
-        images: n digits.
-
-    Returns:
-        uint8 [rows * 28, rows * 28] with the smallest rows such that rows² ≥ n, in row-major order. Unused cells are black.
-
-    Raises:
-        ValueError: if the array is not digits.
+    The result is uint8 [rows * 28, rows * 28] with the smallest rows such that rows² ≥ n, in row-major order. Unused cells are
+    black.
     """
     squares = _as_squares(images, "images")
     rows = math.ceil(math.sqrt(len(squares)))
@@ -232,11 +197,7 @@ def sprite(images: np.ndarray) -> np.ndarray:
 
 
 def figure_to_rgb(figure: Figure) -> np.ndarray:
-    """Render a figure to pixels, for TensorBoard's images.
-
-    Returns:
-        uint8 [height, width, 3].
-    """
+    """Render a figure to pixels, uint8 [height, width, 3], for TensorBoard's images."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()

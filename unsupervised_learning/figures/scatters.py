@@ -14,18 +14,7 @@ from sklearn.decomposition import PCA
 
 # One colour per digit, ordered like the post's jet map, dark blue to dark red. Adjacent jet colours look alike; here the
 # closest two are 39 apart in CIELAB (tab10: 28), and 15 under deuteranopia (tab10: 7).
-DIGIT_COLORS = (
-    "#1c1a6e",
-    "#2f62f0",
-    "#4fc3f7",
-    "#00796b",
-    "#2fbf4f",
-    "#c6ea5a",
-    "#f7c600",
-    "#ff7f0e",
-    "#e3202c",
-    "#74101f",
-)
+DIGIT_COLORS = ("#1c1a6e", "#2f62f0", "#4fc3f7", "#00796b", "#2fbf4f", "#c6ea5a", "#f7c600", "#ff7f0e", "#e3202c", "#74101f")
 
 
 def latent_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_names: Sequence[str] | None = None) -> Figure:
@@ -39,9 +28,6 @@ def latent_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_names
         labels: [n] integers in 0 … 9.
         title: title of the figure.
         axis_names: d names; z1, z2, … by default. Not used if d > 3.
-
-    Returns:
-        A figure with one axes and a legend entry for each digit present.
 
     Raises:
         ValueError: if shapes do not match, codes are not finite, or labels are outside 0 … 9.

@@ -10,7 +10,8 @@ that is TensorBoard's format today. Images are clipped to [0, 1]; TensorFlow 0.x
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -111,30 +112,34 @@ def discard_from(logs_dir: Path, iteration: int) -> None:
     If a killed process left a truncated event file, its complete events are kept. Files without TensorFlow 2's ending, such
     as 2016's, are left alone.
     """
-    for path in sorted(logs_dir.glob("events.out.tfevents.*.v2")):
-        if not path.is_file():
-            continue
-        kept = []
-        total = 0
-        for serialized in whole_records(path):
-            total += 1
-            event = Event.FromString(serialized)
-            if event.HasField("file_version") or event.step < iteration:
-                kept.append(serialized)
-        if total > 1 and len(kept) <= 1:  # only the file version is left
+    for path in paths(logs_dir):
+        found = list(events_in(path))
+        kept = [event for event in found if event.HasField("file_version") or event.step < iteration]
+        if len(found) > 1 and len(kept) <= 1:  # only the file version is left
             path.unlink()
-        elif len(kept) < total:
+        elif len(kept) < len(found):
             # The temporary name omits "tfevents", because TensorBoard reads any file with that in its name.
             with written_anew(path, "new-events") as new, tf.io.TFRecordWriter(str(new)) as writer:
-                for serialized in kept:
-                    writer.write(serialized)
+                for event in kept:
+                    writer.write(event.SerializeToString())
 
 
-def whole_records(path: Path) -> Iterable[bytes]:
-    """Yield the records of a TFRecord file, stopping at the first incomplete one."""
+def paths(logs_dir: Path) -> list[Path]:
+    """Return the event files in a folder, in order of time."""
+    return [path for path in sorted(logs_dir.glob("events.out.tfevents.*.v2")) if path.is_file()]
+
+
+def events(logs_dir: Path) -> Iterator[Event]:
+    """Yield the events of a run, in the order in which they were written."""
+    for path in paths(logs_dir):
+        yield from events_in(path)
+
+
+def events_in(path: Path) -> Iterator[Event]:
+    """Yield the events in a file, stopping at the first incomplete one."""
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            yield bytes(record)
+            yield Event.FromString(record)
     except tf.errors.OpError:  # DataLossError, or an unreadable file
         return
 
@@ -151,14 +156,8 @@ def pictures_logged(logs_dir: Path, tag: str) -> dict[int, bytes]:
 
 def logged(logs_dir: Path, tag: str) -> dict[int, np.ndarray]:
     """Return iteration → the value logged under a tag, as an array, in order of iteration."""
-    values = {}
-    for path in sorted(logs_dir.glob("events.out.tfevents.*.v2")):
-        for serialized in whole_records(path) if path.is_file() else ():
-            event = Event.FromString(serialized)
-            for value in event.summary.value:
-                if value.tag == tag:
-                    values[event.step] = tensor_util.make_ndarray(value.tensor)
-    return dict(sorted(values.items()))
+    values = [(event.step, value.tensor) for event in events(logs_dir) for value in event.summary.value if value.tag == tag]
+    return {step: tensor_util.make_ndarray(tensor) for step, tensor in sorted(values, key=itemgetter(0))}
 
 
 def courses_logged(logs_dir: Path) -> dict[str, np.ndarray]:

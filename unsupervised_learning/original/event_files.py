@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
+from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.checkpoints import name_today
 
@@ -49,25 +50,30 @@ def import_events(source: Path, target: Path) -> int:
         RunError: if it is not an event file.
     """
     count = 0
-    new = target.with_name("new-events")  # TensorBoard reads any file with "tfevents" in its name
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with written_anew(target, "new-events") as new:  # TensorBoard reads any file with "tfevents" in its name
         with tf.io.TFRecordWriter(str(new)) as writer:
-            for event in EventFileLoader(str(source)).Load():
+            for event in events(source):
                 if event.HasField("summary"):
-                    event = Event(
-                        wall_time=event.wall_time, step=event.step, summary=Summary(value=values_today(event.summary))
-                    )
+                    summary = Summary(value=values_today(event.summary))
+                    event = Event(wall_time=event.wall_time, step=event.step, summary=summary)
                     count += 1
                 writer.write(event.SerializeToString())
-    except Exception as error:  # TensorBoard and protobuf raise many types for damaged files
-        new.unlink(missing_ok=True)
-        raise RunError(f"{source} is not an event file: {type(error).__name__}: {error}") from None
-    if not count:
-        new.unlink()
-        raise RunError(f"{source} is not an event file, or is empty")
-    os.replace(new, target)
+        if not count:
+            raise RunError(f"{source} is not an event file, or is empty")
     return count
+
+
+def events(path: Path) -> Iterator[Event]:
+    """Yield the events of a 2016 event file, with their values in today's form.
+
+    Raises:
+        RunError: if it is not an event file.
+    """
+    try:
+        yield from EventFileLoader(str(path)).Load()
+    except Exception as error:  # TensorBoard and protobuf raise many types for damaged files
+        raise RunError(f"{path} is not an event file: {type(error).__name__}: {error}") from None
 
 
 def values_today(summary: Summary) -> Iterable[Summary.Value]:
@@ -95,9 +101,5 @@ def scalars(path: Path, tag: str) -> dict[int, float]:
     Raises:
         RunError: if it is not an event file.
     """
-    try:
-        events = list(EventFileLoader(str(path)).Load())
-    except Exception as error:  # TensorBoard and protobuf raise many types for damaged files
-        raise RunError(f"{path} is not an event file: {type(error).__name__}: {error}") from None
-    values = [(event.step, value) for event in events for value in event.summary.value if value.tag == tag]
+    values = [(event.step, value) for event in events(path) for value in event.summary.value if value.tag == tag]
     return {step: float(tensor_util.make_ndarray(value.tensor)) for step, value in values}

@@ -160,11 +160,13 @@ def relative(one: float, other: float, size: float = 0.0) -> float:
 
 def beyond(step: Step, start: str) -> list[str]:
     """Return the names of the differences beyond the tolerance; none after the last update that has a tolerance."""
-    for updates, *allowed in TOLERANCES[start]:
-        if step.updates <= updates:
-            limits = dict(zip([*PARTS, "norms"], allowed, strict=True))
-            return [name for name, difference in step.differences.items() if not difference <= limits[name]]
-    return []
+    limits = next((allowed for updates, allowed in tolerances(start).items() if step.updates <= updates), None)
+    return [name for name, difference in step.differences.items() if limits and not difference <= limits[name]]
+
+
+def tolerances(start: str) -> dict[int, dict[str, float]]:
+    """Return a start's tolerances: up to this many updates → difference → limit."""
+    return {updates: dict(zip([*PARTS, "norms"], allowed, strict=True)) for updates, *allowed in TOLERANCES[start]}
 
 
 def in_words(step: Step) -> str:
@@ -184,8 +186,7 @@ def table(steps: list[Step], start: str) -> str:
         cells = "".join(f"{largest[name]:>15.1e}" for name in names)
         until_here = "up to 1 update" if row == 1 else f"up to {row:,} updates"
         lines.append(f"{until_here:<28}{cells}{f'{max(step.unequal for step in until):.1%}':>18}")
-    for updates, *allowed in TOLERANCES[start]:
-        limits = dict(zip([*PARTS, "norms"], allowed, strict=True))
+    for updates, limits in tolerances(start).items():
         lines.append(f"{f'allowed up to {updates:,}':<28}" + "".join(f"{limits[name]:>15.1e}" for name in names))
     return "\n".join(lines)
 

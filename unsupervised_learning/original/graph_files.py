@@ -5,11 +5,13 @@ operations and attributes on an allowlist. Nothing here passes a graph to Tensor
 """
 
 import dataclasses
+import graphlib
 import math
 import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,14 +19,13 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
-from tensorflow.core.framework import types_pb2
 from tensorflow.core.framework.attr_value_pb2 import AttrValue
 from tensorflow.core.framework.graph_pb2 import GraphDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.util.event_pb2 import Event
 
-from unsupervised_learning.errors import RunError
+from unsupervised_learning.errors import RunError, reason
 
 # Limits. The largest published graph has 172,614 bytes and 1,083 nodes; its largest variable has 39,200 elements.
 META_BYTES = 16 * 2**20  # per .meta file, and per record of an event file
@@ -59,15 +60,9 @@ ATTRIBUTES = frozenset(
     seed seed2 shape squeeze_dims transpose_a transpose_b use_locking use_nesterov validate_shape value
     """.split()  # noqa: SIM905
 )
-NUMBERS = (types_pb2.DT_FLOAT, types_pb2.DT_INT32, types_pb2.DT_INT64, types_pb2.DT_BOOL)
-TYPES = {
-    types_pb2.DT_FLOAT: np.float32,
-    types_pb2.DT_INT32: np.int32,
-    types_pb2.DT_INT64: np.int64,
-    types_pb2.DT_BOOL: np.bool_,
-}
+NUMBERS = tuple(dtype.as_datatype_enum for dtype in (tf.float32, tf.int32, tf.int64, tf.bool))
 NAME_OF_NODE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
-INPUT = re.compile(r"(\^?)([^:^]+)(?::(\d{1,3}))?")
+INPUT = re.compile(r"\^([^:^]+)|([^:^]+)(?::(\d{1,3}))?")
 HEADER = struct.Struct("<QI")  # of a record: its length, and the checksum of the length
 
 
@@ -77,13 +72,11 @@ class Graph:
 
     Attributes:
         path: path of the file.
-        kind: "meta" or "events".
         nodes: nodes by name, in the file's order, including every input of every node.
         producer: graph format version: 8 is TensorFlow 0.8, 9 and 10 are 0.9 and 0.10.
     """
 
     path: Path
-    kind: str
     nodes: dict[str, NodeDef]
     producer: int
 
@@ -93,11 +86,9 @@ class Graph:
         Raises:
             RunError: if an input is not a node's first output; 2016's losses use no others.
         """
-        references = [reference(each) for each in node.input]
-        data = [(name, output) for name, output, control in references if not control]
-        other = next((f"{name}:{output}" for name, output in data if output), None)
-        if other:
-            raise RunError(f"{self.path}: {short(node.name)} has the input {short(other)}; expected only first outputs")
+        data = [reference(each) for each in node.input if not each.startswith("^")]
+        if any(output for _, output in data):
+            raise RunError(f"{self.path}: {short(node.name)} has the inputs {short(str(data))}; expected only first outputs")
         return [self.nodes[name] for name, _ in data]
 
     def constant(self, node: NodeDef) -> np.ndarray:
@@ -106,9 +97,15 @@ class Graph:
         Raises:
             RunError: if the node is not a Const, or its value is damaged or not numeric.
         """
-        if node.op != "Const":
-            raise RunError(f"{self.path}: {short(node.name)} is of type {short(node.op)}; expected Const")
-        return value_of(node, self.path)
+        tensor = attribute(node, "value").tensor
+        if node.op != "Const" or tensor.dtype not in NUMBERS:
+            raise RunError(f"{self.path}: {short(node.name)} is of type {short(node.op)}; expected Const, of numbers")
+        shape = tuple(dim.size for dim in tensor.tensor_shape.dim)  # `size_of` has checked it
+        with suppress(ValueError, TypeError, OverflowError):
+            value = tf.make_ndarray(tensor)
+            if value.shape == shape:
+                return value
+        raise RunError(f"{self.path} is damaged: the constant {short(node.name)} does not fill its shape {list(shape)}")
 
 
 def short(text: str, longest: int = 80) -> str:
@@ -122,16 +119,16 @@ def attribute(node: NodeDef, key: str) -> AttrValue:
     return node.attr[key] if key in node.attr else AttrValue()
 
 
-def reference(text: str) -> tuple[str, int, bool]:
-    """Parse an input (`name`, `name:1` or `^name`) into node, output number, and whether it is a control input.
+def reference(text: str) -> tuple[str, int]:
+    """Parse an input (`name`, `name:1` or, for a control input, `^name`) into node and output number.
 
     Raises:
         ValueError: if the text has none of these forms.
     """
     match = INPUT.fullmatch(text)
-    if not match or (match[1] and match[3]):
+    if not match:
         raise ValueError(text)
-    return match[2], int(match[3] or 0), bool(match[1])
+    return match[1] or match[2], int(match[3] or 0)
 
 
 # Reading
@@ -156,14 +153,12 @@ def read_graph(path: str | Path) -> Graph:
             if not head:
                 raise RunError(f"{path} is empty; expected a .meta file or an event file")
             if is_record(head):
-                return validated(graph_of_events(path, file), path, "events")
-            return validated(graph_of_meta(path, file), path, "meta")
-    except OSError as error:
-        raise RunError(f"cannot read {short(str(path))}: {error.strerror or error}") from None
-    except ValueError as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(f"cannot read {short(str(path))}: {short(str(error))}") from None  # a path with a zero byte
+                return validated(graph_of_events(path, file), path)
+            return validated(graph_of_meta(path, file), path)
+    except RunError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        raise RunError(f"cannot read {short(str(path))}: {short(reason(error))}") from None
 
 
 def is_record(head: bytes) -> bool:
@@ -223,7 +218,7 @@ def records(path: Path, file: BinaryIO) -> Iterator[bytes]:
         yield record
 
 
-def validated(graph: GraphDef, path: Path, kind: str) -> Graph:
+def validated(graph: GraphDef, path: Path) -> Graph:
     """Check a graph's node names, inputs and sizes, and return it as a `Graph`."""
     if not graph.node:
         raise RunError(f"{path} holds a graph without nodes; expected a .meta file or an event file of 2016's code")
@@ -248,7 +243,7 @@ def validated(graph: GraphDef, path: Path, kind: str) -> Graph:
         elements += size_of(node, path)
     if elements > ALL_ELEMENTS:
         raise RunError(f"{path}: its constants and variables have {elements:,} elements; expected at most {ALL_ELEMENTS:,}")
-    return Graph(path, kind, nodes, graph.versions.producer)
+    return Graph(path, nodes, graph.versions.producer)
 
 
 def size_of(node: NodeDef, path: Path) -> int:
@@ -271,21 +266,6 @@ def size_of(node: NodeDef, path: Path) -> int:
     return math.prod(sizes)
 
 
-def value_of(node: NodeDef, path: Path) -> np.ndarray:
-    """Return a constant's value; `size_of` has already checked its size."""
-    tensor = attribute(node, "value").tensor
-    if tensor.dtype not in NUMBERS:
-        raise RunError(f"{path}: the constant {short(node.name)} is of type {tensor.dtype}; expected numbers")
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    try:
-        value = tf.make_ndarray(tensor)
-        if value.shape != shape or value.dtype != TYPES[tensor.dtype]:
-            raise ValueError
-    except (ValueError, TypeError, OverflowError):
-        raise RunError(f"{path} is damaged: the constant {short(node.name)} does not fill its shape {list(shape)}") from None
-    return value
-
-
 # Reducing a graph to the nodes needed to run it
 
 
@@ -295,15 +275,10 @@ def closure(graph: Graph, targets: Iterable[str]) -> dict[str, NodeDef]:
     Raises:
         RunError: if a target is missing.
     """
-    waiting = []
-    for target in targets:
-        try:
-            name = reference(target)[0]
-        except ValueError:
-            name = target
+    waiting = [target.partition(":")[0] for target in targets]
+    for name in waiting:
         if name not in graph.nodes:
             raise RunError(f"{graph.path} has no node {short(name)} among its {len(graph.nodes):,}")
-        waiting.append(name)
     found = set()
     while waiting:
         name = waiting.pop()
@@ -336,7 +311,12 @@ def subgraph(graph: Graph, targets: list[str]) -> GraphDef:
             )
     result = GraphDef()
     result.versions.producer = graph.producer
-    for node in by_dependency(graph, nodes):
+    inputs = {name: [reference(each)[0] for each in node.input] for name, node in nodes.items()}
+    try:
+        order = list(graphlib.TopologicalSorter(inputs).static_order())
+    except graphlib.CycleError as error:
+        raise RunError(f"{graph.path}: the graph has a cycle through {short(error.args[1][0])}; expected none") from None
+    for node in map(nodes.__getitem__, order):
         if node.op == "Const":
             check_constant(graph, node)
         copy = result.node.add(name=node.name, op=node.op)
@@ -370,30 +350,3 @@ def check_constant(graph: Graph, node: NodeDef) -> None:
                 f"{graph.path}: the constant {short(node.name)} asks for {short(str(value.tolist()))} elements; "
                 f"expected at most {DIMENSION:,} in each dimension and {ELEMENTS:,} in all"
             )
-
-
-def by_dependency(graph: Graph, nodes: dict[str, NodeDef]) -> list[NodeDef]:
-    """Sort the nodes so that each comes after its inputs, otherwise keeping their order.
-
-    Raises:
-        RunError: if the graph has a cycle.
-    """
-    open_inputs = {name: {reference(each)[0] for each in node.input} for name, node in nodes.items()}
-    users: dict[str, list[str]] = {name: [] for name in nodes}
-    for name, inputs in open_inputs.items():
-        for each in inputs:
-            users[each].append(name)
-    ready = [name for name, inputs in reversed(open_inputs.items()) if not inputs]
-    order = []
-    while ready:
-        name = ready.pop()
-        order.append(nodes[name])
-        for user in reversed(users[name]):
-            open_inputs[user].discard(name)
-            if not open_inputs[user]:
-                ready.append(user)
-    if len(order) < len(nodes):
-        done = {node.name for node in order}
-        stuck = next(name for name in nodes if name not in done)
-        raise RunError(f"{graph.path}: the graph has a cycle through {short(stuck)}; expected none")
-    return order

@@ -8,10 +8,18 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from unsupervised_learning.autoencoder import PIXELS
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.graph_files import Graph, closure, short
-from unsupervised_learning.original.loss_terms import ADD, Atom, Layer, Reader
+from unsupervised_learning.original.loss_terms import CROSS_ENTROPY, Atom, Layer, Reader, operation
 
 AUTOENCODER, VAE = "AutoEncoder", "VariationalAutoEncoder"
-LOSSES = (*ADD, "AddN", "Div", "RealDiv", "L2Loss", "Mean", "Mul", "Sub", "Sum")  # operations that compute a loss
+LOSSES = ("Add", "AddN", "Div", "L2Loss", "Mean", "Mul", "Sub", "Sum")  # operations that compute a loss
+
+# Patterns, as in `loss_terms`.
+SQUARED_ERROR = ("L2Loss", [("Sub", "output", "images:Placeholder"), ("Sub", "images:Placeholder", "output")])
+ONES = ("Fill", ("Shape", "loss"), 1.0)
+DEVIATION = ("Exp", [("Mul", 0.5, "log_var"), ("Div", "log_var", 2.0)])
+SAMPLE = ("Add", "mu", ("Mul", [DEVIATION, ("Sqrt", ("Exp", "log_var"))], "noise"))
+NORMAL = ("RandomStandardNormal", "shape")
+STANDARD_NORMAL = [NORMAL, ("Mul", 1.0, NORMAL), ("Add", 0.0, NORMAL), ("Add", 0.0, ("Mul", 1.0, NORMAL))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +57,6 @@ class Network:
         layers = self.layers if self.model == AUTOENCODER else self.layers[:3] + self.layers[4:]
         return (PIXELS, *(layer.sizes[1] for layer in layers))
 
-    def stops(self) -> tuple[str, ...]:
-        """Return the nodes at which the expansion of the loss stops."""
-        return tuple(name for name in (self.mu, self.log_var) if name)
-
 
 def wrong_graph(graph: Graph, found: str) -> RunError:
     """Return the error for a graph of another model."""
@@ -72,9 +76,9 @@ def find_loss(graph: Graph, update: str) -> tuple[NodeDef, Network, Reader]:
         RunError: if no loss is found, or it is another model's.
     """
     gradients = closure(graph, [update])
-    network = find_network(graph, graph.nodes)
-    reader = Reader(graph, network.stops())
-    shaped = [each for node in gradients.values() if node.op == "Fill" and (each := shape_source(graph, node)) is not None]
+    network = find_network(graph)
+    reader = Reader(graph, tuple(name for name in (network.mu, network.log_var) if name))
+    shaped = [each["loss"] for node in gradients.values() if (each := reader.match(node, ONES))]
     found = scalar_losses(reader, network, shaped)
     if len(found) != 1:
         found = scalar_losses(reader, network, [node for name, node in graph.nodes.items() if name not in gradients])
@@ -89,7 +93,7 @@ def scalar_losses(reader: Reader, network: Network, nodes: list[NodeDef]) -> dic
     """Return the nodes, by name, that are sums of the reconstruction and other terms, reduced over columns and batch."""
     found = {}
     for node in nodes:
-        if node.op not in LOSSES:
+        if operation(node) not in LOSSES:
             continue
         try:
             terms = reader.expand(node)
@@ -102,68 +106,48 @@ def scalar_losses(reader: Reader, network: Network, nodes: list[NodeDef]) -> dic
     return found
 
 
-def shape_source(graph: Graph, fill: NodeDef) -> NodeDef | None:
-    """Return the node that gives a Fill with ones its shape; None for any other Fill."""
-    reader = Reader(graph)
-    shape, value = reader.operands(fill, 2)
-    return reader.operands(shape, 1)[0] if shape.op == "Shape" and reader.is_number(value, 1.0) else None
-
-
-def find_network(graph: Graph, nodes: dict[str, NodeDef]) -> Network:
-    """Find the model in these nodes.
+def find_network(graph: Graph) -> Network:
+    """Find the model in a graph.
 
     Raises:
         RunError: unless there is exactly one.
     """
     reader = Reader(graph)
-    entropies = {}
-    for node in nodes.values():
-        pair = reader.cross_entropy(node) if node.op in ADD and len(node.input) == 2 else None
-        if pair:
-            entropies[pair[0].name] = pair
-    squares = [node for node in nodes.values() if node.op == "L2Loss" and placeholder_of(reader, node) is not None]
+    squares = [(node, found) for node in graph.nodes.values() if (found := reader.match(node, SQUARED_ERROR))]
+    matched = (reader.match(node, CROSS_ENTROPY) for node in graph.nodes.values())
+    entropies = {found["logits"].name: found for found in matched if found}
     if len(entropies) + len(squares) != 1:
         found = f"its loss has {len(squares)} l2_loss(output − input) and {len(entropies)} sigmoid cross entropies"
         raise wrong_graph(graph, f"{found}; there should be one of either")
-    network = autoencoder(reader, squares[0]) if squares else vae(reader, *next(iter(entropies.values())))
+    network = autoencoder(reader, squares[0][0], **squares[0][1]) if squares else vae(reader, **entropies.popitem()[1])
+    if network.layers[0].input != network.input:
+        raise wrong_graph(graph, f"its first layer reads {short(network.layers[0].input)}, not the target of the loss")
     check_sizes(graph, network)
     return network
 
 
-def placeholder_of(reader: Reader, node: NodeDef) -> NodeDef | None:
-    """Return the placeholder in l2_loss(output − placeholder); None for any other node."""
-    (difference,) = reader.operands(node, 1)
-    if difference.op != "Sub":
-        return None
-    return next((each for each in reader.operands(difference, 2) if each.op == "Placeholder"), None)
-
-
-def autoencoder(reader: Reader, node: NodeDef) -> Network:
-    """Return the autoencoder, given the node of its l2_loss(output − input)."""
-    (difference,) = reader.operands(node, 1)
-    given = placeholder_of(reader, node)
-    assert given is not None
-    (output,) = [each for each in reader.operands(difference, 2) if each is not given] or [given]
-    layers = chain(reader, output, 6)
-    if layers[0].input != given.name:
-        raise wrong_graph(reader.graph, f"its first layer reads {short(layers[0].input)}, not the target of the loss")
-    return Network(AUTOENCODER, layers, given.name, Atom("l2", difference.name, "sum", "sum"))
+def autoencoder(reader: Reader, error: NodeDef, output: NodeDef, images: NodeDef) -> Network:
+    """Return the autoencoder, given its l2_loss(output − images) and both operands."""
+    (difference,) = reader.operands(error, 1)
+    return Network(AUTOENCODER, chain(reader, output, 6), images.name, Atom("l2", difference.name, "sum", "sum"))
 
 
 def vae(reader: Reader, logits: NodeDef, labels: NodeDef) -> Network:
     """Return the VAE, given the logits and labels of its cross entropy."""
+    nodes = reader.graph.nodes
     if labels.op != "Placeholder":
         raise wrong_graph(reader.graph, f"the labels of its cross entropy are {short(labels.name)}, not the input")
     decoder = chain(reader, logits, 3)
-    mu, log_var, noise = sample(reader, reader.graph.nodes[decoder[0].input])
-    heads = [reader.layer(mu), reader.layer(log_var)]
-    if heads[0].input != heads[1].input:
+    latent = nodes[decoder[0].input]
+    drawn = (found for found in reader.matches(latent, SAMPLE, {}) if reader.match(found["noise"], STANDARD_NORMAL))
+    sample = next(drawn, None)
+    if not sample:
+        raise reader.refuse(latent, "mu + exp(log_var / 2) · noise, with noise from a standard normal")
+    mu, log_var = reader.layer(sample["mu"]), reader.layer(sample["log_var"])
+    if mu.input != log_var.input:
         raise wrong_graph(reader.graph, "mu and log_var are computed from different layers")
-    encoder = chain(reader, reader.graph.nodes[heads[0].input], 2)
-    if encoder[0].input != labels.name:
-        raise wrong_graph(reader.graph, f"its first layer reads {short(encoder[0].input)}, not the target of the loss")
-    compared = Atom("entropy", logits.name)
-    return Network(VAE, [*encoder, *heads, *decoder], labels.name, compared, noise.name, mu.name, log_var.name)
+    layers = [*chain(reader, nodes[mu.input], 2), mu, log_var, *decoder]
+    return Network(VAE, layers, labels.name, Atom("entropy", logits.name), sample["noise"].name, mu.node, log_var.node)
 
 
 def chain(reader: Reader, output: NodeDef, count: int) -> list[Layer]:
@@ -173,47 +157,6 @@ def chain(reader: Reader, output: NodeDef, count: int) -> list[Layer]:
         layers.insert(0, reader.layer(output))
         output = reader.graph.nodes[layers[0].input]
     return layers
-
-
-def sample(reader: Reader, latent: NodeDef) -> tuple[NodeDef, NodeDef, NodeDef]:
-    """Return the nodes of mu, log_var and the noise, given mu + exp(log_var / 2) · noise."""
-    if latent.op in ADD:
-        for mu, product in reader.both_ways(latent):
-            if product.op == "Mul":
-                for deviation, noise in reader.both_ways(product):
-                    log_var = log_variance(reader, deviation)
-                    if log_var is not None and is_standard_normal(reader, noise):
-                        return mu, log_var, noise
-    raise reader.refuse(latent, "mu + exp(log_var / 2) · noise, with noise from a standard normal")
-
-
-def log_variance(reader: Reader, node: NodeDef) -> NodeDef | None:
-    """Return log_var, given exp(log_var · 0.5), exp(log_var / 2) or sqrt(exp(log_var)); None for any other node."""
-    if node.op == "Sqrt":
-        (power,) = reader.operands(node, 1)
-        return reader.operands(power, 1)[0] if power.op == "Exp" else None
-    if node.op != "Exp":
-        return None
-    (half,) = reader.operands(node, 1)
-    if half.op == "Mul":
-        return next((log_var for weight, log_var in reader.both_ways(half) if reader.is_number(weight, 0.5)), None)
-    if half.op in ("Div", "RealDiv"):
-        log_var, divisor = reader.operands(half, 2)
-        return log_var if reader.is_number(divisor, 2.0) else None
-    return None
-
-
-def is_standard_normal(reader: Reader, node: NodeDef) -> bool:
-    """Whether a node draws from a standard normal, directly or as noise · 1 + 0."""
-    if node.op == "RandomStandardNormal":
-        return True
-    neutral = {**dict.fromkeys(ADD, 0.0), "Mul": 1.0}.get(node.op)
-    if neutral is None:
-        return False
-    return any(
-        reader.is_number(number, neutral) and draw.op in ("RandomStandardNormal", "Mul") and is_standard_normal(reader, draw)
-        for number, draw in reader.both_ways(node)
-    )
 
 
 def check_sizes(graph: Graph, network: Network) -> None:

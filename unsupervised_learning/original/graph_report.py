@@ -154,15 +154,10 @@ def report(graph: Graph, description: Description, recipe: str, differences: lis
     for remark in remarks(description):
         lines += entry("", remark)
     lines += entry("Initial", start_in_words(description))
-    lines += entry(
-        "Optimizer",
-        f"Adam, learning rate {description.learning_rate:g}, beta1 {description.beta1:g}, beta2 {description.beta2:g}, "
-        f"epsilon {description.epsilon:g}",
-    )
-    batch = description.batch
-    lines += entry(
-        "Batch", str(batch) if batch else f"not in the graph; the recipe uses {settings_of(description, recipe)['batch_size']}"
-    )
+    adam = {name: getattr(description, name) for name in ("learning_rate", "beta1", "beta2", "epsilon")}
+    lines += entry("Optimizer", f"Adam, {', '.join(f'{name} {value:g}' for name, value in adam.items())}".replace("_", " "))
+    missing = f"not in the graph; the recipe uses {recipes_of(description)[recipe]['batch_size']}"
+    lines += entry("Batch", str(description.batch or missing))
     for kind, tags in description.tags.items():
         if tags:
             more = f", … ({len(tags)}; --json lists all)" if len(tags) > TAGS else ""
@@ -171,26 +166,21 @@ def report(graph: Graph, description: Description, recipe: str, differences: lis
     for each in differences:
         note = f" ({each.note})" if each.note else ""
         text = f"{each.setting}: {value_in_words(each.graph)}; {recipe} has {value_in_words(each.recipe)}{note}"
-        lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+        lines += wrapped(text, "  ", "    ")
     matters = [each for each in differences if each.flag is None and each.note != NO_GRADIENT]
     lines += ["", "Nearest run that flags allow here:" if matters else "The same run here:"]
-    lines += textwrap.wrap(
-        command, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )
-    return lines
+    return lines + wrapped(command, "  ", "    ", break_long_words=False)
 
 
 def entry(label: str, text: str) -> list[str]:
-    """Return the lines of a labelled paragraph in 80 columns."""
-    indent = " " * LABEL
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=label.ljust(LABEL), subsequent_indent=indent, break_on_hyphens=False, break_long_words=True
-    )
+    """Return the lines of a labelled paragraph."""
+    return wrapped(text, label.ljust(LABEL), " " * LABEL)
 
 
-def settings_of(description: Description, recipe: str) -> runs.Settings:
-    """Return a recipe's settings."""
-    return (runs.AUTOENCODER if description.model == AUTOENCODER else runs.VAE)[recipe]
+def wrapped(text: str, first: str, others: str, break_long_words: bool = True) -> list[str]:
+    """Wrap a text to 80 columns; the first line begins with `first`, the others with `others`."""
+    wrapper = textwrap.TextWrapper(WIDTH, first, others, break_on_hyphens=False, break_long_words=break_long_words)
+    return wrapper.wrap(text)
 
 
 def network_in_words(description: Description) -> str:

@@ -9,9 +9,14 @@ from tensorflow.core.framework.types_pb2 import DT_STRING
 
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.graph_files import VARIABLES, Graph, attribute, closure, reference, short
-from unsupervised_learning.original.loss_terms import ADD, Reader
+from unsupervised_learning.original.loss_terms import Reader
 
 START_OPERATIONS = {"Const", "Identity", "Add", "AddV2", "Mul", "Fill", "TruncatedNormal", "RandomStandardNormal"}
+STARTS = {  # patterns, as in `loss_terms`
+    "constant": ("Fill", "shape", "value"),
+    "truncated normal": ("Add", 0.0, ("Mul", ("TruncatedNormal", "shape"), "value:Const")),
+    "normal": ("Add", 0.0, ("Mul", ("RandomStandardNormal", "shape"), "value:Const")),
+}
 SUMMARIES = {"ScalarSummary": "scalars", "HistogramSummary": "histograms", "ImageSummary": "images"}
 TAG = 200  # characters
 
@@ -133,19 +138,13 @@ def start(reader: Reader, node: NodeDef, shape: tuple[int, ...]) -> Start:
         if value.dtype == np.float32 and value.size and (value == value.flat[0]).all() and np.isfinite(value.flat[0]):
             return Start("constant", float(str(value.flat[0])))
         return Start("different constants", math.nan)
-    if node.op == "Fill":
-        value = reader.number(reader.operands(node, 2)[1])
-        return Start("another start", math.nan) if value is None else Start("constant", value)
-    if node.op in ADD:
-        for product, mean in reader.both_ways(node):
-            if product.op == "Mul" and reader.is_number(mean, 0.0):
-                for draw, stddev in reader.both_ways(product):
-                    deviation = reader.number(stddev)
-                    if draw.op in ("TruncatedNormal", "RandomStandardNormal") and deviation is not None:
-                        (drawn,) = reader.operands(draw, 1)
-                        if drawn.op != "Const" or tuple(reader.graph.constant(drawn).tolist()) != shape:
-                            raise reader.refuse(draw, f"a draw of shape {shape}")
-                        return Start("truncated normal" if draw.op == "TruncatedNormal" else "normal", deviation)
+    for kind, pattern in STARTS.items():
+        found = reader.match(node, pattern)
+        value = reader.number(found["value"]) if found else None
+        if found and value is not None:
+            if kind != "constant" and tuple(np.ravel(reader.graph.constant(found["shape"])).tolist()) != shape:
+                raise reader.refuse(node, f"a draw of shape {shape}")
+            return Start(kind, value)
     return Start("another start", math.nan)
 
 

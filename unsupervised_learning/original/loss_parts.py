@@ -1,14 +1,14 @@
 """Split a 2016 loss into reconstruction, KL and regularization with their weights, and write it out as a formula."""
 
 import dataclasses
-from collections.abc import Callable
+from typing import Any
 
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 from unsupervised_learning.autoencoder import PIXELS
 from unsupervised_learning.original.graph_files import Graph, short
 from unsupervised_learning.original.graph_network import AUTOENCODER, LOSSES, Network, wrong_graph
-from unsupervised_learning.original.loss_terms import Atom, Factor, Reader, Terms, is_close
+from unsupervised_learning.original.loss_terms import Atom, Factor, Reader, Terms, is_close, operation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,53 +33,28 @@ class Parts:
     regularization: float
     regularized: frozenset[str]
 
-    @property
-    def divisors(self) -> dict[str, float]:
-        """Divisors of the reconstruction and the KL, unless they are 1."""
-        factors = {"reconstruction": self.reconstruction, "kl": self.kl}
-        return {name: factor.divisor for name, factor in factors.items() if factor is not None and factor.divisor != 1}
-
-    @property
-    def batch(self) -> int | None:
-        """Batch size if sums over the batch are divided by it; else None."""
-        if self.model == AUTOENCODER:
-            size = self.reconstruction.divisor / PIXELS
-        elif self.reconstruction_batch == "sum":
-            size = self.reconstruction.divisor
-        else:
-            size = self.kl.divisor if self.kl is not None and self.kl_batch == "sum" else 1.0
-        return int(size) if size > 1 and size == int(size) else None
-
-    @property
-    def mean_loss(self) -> bool:
-        """Whether the loss is averaged over the batch."""
-        return self.reconstruction_batch == "mean" or self.batch is not None
-
-    @property
-    def reconstruction_weight(self) -> float:
-        """Factor of the reconstruction apart from averaging: over the batch, and for the autoencoder over pixels too."""
-        usual = PIXELS if self.model == AUTOENCODER else 1
-        averaged = self.batch or 1 if self.reconstruction_batch == "sum" else 1
-        return tidy(self.reconstruction.value * usual * averaged)
-
-    @property
-    def kl_weight(self) -> float | None:
-        """Factor of the KL apart from averaging over the batch; 0 for a VAE without KL, None for the autoencoder."""
-        if self.model == AUTOENCODER:
-            return None
-        if self.kl is None:
-            return 0.0
-        return tidy(self.kl.value * ((self.batch or 1) if self.kl_batch == "sum" else 1))
-
-    @property
-    def reconstruction_average(self) -> str:
-        """How the reconstruction is averaged over the batch."""
-        return average(self.reconstruction_batch, self.batch if self.model == AUTOENCODER else self.reconstruction.divisor)
-
-    @property
-    def kl_average(self) -> str | None:
-        """How the KL is averaged over the batch."""
-        return average(self.kl_batch, self.kl.divisor) if self.kl is not None and self.kl_batch else None
+    def described(self) -> dict[str, Any]:
+        """Return the fields of `Description` that follow from the loss, except for variable names."""
+        is_autoencoder = self.model == AUTOENCODER
+        usual = PIXELS if is_autoencoder else 1  # 2016 divides the autoencoder's reconstruction by the pixels
+        factors = {"reconstruction": self.reconstruction, **({"kl": self.kl} if self.kl else {})}
+        batches = {"reconstruction": self.reconstruction_batch, "kl": self.kl_batch}
+        summed = next((name for name in factors if batches[name] == "sum"), None)
+        size = factors[summed].divisor / usual if summed else 1.0  # a sum divided by the batch size
+        batch = int(size) if size > 1 and size == int(size) else None
+        weights = {name: each.value * (batch or 1 if batches[name] == "sum" else 1) for name, each in factors.items()}
+        divisor = batch if is_autoencoder else self.reconstruction.divisor
+        return {
+            "regularization": self.regularization,
+            "mean_loss": self.reconstruction_batch == "mean" or batch is not None,
+            "reconstruction_weight": tidy(weights["reconstruction"] * usual),
+            "reconstruction_average": average(self.reconstruction_batch, divisor),
+            "kl_average": average(self.kl_batch, self.kl.divisor) if self.kl and self.kl_batch else None,
+            "divisors": {name: factor.divisor for name, factor in factors.items() if factor.divisor != 1},
+            "kl_weight": None if is_autoencoder else tidy(weights.get("kl", 0.0)),
+            "kl_constant": self.kl_constant,
+            "batch": batch,
+        }
 
     def formula(self, names: dict[str, str]) -> str:
         """Write out the loss.
@@ -186,38 +161,26 @@ def tensors_of_parts(reader: Reader, loss: NodeDef, network: Network) -> dict[st
 
     This is the outermost node that computes that part alone, unweighted except for divisors. Parts without one are left out.
     """
-
-    def is_reconstruction(terms: Terms) -> bool:
-        return all(
-            atom[:2] == network.reconstruction[:2] and atom.columns and factor.weight == 1 for atom, factor in terms.items()
-        )
-
-    def is_kl(terms: Terms) -> bool:
-        weights = [factor.weight for atom, factor in terms.items() if atom.kind == "other" and atom.node == network.log_var]
-        kinds = {"other", "square", "exp", "constant"}
-        return weights == [-0.5] and all(atom.kind in kinds and atom.columns for atom in terms)
-
-    def is_regularization(terms: Terms) -> bool:
-        own = set(regularization_atoms(network, terms))
-        return all(atom in own and factor.value == 1 for atom, factor in terms.items())
-
-    tests: dict[str, Callable[[Terms], bool]] = {
-        "reconstruction": is_reconstruction,
-        "kl": is_kl,
-        "regularization": is_regularization,
-    }
     found: dict[str, str] = {}
-    waiting, seen = [loss], {loss.name}
-    while waiting:
-        node = waiting.pop(0)
-        if node.op not in LOSSES:
-            continue
-        terms = reader.expand(node)
-        for name, test in tests.items():
-            if name not in found and terms and test(terms):
-                found[name] = f"{node.name}:0"
-        for each in map(reader.resolved, reader.graph.inputs(node)):
-            if each.name not in seen:
-                seen.add(each.name)
-                waiting.append(each)
+    waiting, seen = [loss], set()
+    for node in waiting:  # grows, so that outer nodes come first
+        if operation(node) in LOSSES and node.name not in seen:
+            seen.add(node.name)
+            part = part_of(network, reader.expand(node))
+            if part:
+                found.setdefault(part, f"{node.name}:0")
+            waiting += map(reader.resolved, reader.graph.inputs(node))
     return found
+
+
+def part_of(network: Network, terms: Terms) -> str | None:
+    """Return which part of the loss, unweighted except for divisors, these terms are; None if they are not a single part."""
+    own = regularization_atoms(network, terms)
+    log_vars = [factor.weight for atom, factor in terms.items() if (atom.kind, atom.node) == ("other", network.log_var)]
+    if all(atom[:2] == network.reconstruction[:2] and atom.columns and terms[atom].weight == 1 for atom in terms):
+        return "reconstruction" if terms else None
+    if all(atom in own and terms[atom].value == 1 for atom in terms):
+        return "regularization"
+    if log_vars == [-0.5] and all(atom.kind in ("other", "square", "exp", "constant") and atom.columns for atom in terms):
+        return "kl"
+    return None

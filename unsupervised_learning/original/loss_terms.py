@@ -1,24 +1,52 @@
-"""Expand a loss in a 2016 graph into a sum of terms, by reading its nodes without running them.
+"""Read the expressions in a 2016 graph without running them: match patterns, and expand a loss into a sum of terms.
 
-`expand` walks back from a node through additions, multiplications and divisions by constants, sums and means, and stops at
-any other operation. `layer` and `cross_entropy` recognise the operations found there.
+A pattern describes an expression. It is one of:
+
+- a tuple: an operation and the patterns of its inputs; those of a sum, product or maximum match in either order
+- a float: a scalar constant with this value
+- a string: any node; the same string always stands for the same node. `x:Placeholder` only stands for a Placeholder
+- a list: alternatives
+
+`Reader.expand` walks back from a node through additions, multiplications and divisions by constants, sums and means, and stops
+at any other operation.
 """
 
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.original.graph_files import VARIABLES, Graph, attribute, short
+from unsupervised_learning.original.graph_files import Graph, attribute, short
 
-ADD = ("Add", "AddV2")
-ACTIVATIONS = {"Relu": "relu", "Elu": "elu", "Tanh": "tanh", "Sigmoid": "sigmoid"}
+OLDER_NAME = {"AddV2": "Add", "RealDiv": "Div", "SelectV2": "Select", "VariableV2": "Variable"}  # of today's operations
+COMMUTATIVE = ("Add", "Mul", "Maximum")
 DEPTH = 100  # limit of nested expressions; the published losses nest about a dozen
 TERMS = 2_000  # limit of terms in a sum
+
+Pattern = Any  # see above
+
+# TensorFlow's sigmoid cross entropy, max(x, 0) − x·z + log(1 + exp(−|x|)), in 2016 and today.
+ZERO = [0.0, ("ZerosLike", "logits")]
+NOT_NEGATIVE = ("GreaterEqual", "logits", ZERO)
+POSITIVE_PART = [("Relu", "logits"), ("Select", NOT_NEGATIVE, "logits", ZERO)]
+MINUS_SIZE = [("Neg", ("Abs", "logits")), ("Select", NOT_NEGATIVE, ("Neg", "logits"), "logits")]
+LOG_TERM = [("Log", ("Add", 1.0, ("Exp", MINUS_SIZE))), ("Log1p", ("Exp", MINUS_SIZE))]
+CROSS_ENTROPY = ("Add", ("Sub", POSITIVE_PART, ("Mul", "logits", "labels")), LOG_TERM)
+
+ATOMS = {"square": [("Square", "x"), ("Pow", "x", 2.0), ("Mul", "x", "x")], "exp": ("Exp", "x"), "l2": ("L2Loss", "x")}
+ACTIVATIONS = {
+    "relu": ("Relu", "x"),
+    "elu": ("Elu", "x"),
+    "tanh": ("Tanh", "x"),
+    "sigmoid": ("Sigmoid", "x"),
+    "lrelu": ("Maximum", ("Mul", 0.2, "x"), "x"),
+}
+BIASED = [("Add", "product:MatMul", "biases:Variable"), ("BiasAdd", "product:MatMul", "biases:Variable")]
+PRODUCT = ("MatMul", "input", "weights:Variable")
 
 
 class Atom(NamedTuple):
@@ -115,17 +143,33 @@ class Reader:
             return None
         return float(str(value.reshape(-1)[0]))
 
-    def is_number(self, node: NodeDef, value: float) -> bool:
-        """Whether a node is a scalar constant with this value."""
-        return self.number(node) == value
+    # Patterns
 
-    def axes(self, node: NodeDef) -> list[int] | None:
-        """Return the axes in a constant; None for any other node."""
+    def match(self, node: NodeDef, pattern: Pattern) -> dict[str, NodeDef] | None:
+        """Return the nodes that a pattern's strings stand for if a node matches it, by the part before the colon; else None."""
+        return next(self.matches(node, pattern, {}), None)
+
+    def matches(self, node: NodeDef, pattern: Pattern, found: dict[str, NodeDef]) -> Iterator[dict[str, NodeDef]]:
+        """Yield each way to match a pattern that agrees with the nodes already found."""
         node = self.resolved(node)
-        if node.op != "Const":
-            return None
-        value = self.graph.constant(node)
-        return [int(axis) for axis in value.reshape(-1)] if value.dtype.kind == "i" and value.size <= 4 else None
+        if isinstance(pattern, list):
+            for each in pattern:
+                yield from self.matches(node, each, found)
+        elif isinstance(pattern, float):
+            if self.number(node) == pattern:
+                yield found
+        elif isinstance(pattern, str):
+            name, _, kind = pattern.partition(":")
+            if kind in ("", operation(node)) and found.get(name, node).name == node.name:
+                yield {**found, name: node}
+        elif operation(node) == pattern[0]:
+            inputs = self.graph.inputs(node)
+            orders = [inputs, inputs[::-1]] if pattern[0] in COMMUTATIVE else [inputs]
+            for order in orders if len(inputs) == len(pattern) - 1 else ():
+                ways = [found]
+                for each, part in zip(order, pattern[1:], strict=True):
+                    ways = [way for before in ways for way in self.matches(each, part, before)]
+                yield from ways
 
     # Sums
 
@@ -136,42 +180,33 @@ class Reader:
             if depth > DEPTH:
                 raise self.refuse(node, f"a loss with at most {DEPTH} nested operations")
             self.expanded[node.name] = None
-            self.expanded[node.name] = self.expansion(node, depth)
+            self.expanded[node.name] = self.expansion(node, depth + 1)
         terms = self.expanded[node.name]
         if terms is None:
             raise self.refuse(node, "a loss without a cycle")
         return terms
 
     def expansion(self, node: NodeDef, depth: int) -> Terms:
-        """Expand a node that `expand` has not seen yet."""
+        """Expand a node that `expand` has not seen yet. Its inputs are at this depth."""
+        kind, number = operation(node), self.number(node)
         if node.name in self.stops:
             return {Atom("other", node.name): Factor(1.0)}
-        entropy = self.cross_entropy(node)
-        if entropy:
-            return {Atom("entropy", entropy[0].name): Factor(1.0)}
-        number = self.number(node)
+        if entropy := self.match(node, CROSS_ENTROPY):
+            return {Atom("entropy", entropy["logits"].name): Factor(1.0)}
         if number is not None:
             return {Atom("constant", ""): Factor(number)}
-        if node.op in (*ADD, "AddN", "Sub"):
-            operands = self.graph.inputs(node) if node.op == "AddN" else self.inputs(node, 2)
-            parts = [self.expand(each, depth + 1) for each in operands]
-            if node.op == "Sub":
-                parts[1] = scaled(parts[1], -1.0)
-            return self.added(parts, node)
-        if node.op == "Neg":
-            return scaled(self.expand(self.inputs(node, 1)[0], depth + 1), -1.0)
-        if node.op == "Mul":
-            left, right = self.inputs(node, 2)
-            for factor, other in ((left, right), (right, left)):
-                weight = self.number(factor)
-                if weight is not None:
-                    return scaled(self.expand(other, depth + 1), weight)
-        if node.op in ("Div", "RealDiv"):
-            dividend, by = self.inputs(node, 2)
-            divisor = self.number(by)
-            if divisor:
-                return scaled(self.expand(dividend, depth + 1), 1.0, divisor)
-        if node.op in ("Sum", "Mean"):
+        if kind in ("Add", "AddN", "Sub"):
+            first, *others = [self.expand(each, depth) for each in self.graph.inputs(node)] or [{}]
+            return self.added([first, *(scaled(each, -1.0 if kind == "Sub" else 1.0) for each in others)], node)
+        if kind == "Neg":
+            return scaled(self.expand(self.inputs(node, 1)[0], depth), -1.0)
+        for found in self.matches(node, [("Mul", "factor:Const", "other"), ("Div", "other", "factor:Const")], {}):
+            factor, other = self.number(found["factor"]), found["other"]
+            if factor is not None and kind == "Mul":
+                return scaled(self.expand(other, depth), factor)
+            if factor:
+                return scaled(self.expand(other, depth), 1.0, factor)
+        if kind in ("Sum", "Mean"):
             return self.reduced(node, depth)
         return {self.atom(node): Factor(1.0)}
 
@@ -193,12 +228,12 @@ class Reader:
 
     def reduced(self, node: NodeDef, depth: int) -> Terms:
         """Expand a Sum or Mean over columns, batch, or both."""
-        inner, over = self.inputs(node, 2)
-        axes, how = self.axes(over), node.op.lower()
-        if axes is None or attribute(node, "keep_dims").b:
+        inner, over = self.operands(node, 2)
+        axes, how = self.graph.constant(over).ravel(), node.op.lower()
+        if axes.dtype.kind != "i" or len(axes) > 2 or attribute(node, "keep_dims").b:
             raise self.refuse(node, "a sum or mean over constant axes")
         result: Terms = {}
-        for atom, factor in self.expand(inner, depth + 1).items():
+        for atom, factor in self.expand(inner, depth).items():
             if atom.kind == "l2" and how == "mean":  # a scalar added to each image's loss equals its mean
                 result[atom] = factor
                 continue
@@ -206,94 +241,18 @@ class Reader:
             try:
                 names = [left[axis] for axis in axes]
             except IndexError:
-                raise self.refuse(node, f"axes of its input, not {axes}") from None
+                raise self.refuse(node, f"axes of its input, not {axes.tolist()}") from None
             reduced = atom._replace(**dict.fromkeys(names, how))
             result = self.added([result, {reduced: factor}], node)
         return result
 
     def atom(self, node: NodeDef) -> Atom:
         """Return a node as an atom."""
-        if node.op == "Square":
-            return Atom("square", self.operands(node, 1)[0].name)
-        if node.op in ("Pow", "Mul"):
-            left, right = self.operands(node, 2)
-            if (node.op == "Pow" and self.is_number(right, 2.0)) or (node.op == "Mul" and left.name == right.name):
-                return Atom("square", left.name)
-        if node.op == "Exp":
-            return Atom("exp", self.operands(node, 1)[0].name)
-        if node.op == "L2Loss":
-            return Atom("l2", self.operands(node, 1)[0].name, "sum", "sum")
+        for kind, pattern in ATOMS.items():
+            if found := self.match(node, pattern):
+                reductions = ("sum", "sum") if kind == "l2" else ("", "")
+                return Atom(kind, found["x"].name, *reductions)
         return Atom("other", node.name)
-
-    # Cross entropy
-
-    def cross_entropy(self, node: NodeDef) -> tuple[NodeDef, NodeDef] | None:
-        """Return logits x and labels z of TensorFlow's sigmoid cross entropy, max(x, 0) − x·z + log(1 + exp(−|x|)), or None."""
-        if node.op not in ADD:
-            return None
-        for first, second in self.both_ways(node):
-            if first.op != "Sub" or second.op not in ("Log", "Log1p"):
-                continue
-            positive, product = self.operands(first, 2)
-            logits = self.positive_part(positive)
-            if logits is None or product.op != "Mul" or not self.is_log_term(second, logits):
-                continue
-            for one, other in self.both_ways(product):
-                if one.name == logits.name:
-                    return logits, other
-        return None
-
-    def both_ways(self, node: NodeDef) -> Iterator[tuple[NodeDef, NodeDef]]:
-        """Yield the two operands of an operation in both orders."""
-        left, right = self.operands(node, 2)
-        yield left, right
-        yield right, left
-
-    def positive_part(self, node: NodeDef) -> NodeDef | None:
-        """Return x, given max(x, 0) as Relu(x) or Select(x ≥ 0, x, 0); None for any other node."""
-        if node.op == "Relu":
-            return self.operands(node, 1)[0]
-        if node.op in ("Select", "SelectV2"):
-            condition, if_so, otherwise = self.operands(node, 3)
-            if self.is_at_least_zero(condition, if_so) and self.is_zero(otherwise):
-                return if_so
-        return None
-
-    def is_at_least_zero(self, node: NodeDef, x: NodeDef) -> bool:
-        """Whether a node is x ≥ 0."""
-        if node.op != "GreaterEqual":
-            return False
-        left, right = self.operands(node, 2)
-        return left.name == x.name and self.is_zero(right)
-
-    def is_zero(self, node: NodeDef) -> bool:
-        """Whether a node is the constant 0 or ZerosLike."""
-        return node.op == "ZerosLike" or self.is_number(node, 0.0)
-
-    def is_log_term(self, node: NodeDef, x: NodeDef) -> bool:
-        """Whether a node is log(1 + exp(−|x|))."""
-        (inner,) = self.operands(node, 1)
-        if node.op == "Log":
-            if inner.op not in ADD:
-                return False
-            pair = next((other for one, other in self.both_ways(inner) if self.is_number(one, 1.0)), None)
-            if pair is None:
-                return False
-            inner = pair
-        if inner.op != "Exp":
-            return False
-        (power,) = self.operands(inner, 1)
-        if power.op in ("Select", "SelectV2"):
-            condition, if_so, otherwise = self.operands(power, 3)
-            return self.is_at_least_zero(condition, x) and otherwise.name == x.name and self.negated(if_so) == x.name
-        if power.op == "Neg":
-            (absolute,) = self.operands(power, 1)
-            return absolute.op == "Abs" and self.operands(absolute, 1)[0].name == x.name
-        return False
-
-    def negated(self, node: NodeDef) -> str | None:
-        """Return the name of x, given −x; None for any other node."""
-        return self.operands(node, 1)[0].name if node.op == "Neg" else None
 
     # Layers
 
@@ -304,38 +263,28 @@ class Reader:
             RunError: if the node is not the output of a fully connected layer.
         """
         node = self.resolved(node)
-        activation, before = self.activation(node)
-        product, biases = None, None
-        if before.op in (*ADD, "BiasAdd"):
-            for one, other in self.both_ways(before):
-                if one.op == "MatMul" and other.op in VARIABLES:
-                    product, biases = one, other
-        if product is None or biases is None:
+        activation, before = "linear", node
+        for name, pattern in ACTIVATIONS.items():
+            if found := self.match(node, pattern):
+                activation, before = name, found["x"]
+        biased = self.match(before, BIASED)
+        product = biased and self.match(biased["product"], PRODUCT)
+        if not biased or not product or any(attribute(biased["product"], f"transpose_{one}").b for one in "ab"):
             raise self.refuse(before, "activation(input · W + b) with variables W and b")
-        given, weights = self.operands(product, 2)
-        if weights.op not in VARIABLES or attribute(product, "transpose_a").b or attribute(product, "transpose_b").b:
-            raise self.refuse(product, "input · W with a variable W, neither transposed")
+        weights, biases = product["weights"], biased["biases"]
         sizes = self.shape(weights)
         if len(sizes) != 2 or self.shape(biases) != sizes[1:]:
-            raise self.refuse(product, f"W [inputs, units] and b [units], not {sizes} and {self.shape(biases)}")
-        return Layer(node.name, given.name, weights.name, biases.name, (sizes[0], sizes[1]), activation)
-
-    def activation(self, node: NodeDef) -> tuple[str, NodeDef]:
-        """Return the activation that a node applies, by our name, and its operand; "linear" and the node itself if none."""
-        if node.op in ACTIVATIONS:
-            return ACTIVATIONS[node.op], self.operands(node, 1)[0]
-        if node.op == "Maximum":  # max(0.2 x, x)
-            for product, x in self.both_ways(node):
-                if product.op == "Mul":
-                    for slope, other in self.both_ways(product):
-                        if self.is_number(slope, 0.2) and other.name == x.name:
-                            return "lrelu", x
-            raise self.refuse(node, "the leaky relu max(0.2 x, x)")
-        return "linear", node
+            raise self.refuse(before, f"W [inputs, units] and b [units], not {sizes} and {self.shape(biases)}")
+        return Layer(node.name, product["input"].name, weights.name, biases.name, (sizes[0], sizes[1]), activation)
 
     def shape(self, variable: NodeDef) -> tuple[int, ...]:
         """Return a variable's shape."""
         return tuple(dim.size for dim in attribute(variable, "shape").shape.dim)
+
+
+def operation(node: NodeDef) -> str:
+    """Return a node's operation, under its name of 2016."""
+    return OLDER_NAME.get(node.op, node.op)
 
 
 def scaled(terms: Terms, weight: float, divisor: float = 1.0) -> Terms:

@@ -14,66 +14,42 @@ Settings = dict[str, Any]
 
 START: Settings = {"init_stddev": 0.1, "init_bias": 0.1}  # graphs: `truncated_normal/stddev`, and the constants of the biases
 
+# What most runs have in common. Graphs: the learning rate. Code: batch and iterations.
+_AUTOENCODER: Settings = {
+    **START,
+    "mean_loss": False,
+    "regularization": 1e-4,
+    "learning_rate": 1e-3,
+    "batch_size": 256,
+    "max_iterations": 20_001,
+}
 AUTOENCODER: dict[str, Settings] = {
     # 2016-04-21 03:55 UTC. Graph in its event file: the loss is divided by 100,352 = 784 · 128, so it is the average over a
     # batch of 128; Adam 1e-2. Iterations: the last event.
-    "run1": {
-        **START,
-        "mean_loss": True,
-        "regularization": 0.0,
-        "learning_rate": 1e-2,
-        "batch_size": 128,
-        "max_iterations": 10_001,
-    },
-    # 2016-04-21 04:42 UTC. Graph in its event file. Code: batch and iterations; the run was stopped before 12,000.
-    "run2": {
-        **START,
-        "mean_loss": False,
-        "regularization": 1e-2,
-        "learning_rate": 1e-3,
-        "batch_size": 256,
-        "max_iterations": 20_001,
-    },
-    # Graph in its .meta file. Code: batch and iterations.
-    "run4": {
-        **START,
-        "mean_loss": False,
-        "regularization": 1e-5,
-        "learning_rate": 1e-3,
-        "batch_size": 256,
-        "max_iterations": 20_001,
-    },
-    # 2016-05-05 07:55 UTC. Graph in its .meta file and its event file. Code: batch and iterations.
-    "run5": {
-        **START,
-        "mean_loss": False,
-        "regularization": 1e-4,
-        "learning_rate": 1e-3,
-        "batch_size": 256,
-        "max_iterations": 20_001,
-    },
+    "run1": _AUTOENCODER
+    | {"mean_loss": True, "regularization": 0.0, "learning_rate": 1e-2, "batch_size": 128, "max_iterations": 10_001},
+    # 2016-04-21 04:42 UTC. Graph in its event file. The run was stopped before iteration 12,000.
+    "run2": _AUTOENCODER | {"regularization": 1e-2},
+    # Graph in its .meta file.
+    "run4": _AUTOENCODER | {"regularization": 1e-5},
+    # 2016-05-05 07:55 UTC. Graph in its .meta file and its event file.
+    "run5": _AUTOENCODER,
 }
 
+_VAE: Settings = {
+    **START,
+    "relu_heads": False,
+    "regularization": 1e-5,
+    "learning_rate": 1e-3,
+    "batch_size": 256,
+    "max_iterations": 100_001,
+}
 VAE: dict[str, Settings] = {
     # 2016-08-20 23:48 UTC, "MNIST_VAE_logs_1". Graph in its .meta file, including the batch (the losses are divided by 256).
     # Iterations: checkpoint 100,000, which was written after that iteration's update.
-    "first": {
-        **START,
-        "relu_heads": True,
-        "regularization": 1e-5,
-        "learning_rate": 1e-3,
-        "batch_size": 256,
-        "max_iterations": 100_001,
-    },
+    "first": _VAE | {"relu_heads": True},
     # 2016-08-24 03:33 UTC, "MNIST_VAE_logs_2". Graph in its .meta file. Code: batch.
-    "fixed": {
-        **START,
-        "relu_heads": False,
-        "regularization": 1e-5,
-        "learning_rate": 1e-3,
-        "batch_size": 256,
-        "max_iterations": 100_001,
-    },
+    "fixed": _VAE,
 }
 # The first form's graph computes the KL as −½ Σ(3 + log_var − mu² − exp(log_var)); the 3 should be a 1.
 KL_CONSTANT = {"first": 3.0, "fixed": 1.0}

@@ -100,13 +100,11 @@ def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str])
     """Copy the kept events into one file: `histograms` at all iterations; other histograms and images at a few, if `whole`."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
-        for source in sorted(run.path.glob("events.out.tfevents.*.v2")):
-            for record in event_files.whole_records(source):
-                event = Event.FromString(record)
-                values = [value for value in event.summary.value if is_kept(run, value, event.step, whole, histograms)]
-                if values:
-                    kept = Event(wall_time=event.wall_time, step=event.step, summary=Summary(value=values))
-                    writer.write(kept.SerializeToString())
+        for event in event_files.events(run.path):
+            values = [value for value in event.summary.value if is_kept(run, value, event.step, whole, histograms)]
+            if values:
+                kept = Event(wall_time=event.wall_time, step=event.step, summary=Summary(value=values))
+                writer.write(kept.SerializeToString())
 
 
 def is_kept(run: FinishedRun, value: Summary.Value, step: int, whole: bool, histograms: set[str]) -> bool:

@@ -44,35 +44,25 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
     """
     flags.disclaim_key_flags()  # so that absl's --help lists them as the script's flags
     default = {**default_settings(build), **recipes[recipe]}
+    of_run = {field.name: field.default for field in dataclasses.fields(Settings)}
+    most = 2**31 - 1
     flags.DEFINE_enum("recipe", recipe, list(recipes), "Published run of 2016 that sets the defaults marked `By recipe`.")
     flags.DEFINE_string("logs_dir", logs_dir, "Folder of the run. Use the same folder to resume it.")
-    flags.DEFINE_integer(
-        "max_iterations", default["max_iterations"], "Iterations in total, including resumed ones. By recipe.", 1, 2**31 - 1
-    )
-    flags.DEFINE_integer("batch_size", default["batch_size"], "Images per batch. By recipe.", 1)
-    flags.DEFINE_float("learning_rate", default["learning_rate"], "Adam's learning rate. By recipe.")
-    flags.DEFINE_integer("z_dim", default["z_dim"], "Number of latent dimensions.", 1, 784)
-    flags.DEFINE_float("init_stddev", default["init_stddev"], "Initial stddev of the weights. By recipe.")
-    flags.DEFINE_float("init_bias", default["init_bias"], "Initial value of the biases. By recipe.")
-    flags.DEFINE_integer("seed", default["seed"], "Seed of the weights, the batches and the noise.", 0, 2**31 - 1)
-    flags.DEFINE_enum(
-        "dataset", Settings.dataset, list(datasets), "Data to train on; auto is mnist, or digits if there is no MNIST."
-    )
+    define("integer", "max_iterations", default, "Iterations in total, including resumed ones. By recipe.", 1, most)
+    define("integer", "batch_size", default, "Images per batch. By recipe.", 1)
+    define("float", "learning_rate", default, "Adam's learning rate. By recipe.")
+    define("integer", "z_dim", default, "Number of latent dimensions.", 1, 784)
+    define("float", "init_stddev", default, "Initial stddev of the weights. By recipe.")
+    define("float", "init_bias", default, "Initial value of the biases. By recipe.")
+    define("integer", "seed", default, "Seed of the weights, the batches and the noise.", 0, most)
+    define("enum", "dataset", of_run, "Data to train on; auto is mnist, or digits if there is no MNIST.", datasets)
     flags.DEFINE_string(
         "data_dir", None, "Folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
     )
-    flags.DEFINE_enum(
-        "jit", Settings.jit, ["auto", "on", "off"], "Compile training with XLA; auto: if it is known to be faster."
-    )
-    flags.DEFINE_enum(
-        "strategy",
-        Settings.strategy,
-        ["none", "mirrored", "multi_worker"],
-        "Devices that share each batch: one, all of this machine, or those of all processes in TF_CONFIG.",
-    )
-    flags.DEFINE_integer(
-        "logical_cpus", Settings.logical_cpus, "Split the CPU into this many devices, to try --strategy=mirrored.", 1, 64
-    )
+    define("enum", "jit", of_run, "Compile training with XLA; auto: if it is known to be faster.", ("auto", "on", "off"))
+    sharing = "Devices that share each batch: one, all of this machine, or those of all processes in TF_CONFIG."
+    define("enum", "strategy", of_run, sharing, ("none", "mirrored", "multi_worker"))
+    define("integer", "logical_cpus", of_run, "Split the CPU into this many devices, to try --strategy=mirrored.", 1, 64)
     require_number("learning_rate", above_zero=True, below=math.inf)
     require_number("init_stddev")
     require_number("init_bias")
@@ -80,13 +70,19 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
     return default
 
 
+def define(kind: str, name: str, defaults: Recipe, text: str, *limits: Any) -> None:
+    """Define a flag with its default from `defaults`. Its limits are the values of an enum, or the bounds of a number."""
+    more = (
+        {"enum_values": list(limits[0])} if kind == "enum" else dict(zip(("lower_bound", "upper_bound"), limits, strict=False))
+    )
+    getattr(flags, f"DEFINE_{kind}")(name, defaults[name], help=text, **more)
+
+
 def define_dense_flags(default: Recipe, activations: list[str]) -> None:
     """Define the additional flags that the autoencoder and the VAE share."""
     flags.disclaim_key_flags()
-    flags.DEFINE_float(
-        "regularization", default["regularization"], "Weight of the L2 term over all weights and biases. By recipe."
-    )
-    flags.DEFINE_enum("activation", default["activation"], activations, "Activation of the hidden layers.")
+    define("float", "regularization", default, "Weight of the L2 term over all weights and biases. By recipe.")
+    define("enum", "activation", default, "Activation of the hidden layers.", activations)
     flags.DEFINE_string("restore_original", None, "Checkpoint of 2016 to start from: its weights, Adam's state and iteration.")
     require_number("regularization")
 
@@ -94,53 +90,24 @@ def define_dense_flags(default: Recipe, activations: list[str]) -> None:
 def define_gan_flags(default: Recipe, initializers: list[str], real_batches: list[str]) -> None:
     """Define the additional flags of the GAN."""
     flags.disclaim_key_flags()
-    flags.DEFINE_float("beta1", default["beta1"], "Adam's beta1.")
-    flags.DEFINE_string(
-        "feature_matching",
-        default["feature_matching"],
-        "Weight of feature matching, or `only` to drop the adversarial loss. By recipe.",
+    every = "Update the discriminator in every n-th iteration. By recipe."
+    xavier = "xavier: what the first attempt asked for, but its weight_variable ignored."
+    real = "Real images for the updates of an iteration: shared by all, or fresh for each. Default for tf_flowers: fresh."
+    shared = "Use the same batch normalization for real and fake images in the discriminator. By recipe."
+    decay = "Decay of batch normalization's moving statistics, used only in inference. By recipe."
+    define("float", "beta1", default, "Adam's beta1.")
+    define(
+        "string", "feature_matching", default, "Weight of feature matching, or `only` to drop the adversarial loss. By recipe."
     )
-    flags.DEFINE_integer(
-        "generator_steps", default["generator_steps"], "Updates of the generator per iteration. By recipe.", 1, 100
-    )
-    flags.DEFINE_integer(
-        "discriminator_every",
-        default["discriminator_every"],
-        "Update the discriminator in every n-th iteration. By recipe.",
-        1,
-        2**31 - 1,
-    )
-    flags.DEFINE_float(
-        "discriminator_width", default["discriminator_width"], "Scales the discriminator's channels; 0.7 halves its weights."
-    )
-    flags.DEFINE_enum(
-        "initializer",
-        default["initializer"],
-        initializers,
-        "Initializer of the convolutions. xavier: what the first attempt asked for, but its weight_variable ignored.",
-    )
-    flags.DEFINE_float(
-        "gamma_stddev", default["gamma_stddev"], "Initial stddev of batch normalization's gamma around 1. By recipe."
-    )
-    flags.DEFINE_bool(
-        "shared_normalization",
-        default["shared_normalization"],
-        "Use the same batch normalization for real and fake images in the discriminator. By recipe.",
-    )
-    flags.DEFINE_float(
-        "bn_decay",
-        default["bn_decay"],
-        "Decay of batch normalization's moving statistics, used only in inference. By recipe.",
-    )
-    flags.DEFINE_enum(
-        "real_batches",
-        default["real_batches"],
-        real_batches,
-        "Real images for the updates of an iteration: shared by all, or fresh for each. Default for tf_flowers: fresh.",
-    )
-    flags.DEFINE_bool(
-        "divide_twice", default["divide_twice"], "Divide images by 255 twice, as the first attempt did by mistake."
-    )
+    define("integer", "generator_steps", default, "Updates of the generator per iteration. By recipe.", 1, 100)
+    define("integer", "discriminator_every", default, every, 1, 2**31 - 1)
+    define("float", "discriminator_width", default, "Scales the discriminator's channels; 0.7 halves its weights.")
+    define("enum", "initializer", default, f"Initializer of the convolutions. {xavier}", initializers)
+    define("float", "gamma_stddev", default, "Initial stddev of batch normalization's gamma around 1. By recipe.")
+    define("bool", "shared_normalization", default, shared)
+    define("float", "bn_decay", default, decay)
+    define("enum", "real_batches", default, real, real_batches)
+    define("bool", "divide_twice", default, "Divide images by 255 twice, as the first attempt did by mistake.")
     flags.DEFINE_string("image_dir", None, "Folder of JPEG or PNG files to train on, at 64×64.")
     flags.DEFINE_string("cache_dir", None, "Folder for decoded pictures; by default ~/.cache/unsupervised_learning.")
     flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir. --seed changes z.")
