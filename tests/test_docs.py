@@ -1,6 +1,5 @@
 """The pages keep what they promise: links and anchors, flags, modules and files exist, and the README stays short."""
 
-import ast
 import functools
 import re
 from pathlib import Path
@@ -34,18 +33,23 @@ def anchors(page: Path) -> set[str]:
 
 
 @functools.cache
+def sources() -> list[Path]:
+    """Return the project's Python files."""
+    folders = ("unsupervised_learning", "benchmarks", "tests")
+    return [*REPOSITORY.glob("*.py"), *(path for folder in folders for path in (REPOSITORY / folder).rglob("*.py"))]
+
+
+def python_files() -> set[str]:
+    """Return the names of the project's Python files, without folders."""
+    return {path.name for path in sources()}
+
+
+@functools.cache
 def flags_defined() -> set[str]:
     """Return the flags that the scripts, modules, tests and .ci/run define."""
     found = set(re.findall(r"--([a-z_]+) \]", (REPOSITORY / ".ci" / "run").read_text()))
-    sources = [*REPOSITORY.glob("*.py")]
-    for folder in ("unsupervised_learning", "benchmarks", "tests"):
-        sources += (REPOSITORY / folder).rglob("*.py")
-    for source in sources:
-        for call in ast.walk(ast.parse(source.read_text())):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.args:
-                name = call.args[0].value if isinstance(call.args[0], ast.Constant) else None
-                if isinstance(name, str) and re.match("DEFINE_|add_argument", call.func.attr):
-                    found.add(name.removeprefix("--"))
+    for source in sources():
+        found.update(re.findall(r'(?:DEFINE_\w+|add_argument)\(\s*"(?:--)?(\w+)"', source.read_text()))
     return found | {"help"}
 
 
@@ -77,12 +81,11 @@ def missing_files(page: Path, text: str) -> list[str]:
     missing = []
     for name in set(re.findall(rf"(?<![\w/$.\-*<>{{}}])((?:[\w.\-]+/)*[\w.\-]+\.(?:{ENDINGS}))(?![\w*<>])", text)):
         folder = name.split("/")[0] if "/" in name else ""
-        if (folder in WRITTEN and not name.startswith(COMMITTED_LOGS)) or not (folder or name.endswith(".py")):
+        written = folder in WRITTEN and not name.startswith(COMMITTED_LOGS)
+        if not name.endswith(".py") and (written or not folder):
             continue
-        candidates = [base / name for base in (page.parent, *BASES)]
-        if not folder:
-            candidates += REPOSITORY.rglob(name)
-        if not any(path.exists() for path in candidates) and name not in OF_2016:
+        exists = any((base / name).exists() for base in (page.parent, *BASES)) or name in python_files()
+        if not exists and name not in OF_2016:
             missing.append(name)
     return sorted(missing)
 
