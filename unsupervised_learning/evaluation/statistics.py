@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+Numbers = Sequence[float] | np.ndarray
 LEVEL = 0.95
 FEWEST = 3
 EQUAL, DIFFERS, OPEN = "equal", "differs", "open"
@@ -62,7 +63,7 @@ class Difference(NamedTuple):
         return f"{self.mean:+.3f}, {self.low:+.3f} … {self.high:+.3f}: {said}".replace("-", "−")
 
 
-def mean_sd(values: Sequence[float], form: str = ".3f") -> str:
+def mean_sd(values: Numbers, form: str = ".3f") -> str:
     """Format mean ± standard deviation (n); "–" without values, the bare value for a single one."""
     if not len(values):
         return "–"
@@ -70,7 +71,7 @@ def mean_sd(values: Sequence[float], form: str = ".3f") -> str:
     return f"{np.mean(values):{form}}{spread} (n = {len(values)})"
 
 
-def predicted(values: Sequence[float], published: float, tests: int = 1) -> Prediction:
+def predicted(values: Numbers, published: float, tests: int = 1) -> Prediction:
     """Return a prediction interval for one more run, from at least `FEWEST` values assumed to be normal.
 
     The interval is mean ± t · s · √(1 + 1/n), with the quantile t of Student's distribution with n − 1 degrees of freedom
@@ -86,7 +87,7 @@ def predicted(values: Sequence[float], published: float, tests: int = 1) -> Pred
     return Prediction(mean, deviation, mean - width, mean + width, p, distance <= width)
 
 
-def difference(ours: Sequence[float], theirs: Sequence[float], margin: float, tests: int = 1) -> Difference:
+def difference(ours: Numbers, theirs: Numbers, margin: float, tests: int = 1) -> Difference:
     """Compare two independent sets of runs: Welch's interval for the difference of means, and the Mann–Whitney test.
 
     Raises:
@@ -99,7 +100,7 @@ def difference(ours: Sequence[float], theirs: Sequence[float], margin: float, te
     return judged(float(np.mean(ours) - np.mean(theirs)), float(interval.low), float(interval.high), p, margin)
 
 
-def paired_difference(ours: Sequence[float], theirs: Sequence[float], margin: float) -> Difference:
+def paired_difference(ours: Numbers, theirs: Numbers, margin: float) -> Difference:
     """Compare runs in pairs, such as runs from the same initial weights: Student's interval and test of the differences.
 
     Raises:
@@ -132,7 +133,7 @@ def judged(mean: float, low: float, high: float, p: float, margin: float) -> Dif
     return Difference(mean, low, high, p, EQUAL if within else DIFFERS if excludes else OPEN, margin)
 
 
-def enough(values: Sequence[float] | np.ndarray) -> int:
+def enough(values: Numbers) -> int:
     """Return the number of values.
 
     Raises:
