@@ -49,7 +49,9 @@ def flags_defined() -> set[str]:
     """Return the flags that the scripts, modules, tests and .ci/run define."""
     found = set(re.findall(r"--([a-z_]+) \]", (REPOSITORY / ".ci" / "run").read_text()))
     for source in sources():
-        found.update(re.findall(r'(?:DEFINE_\w+|add_argument)\(\s*"(?:--)?(\w+)"', source.read_text()))
+        text = source.read_text()
+        found.update(re.findall(r'(?:DEFINE_\w+|add_argument)\(\s*"(?:--)?(\w+)"', text))
+        found.update(re.findall(r'\bdefine\(\s*"\w+", "(\w+)"', text))  # of training/command_line.py
     return found | {"help"}
 
 

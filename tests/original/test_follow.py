@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,7 +17,7 @@ from tests.original.graphs import build_ae, build_vae, graph_def, meta
 from tests.support import REPOSITORY, assert_refused
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.dataset import to_unit_interval
-from unsupervised_learning.original import follow
+from unsupervised_learning.original import author_runs, follow, running
 from unsupervised_learning.original.author_runs import next_batches
 from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.follow import Step, beyond, model_of
@@ -114,6 +115,43 @@ def test_a_graph_that_tensorflow_rejects(idx_dir, tmp_path, run_script):
         assert_refused(run, "TensorFlow cannot run this graph")
 
 
+def test_an_interrupted_training_of_a_graph_resumes_bit_for_bit(file, idx_dir, tmp_path, monkeypatch):
+    """The graph's own noise included, which comes from a running stream inside TensorFlow's operation."""
+    monkeypatch.setattr(author_runs, "SAVED", 3)
+    update, left = running.RunningGraph.update, [5]
+
+    def interrupted(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        update(*arguments)
+
+    def weights(name):
+        author_runs.train(str(file), 2, 9, str(idx_dir), tmp_path / name)
+        (folder,) = (tmp_path / name / "original_2016").iterdir()
+        assert not (folder / author_runs.STATE).exists()
+        return [value.numpy() for value in keras.models.load_model(folder / "model.keras", compile=False).weights]
+
+    monkeypatch.setattr(running.RunningGraph, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        weights("stopped")
+    left[0] = 6  # what is left after the third update
+    resumed = weights("stopped")
+    left[0] = 9
+    for one, other in zip(resumed, weights("whole"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_damaged_state_is_named(file, idx_dir, tmp_path, run_script):
+    given = ["--max_iterations=6", f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'a'}"]
+    assert run_script(ORIGINAL, "train", str(file), *given).status == 0
+    (folder,) = (tmp_path / "a" / "original_2016").iterdir()
+    (folder / "results.json").unlink()
+    for content in (b"", b"PK\x03\x04", b"x" * 100):
+        (folder / author_runs.STATE).write_bytes(content)
+        assert_refused(run_script(ORIGINAL, "train", str(file), *given), "state.npz is not the state of this graph's run")
+
+
 def test_training_a_graph_to_the_end(file, idx_dir, tmp_path, run_script):
     def trained(name, *more):
         given = ["--max_iterations=6", f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / name}", *more]
@@ -123,7 +161,7 @@ def test_training_a_graph_to_the_end(file, idx_dir, tmp_path, run_script):
         return run, folder, json.loads((folder / "results.json").read_text())
 
     _, folder, results = trained("a")
-    assert {path.name for path in folder.iterdir()} == {"results.json", "config.json", "model.keras"}
+    assert {path.name for path in folder.iterdir()} == {"results.json", "config.json", "model.keras", "lock"}
     assert results["iterations"] == 6
     again, _, _ = trained("a")
     assert "Finished already" in again.out

@@ -1,25 +1,36 @@
 """New runs of the original: train the author's own graph to the end in today's TensorFlow, and evaluate it like `replay`."""
 
+import io
 import time
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
+from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import next_batches
 from unsupervised_learning.data.dataset import to_unit_interval
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest, recipes_of
 from unsupervised_learning.original.replay import measured, table, write_as_run
 from unsupervised_learning.original.running import BATCH, RunningGraph, model_of, on_one_thread
+from unsupervised_learning.training import run_directory
+
+STATE = "state.npz"  # in the run's folder, until the run is finished
+SAVED = 10_000  # iterations between saved states
 
 
 def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
     """Train one of the author's graphs from its own initialisers to the end; returns the exit status.
 
     Writes the folder of a finished run: results.json, config.json, model.keras. Batches follow 2016's `next_batch`, shuffled
-    by the seed; the graph draws its own noise. `given` is the number of iterations; None for as many as published.
+    by the seed; the graph draws its own noise. An interrupted run resumes from its saved state, bit for bit. `given` is the
+    number of iterations; None for as many as published.
     """
     on_one_thread()
     graph = read_graph(file)
@@ -32,15 +43,22 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
     if (folder / "results.json").exists():
         print(f"Finished already: {folder}")
         return 0
-    theirs = RunningGraph(graph, description, seed)
-    images = to_unit_interval(dataset.train.images)
-    batches = next_batches(len(images), description.batch or BATCH, seed)
-    print(f"{file}: nearest to --recipe={recipe}; {iterations:,} iterations of the author's own graph in {folder}")
-    began = time.monotonic()
-    for _ in tqdm(range(iterations), unit=" iterations", mininterval=2):
-        theirs.update(images[next(batches)])
-    seconds = time.monotonic() - began
+    with run_directory.lock(folder):
+        theirs = RunningGraph(graph, description, seed)
+        images = to_unit_interval(dataset.train.images)
+        batches = next_batches(len(images), description.batch or BATCH, seed)
+        done, before = resumed(theirs, folder / STATE, images)
+        for _ in range(done):
+            next(batches)
+        print(f"{file}: nearest to --recipe={recipe}; {iterations:,} iterations of the author's own graph in {folder}")
+        began = time.monotonic()
+        for i in tqdm(range(done, iterations), unit=" iterations", mininterval=2, initial=done, total=iterations):
+            theirs.update(images[next(batches)])
+            if (i + 1) % SAVED == 0:
+                save(theirs, folder / STATE, i + 1, before + time.monotonic() - began)
+        seconds = before + time.monotonic() - began
     theirs.put_into(model)
+    (folder / STATE).unlink(missing_ok=True)
     model.optimizer.iterations.assign(iterations)
     numbers, published_numbers = measured(model, dataset, at_the_end=recipe in ("run5", "first", "fixed"))
     settings = {"original_graph": str(Path(file).name), "recipe": recipe, "seed": seed}
@@ -50,3 +68,30 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
     print(table(numbers, published_numbers))
     print(f"results.json and model.keras are in {folder}")
     return 0
+
+
+def save(theirs: RunningGraph, path: Path, done: int, seconds: float) -> None:
+    """Save a run's state after `done` updates that took `seconds`."""
+    content = io.BytesIO()
+    graph: dict[str, Any] = {f"graph/{name}": value for name, value in theirs.state().items()}
+    np.savez(content, **graph, done=done, seconds=seconds)
+    atomic_files.write_atomically(path, content.getvalue())
+
+
+def resumed(theirs: RunningGraph, path: Path, images: np.ndarray) -> tuple[int, float]:
+    """Restore a run's saved state, if there is one; returns the number of completed updates and the seconds they took.
+
+    Raises:
+        RunError: the file is damaged or belongs to another graph.
+    """
+    if not path.exists():
+        return 0, 0.0
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            done, seconds = int(saved["done"]), float(saved["seconds"])
+            theirs.resume({name: saved[f"graph/{name}"] for name in theirs.setters}, done, images[:BATCH])
+    except (*run_directory.UNREADABLE, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"{path} is not the state of this graph's run ({errors.reason(error)}); delete it to start afresh"
+        ) from None
+    return done, seconds

@@ -107,6 +107,27 @@ class RunningGraph:
         operations = [self.setters[name][1] for name in values]
         self.session.run(operations, {self.setters[name][0]: value for name, value in values.items()})
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all variables, Adam's included, by their names in the graph."""
+        return dict(zip(self.setters, self.session.run([f"{name}:0" for name in self.setters]), strict=True))
+
+    def resume(self, state: Mapping[str, np.ndarray], updates: int, images: np.ndarray) -> None:
+        """Restore what `state` returned after so many updates, and draw as much noise as they did.
+
+        The noise comes from a running stream inside the graph's random operation, which no one can set. Drawing without
+        updating brings it to the same place.
+
+        Args:
+            state: the variables.
+            updates: number of completed updates.
+            images: any batch [batch, 784] of the run's batch size.
+        """
+        self.assign(state)
+        if self.description.noise is not None:
+            draw = self.session.make_callable([self.description.noise], [self.description.input])
+            for _ in range(updates):
+                draw(images)
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore the variables and Adam's state from one of the author's checkpoints.
 
