@@ -87,7 +87,7 @@ def resumed(theirs: RunningGraph, path: Path, images: np.ndarray) -> tuple[int, 
     if not path.exists():
         return 0, 0.0
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             done, seconds = int(saved["done"]), float(saved["seconds"])
             theirs.resume({name: saved[f"graph/{name}"] for name in theirs.setters}, done, images[:BATCH])
     except (*run_directory.UNREADABLE, EOFError, zipfile.BadZipFile) as error:
