@@ -49,6 +49,15 @@ def test_benchmark_of_growth(tmp_path):
     assert (tmp_path / "scale.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
+def test_benchmark_of_the_whole_reproduction():
+    command = [sys.executable, "-m", "benchmarks.reproduction", "--names", "autoencoder", "--seeds", "1", "--iterations", "6"]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "1 runs of 6 iterations (autoencoder)" in run.stdout
+    assert "ratio of the times: " in run.stdout
+
+
 def test_invalid_benchmark_is_refused(tmp_path):
     run = benchmark("--rounds", "0", "--out", str(tmp_path / "speed"))
     assert run.returncode == 2

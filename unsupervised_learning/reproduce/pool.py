@@ -18,7 +18,7 @@ NUMBERS = ("negative_elbo", "test_l2")  # what a finished run is reported by, if
 
 
 class Running:
-    """A job that has been started on a core.
+    """A job that has been started on some cores.
 
     Attributes:
         job: the job.
@@ -27,11 +27,11 @@ class Running:
         before: completed iterations at its start.
     """
 
-    def __init__(self, job: Job, core: int | None):
+    def __init__(self, job: Job, on: set[int] | None):
         self.job, self.began, self.before = job, time.monotonic(), job.done()
         job.folder.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that the last line is the error message
-        if core is None:
+        if on is None:
             environment["TF_NUM_INTRAOP_THREADS"] = "1"
         with job.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -42,8 +42,8 @@ class Running:
                 env=environment,
                 start_new_session=True,  # Ctrl-C reaches only this process, which then lets the runs save
             )
-        if core is not None:
-            os.sched_setaffinity(self.process.pid, {core})
+        if on is not None:
+            os.sched_setaffinity(self.process.pid, on)
 
     def share(self, seconds: float | None) -> float:
         """Return how much of the job is done, from 0 to 1: by its newest checkpoint, or by its time if it writes none."""
@@ -53,15 +53,15 @@ class Running:
         return min(0.99, self.before / self.job.iterations + (time.monotonic() - self.began) / seconds)
 
 
-def cores(count: int | None) -> list[int | None]:
-    """Return the core of each of `count` processes, or of one process for each core; None where cores cannot be chosen."""
+def cores(count: int | None) -> list[set[int] | None]:
+    """Return the core (a set of one) for each of `count` processes, or for as many as cores; None where it cannot be set."""
     if not hasattr(os, "sched_getaffinity"):
         return [None] * (count or os.cpu_count() or 1)
-    there = sorted(os.sched_getaffinity(0))
+    there = [{core} for core in sorted(os.sched_getaffinity(0))]
     return list(itertools.islice(itertools.cycle(there), count or len(there)))
 
 
-def run(jobs: Sequence[Job], on: Sequence[int | None]) -> dict[Job, str]:
+def run(jobs: Sequence[Job], on: Sequence[set[int] | None]) -> dict[Job, str]:
     """Run the jobs that are not finished; returns the last line of each that failed.
 
     If this process is interrupted, the running jobs are told to save, and are waited for.
