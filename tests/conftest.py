@@ -57,7 +57,7 @@ class FinishedRuns(dict[str, Path]):
         assert "WARNING: All log messages" not in err  # start-up output of TensorFlow
         assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
         assert "1,101/1,101" in out
-        assert "iterations/s" in out
+        assert "it/s" in out
         self[script] = logs_dir
         return logs_dir
 

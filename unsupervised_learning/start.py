@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import signal
 import sys
 import tempfile
 
@@ -55,6 +56,8 @@ def _import_tensorflow_quietly() -> None:
         os.dup2(caught.fileno(), 2)
         try:
             import tensorflow  # noqa: F401
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)  # Ctrl-C before anything began: no traceback
         finally:
             sys.stderr.flush()
             os.dup2(terminal, 2)

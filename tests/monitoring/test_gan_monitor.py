@@ -1,7 +1,10 @@
 """The GAN's monitor: the output files of a run, their contents, and that they are reproducible."""
 
 import io
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,6 +20,7 @@ from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import event_files, gan, tags
 from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor
 from unsupervised_learning.monitoring.gan import GANMonitor, NearZeroWarning
+from unsupervised_learning.training.progress import Progress
 
 PICTURES = {f"{number}pred_image.png" for number in range(20)}
 FIGURES = {"samples.png", "interpolation.png"}
@@ -241,9 +245,41 @@ def test_table_of_a_latent_model():
     results = {"kl": 7.042, "knn_accuracy": 0.7373, "original_2016": {"kl": 8.59}, "pca": {"knn_accuracy": 0.5032}}
     assert AutoEncoderMonitor(AutoEncoder()).table(results).splitlines() == [
         "test set                        this run        2016         PCA",
-        "kl                                 7.042        8.59            ",
+        "kl                                 7.042        8.59",
         "knn_accuracy                      0.7373                  0.5032",
     ]
+
+
+def test_a_shorter_run_is_not_put_beside_2016():
+    monitor = AutoEncoderMonitor(AutoEncoder())
+    results = {"iterations": 2_001, "iterations_of_2016": 20_001, "test_l2": 5.0}
+    assert monitor.table(results).splitlines() == [
+        "After 2,001 of 2016's 20,001 iterations, so not beside its numbers:",
+        "test set                        this run",
+        "test_l2                                5",
+    ]
+
+
+@pytest.mark.parametrize(("updates", "found"), [(20_001, "original_2016"), (2_001, "iterations_of_2016")])
+def test_results_are_comparable_after_as_many_iterations(updates, found):
+    model = AutoEncoder()
+    model.compile("adam")
+    model.optimizer.iterations.assign(updates)
+    dataset: Any = SimpleNamespace(comparable=True)
+    assert list(AutoEncoderMonitor(model).beside_2016("autoencoder", dataset)) == [found]
+
+
+def test_the_line_of_the_gan_fits_80_columns(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    losses = {"discriminator_loss_real": 0.583, "discriminator_loss_fake": 0.4691, "discriminator_loss": 1.0521}
+    said = GANMonitor(DCGAN(side=28, channels=1, z_dim=100, seed=3)).line({**losses, "generator_loss": 10.12})
+    assert said == "D 1.05 (0.58 + 0.47)  G 10.1"
+    with Progress("GAN", 0, 15_001) as progress:
+        assert "compiling" in str(progress.bar)
+        progress.show(15_000, said)
+        assert len(str(progress.bar)) <= 80
+        assert str(progress.bar).endswith(said)
 
 
 # The author's sign of failure

@@ -238,7 +238,7 @@ def wait_for_progress(process: subprocess.Popen) -> None:
     while seen < 2:
         line = process.stdout.readline()
         assert line or process.poll() is None, process.stderr and process.stderr.read()
-        seen += "iterations/s" in line
+        seen += "it/s" in line
 
 
 @pytest.mark.slow

@@ -36,6 +36,11 @@ class GANMonitor(Monitor):
         self.model, self.near_zero = model, NearZeroWarning()
         self.record_every, self.checkpoint_every = GAN_CADENCE[model.recipe]
 
+    def line(self, losses: dict[str, float]) -> str:
+        """Format the losses so that they fit 80 columns: D with its parts on real and on generated images, and G."""
+        real, fake, both = (losses[f"discriminator_loss{part}"] for part in ("_real", "_fake", ""))
+        return f"D {both:.3g} ({real:.2g} + {fake:.2g})  G {losses['generator_loss']:.3g}"
+
     def scale(self, images: tf.Tensor) -> tf.Tensor:
         """Convert uint8 [batch, …] to [batch, side, side, channels] in the generator's range."""
         return self.model.scale(images)

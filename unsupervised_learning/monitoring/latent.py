@@ -17,7 +17,7 @@ from unsupervised_learning.evaluation import test_set
 from unsupervised_learning.figures import plots, scatters
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, save_model, write_figures
 from unsupervised_learning.monitoring.samples import GRID, decoded_samples, tile
-from unsupervised_learning.original.runs import RESULTS_OF_2016
+from unsupervised_learning.original.runs import ITERATIONS_OF_2016, RESULTS_OF_2016
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 
@@ -74,18 +74,27 @@ class LatentMonitor(Monitor):
         return {"pca": test_set.pca_baseline(train, test, dataset.test.labels, components)}
 
     def beside_2016(self, form: str, dataset: Dataset) -> Json:
-        """Return 2016's numbers if the data, the precision and the code size make them comparable; otherwise nothing."""
-        comparable = dataset.comparable and self.model.compute_dtype == "float32" and self.model.z_dim == 3
-        return {"original_2016": RESULTS_OF_2016[form]} if comparable else {}
+        """Return 2016's numbers, if the data, the precision, the code size and the length make them comparable.
+
+        For a run of another length, return 2016's number of iterations instead.
+        """
+        if not (dataset.comparable and self.model.compute_dtype == "float32" and self.model.z_dim == 3):
+            return {}
+        iterations = ITERATIONS_OF_2016[form]
+        if int(self.model.optimizer.iterations) != iterations:
+            return {"iterations_of_2016": iterations}
+        return {"original_2016": RESULTS_OF_2016[form]}
 
     def table(self, results: Json) -> str:
         """Format the results next to 2016's and PCA's, where available."""
         original, pca = results.get("original_2016", {}), results.get("pca", {})
-        lines = [f"{'test set':<28}{'this run':>12}{'2016':>12}{'PCA':>12}"]
+        lines = [f"{'test set':<28}{'this run':>12}{'2016' if original else '':>12}{'PCA' if pca else '':>12}".rstrip()]
+        if published := results.get("iterations_of_2016"):
+            lines.insert(0, f"After {results['iterations']:,} of 2016's {published:,} iterations, so not beside its numbers:")
         for name in ("test_l2", "test_mse", "reconstruction", "kl", "negative_elbo", "knn_accuracy", "silhouette"):
             if results.get(name) is not None:
                 cells = [results[name], original.get(name), pca.get(name)]
-                lines.append(f"{name:<28}" + "".join(f"{'' if cell is None else f'{cell:.4g}':>12}" for cell in cells))
+                lines.append(f"{name:<28}" + "".join(f"{'' if cell is None else f'{cell:.4g}':>12}" for cell in cells).rstrip())
         return "\n".join(lines)
 
 

@@ -84,6 +84,10 @@ class Monitor(ABC):
     def dump(self, logs_dir: Path, dataset: Dataset, iteration: int, background: Background) -> None:  # noqa: B027
         """Write the files that accompany a checkpoint. None by default."""
 
+    def line(self, losses: dict[str, float]) -> str:
+        """Format an iteration's losses for the line in the terminal."""
+        return ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
+
     def watch(self, iteration: int, losses: dict[str, float]) -> None:  # noqa: B027
         """Check the losses after `iteration` iterations and warn the user if they look bad."""
 

@@ -4,6 +4,7 @@ Only scripts and `__main__` modules use this. All other modules receive settings
 """
 
 import dataclasses
+import difflib
 import math
 import os
 import re
@@ -201,7 +202,10 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
 
     def parse(arguments: list[str]) -> list[str]:
         try:
-            rest = FLAGS(arguments)
+            rest = FLAGS(["--help" if word == "-h" else word for word in arguments])
+        except flags.UnrecognizedFlagError as error:
+            near = difflib.get_close_matches(error.flagname, list(FLAGS), n=1)
+            fail(f"unknown flag --{error.flagname}{f'; did you mean --{near[0]}?' if near else '; --help lists all flags'}")
         except flags.Error as error:
             fail(str(error))
         except SystemExit:  # after --help, absl exits with status 1

@@ -67,7 +67,7 @@ def train(
                 asked = replicated.agreed(stopping.signal) if replicated else stopping.signal
                 if losses_not_finite(losses):
                     raise NotFiniteError
-                progress.show(first + count, losses)
+                progress.show(first + count, monitor.line(losses))
                 monitor.watch(first + count, losses)
                 if asked:
                     break

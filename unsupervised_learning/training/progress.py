@@ -7,6 +7,9 @@ import time
 
 from tqdm import tqdm
 
+WIDEST = 110  # characters
+COMPILING = "compiling the first iteration …"
+
 
 class Progress:
     """A progress line, updated in place. If stdout is not a terminal, a new line is printed every 10 seconds."""
@@ -17,16 +20,21 @@ class Progress:
             desc=name,
             initial=start,
             total=stop,
-            unit=" iterations",
+            unit=" it",
             file=sys.stdout if self.terminal else io.StringIO(),
-            ncols=shutil.get_terminal_size().columns if self.terminal else 160,
-            bar_format="{desc} {n:,}/{total:,} |{bar:10}| {rate_noinv_fmt}, {remaining} left{postfix}",
+            ncols=min(WIDEST, shutil.get_terminal_size().columns) if self.terminal else WIDEST,
+            # The bar takes what is left of the line.
+            bar_format="{desc} {n:,}/{total:,} |{bar}| {rate_noinv_fmt}, {remaining} left{postfix}",
         )
         self.printed = time.monotonic()
+        if self.terminal:
+            self.bar.set_postfix_str(COMPILING)
+        else:
+            print(f"{name}: {COMPILING}", flush=True)
 
-    def show(self, iteration: int, losses: dict[str, float]) -> None:
+    def show(self, iteration: int, losses: str) -> None:
         """Show the number of completed iterations and the losses of the last call."""
-        self.bar.set_postfix_str(", ".join(f"{name} {value:.4g}" for name, value in losses.items()), refresh=False)
+        self.bar.set_postfix_str(losses, refresh=False)
         self.bar.update(iteration - self.bar.n)
         if not self.terminal and (time.monotonic() - self.printed > 10 or self.bar.n == self.bar.total):
             print(self.bar, flush=True)
