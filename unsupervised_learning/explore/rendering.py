@@ -16,7 +16,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from unsupervised_learning.compare import page
-from unsupervised_learning.explore import interactive
+from unsupervised_learning.explore import interactive, play
 from unsupervised_learning.explore.subject import AE, GAN, VAE, Found, Json, Part, Picture, Subject
 from unsupervised_learning.figures.plots import figure_png
 from unsupervised_learning.monitoring import event_files
@@ -66,7 +66,7 @@ def document(subject: Subject, found: dict[str, tuple[Part, Found]], files: dict
         f"<p class=muted>All random numbers come from seed {subject.seed}: the same flags give the same numbers. They are also "
         "in <code>evaluation.json</code>. Nats are units of information; one nat is 1.44 bits.</p>",
     ]
-    return page.document(title, "".join(body), page.web_file("explore", "page.css") + interactive.style())
+    return page.document(title, "".join(body), page.web_file("explore", "page.css") + interactive.style() + play.style())
 
 
 def run_facts(subject: Subject) -> dict[str, str]:
