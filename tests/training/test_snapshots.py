@@ -1,6 +1,7 @@
 """Snapshots of the weights: when they are taken, what they hold, and that a killed and resumed run has the same."""
 
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,9 +38,9 @@ def test_a_snapshot_holds_the_weights(tmp_path):
 
 
 def test_all_snapshots_of_a_published_size_fit_into_the_limit():
-    assert len(snapshots.Snapshots(AutoEncoder(), None, 16, 20_001).iterations) == 16
-    assert 10 < len(snapshots.Snapshots(AutoEncoder(), None, 1000, 20_001).iterations) < 20
-    assert not snapshots.Snapshots(object(), None, 0, 20_001).iterations  # a GAN's
+    assert len(snapshots.Snapshots(AutoEncoder(), Path(), 16, 20_001).iterations) == 16
+    assert 10 < len(snapshots.Snapshots(AutoEncoder(), Path(), 1000, 20_001).iterations) < 20
+    assert not snapshots.Snapshots(object(), Path(), 0, 20_001).iterations  # a GAN's
 
 
 def test_a_damaged_snapshot_is_refused(tmp_path):

@@ -21,7 +21,7 @@ IMAGES = 1_000  # test images that the page encodes; with each snapshot anew
 CHECKED, DECODED = 50, 5  # test images with codes, and with outputs, from Keras
 SLIDERS = 10  # latent dimensions with a slider: those with the highest `importance`
 # Characters of a page's snapshots, beside the other parts and alone with several runs: a page stays below 8 MiB.
-MOST_OF_SNAPSHOTS, MOST_OF_SEVERAL = 3_900_000, 5_000_000
+MOST_OF_SNAPSHOTS, MOST_OF_SEVERAL = 3_700_000, 5_000_000
 
 
 def find(subject: Subject) -> Found:
