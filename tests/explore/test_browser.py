@@ -199,8 +199,9 @@ def test_z_follows_a_slider_and_a_drag_in_the_scatter(pages, name):
     decoded = pages.pixels("[data-out]")
     plot = pages.one("#play .plot")
     place = pages.run("return self.play.page.columns[0].scatter.place()")
-    away = (25, -15) if place[0] < plot.size["width"] - 80 else (-25, -15)
-    pages.drag(plot, (place[0], place[1]), [away] * 2)
+    size = plot.size["width"], plot.size["height"]
+    away = [step if at < side / 2 else -step for step, at, side in zip((25, 15), place, size, strict=False)]  # to the middle
+    pages.drag(plot, (place[0], place[1]), [(away[0], away[1])] * 2)
     dragged = pages.run("return self.play.page.columns[0].scatter.place()")
     np.testing.assert_allclose(np.subtract(dragged[:2], place[:2]), np.multiply(away, 2), atol=3)
     assert pages.state()["z"] != slid["z"]

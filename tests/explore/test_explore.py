@@ -137,6 +137,34 @@ def test_other_latent_sizes(z_dim, left_out, idx_dir, tmp_path, run_script):
     assert len(numbers(run)["parts"]["traversal"]["pixel_change"]) == z_dim
 
 
+def test_several_runs_stand_side_by_side(autoencoder, idx_dir, tmp_path, run_script):
+    first = shutil.copytree(autoencoder, tmp_path / "first", ignore=shutil.ignore_patterns("explore"))
+    second = write_finished_run(tmp_path / "second", VariationalAutoEncoder(z_dim=3, init_stddev=0.2), idx_dir)
+    looked = run_script(EXPLORE, str(first), str(second))
+    assert looked.status == 0, looked.err
+    models = embedded_data(tmp_path)["models"]
+    assert [(model["name"], model["vae"], model["z_dim"]) for model in models] == [("first", False, 2), ("second", True, 3)]
+    assert not (first / "explore").exists()
+    page_of(tmp_path)
+
+    assert_refused(run_script(EXPLORE, str(first), str(second), "--only=play"), "--only and --skip")
+    gan = write_finished_run(tmp_path / "gan", DCGAN(z_dim=10), idx_dir)
+    assert_refused(run_script(EXPLORE, str(first), str(gan)), "only autoencoders and VAEs", "DCGAN")
+    config = json.loads((second / "config.json").read_text())
+    config["data"]["checksum"] = "another"
+    (second / "config.json").write_text(json.dumps(config))
+    assert_refused(run_script(EXPLORE, str(first), str(second)), "must have the same data", "second")
+
+
+def test_the_map_shows_the_dimensions_that_change_the_most_pixels(idx_dir, tmp_path, run_script):
+    run = write_finished_run(tmp_path / "run", VariationalAutoEncoder(z_dim=4, init_stddev=0.3), idx_dir)
+    assert run_script(EXPLORE, str(run), "--only=traversal,manifold").status == 0
+    parts = numbers(run)["parts"]
+    change = parts["traversal"]["pixel_change"]
+    strongest = sorted(change, key=lambda name: -change[name])[:2]
+    assert sorted(f"z{dimension}" for dimension in parts["manifold"]["dimensions"]) == sorted(strongest)
+
+
 def test_a_gan(idx_dir, tmp_path, run_script, small_classifier):
     run = write_finished_run(tmp_path / "gan", DCGAN(z_dim=30), idx_dir)
     looked = run_script(EXPLORE, str(run), f"--cache_dir={tmp_path}/cache", *QUICK)

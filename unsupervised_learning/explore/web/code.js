@@ -92,7 +92,8 @@ self.play = self.play || {};
         pen.fillRect(Math.max(0, Math.min(width - 2, x(code.z[d]) - 1)), 2, 2, HEIGHT - 4);
         dial.input.value = code.z[d];
         const z = shown(code.z[d]);
-        dial.text.textContent = model.vae && code.mu ? " μ " + shown(code.mu[d]) + "  σ " + shown(code.sigma[d]) + "  z " + z : " " + z;
+        const gaussian = model.vae ? " μ " + shown(code.mu[d]) + "  σ " + shown(code.sigma[d]) + "  z " : " ";
+        dial.text.textContent = gaussian + z;
         dial.input.setAttribute("aria-valuetext", z);
       }
     }

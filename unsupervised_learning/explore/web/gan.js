@@ -28,7 +28,8 @@ self.play = self.play || {};
       const source = data.worker + "\nlet make = null; onmessage = function (event) {" +
         " if (!make) { make = self.play.generator(event.data); return; } postMessage(make(event.data)); };";
       worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-      worker.postMessage({ weights: data.weights, layers: data.layers, lowest: data.lowest, highest: data.highest, factor: data.factor });
+      const { weights, layers, lowest, highest, factor } = data;
+      worker.postMessage({ weights, layers, lowest, highest, factor });
       worker.onmessage = function (event) { done(event.data); };
       worker.onerror = function () { worker = null; const again = busy; busy = null; if (again) again(null); next(); };
     } catch (error) { worker = null; }  // a browser without workers for files: the page computes itself
@@ -146,7 +147,10 @@ self.play = self.play || {};
         play.page.off = off;
       });
     }
-    play.page = { z: function () { return z.slice(); }, idle: generator.idle, generate: function (one, then) { generator.ask("test", one, then); } };
+    play.page = {
+      z: function () { return z.slice(); }, idle: generator.idle,
+      generate: function (one, then) { generator.ask("test", one, then); }
+    };
     both();
   };
 })(self.play);

@@ -19,10 +19,12 @@ self.play = self.play || {};
     part("name").textContent = model.name;
     part("form").textContent = model.form + ", " + model.iterations.toLocaleString("en") + " iterations";
     part("codehint").textContent = model.vae
-      ? once("vae") && "Blue: this image's Gaussian. Dashed: the prior N(0, 1). Pink: z. Drag a slider: does the picture change? If not, the decoder ignores that number."
-      : once("ae") && "One number each, no noise. Shaded: how often test digits have it. Drag a slider into an empty region: nothing taught the decoder what to draw there.";
-    part("wherehint").textContent = once("where") && "Pink: z; drag it anywhere, also between the clusters (keys: Shift and arrows). Drag beside it to " +
-      (Math.min(d, 3) === 3 ? "turn" : "move") + ". Click a dot to take that digit.";
+      ? once("vae") && "Blue: this image's Gaussian. Dashed: the prior N(0, 1). Pink: z. Drag a slider: does the picture " +
+        "change? If not, the decoder ignores that number."
+      : once("ae") && "One number each, no noise. Shaded: how often test digits have it. Drag a slider into an empty region: " +
+        "nothing taught the decoder what to draw there.";
+    part("wherehint").textContent = once("where") && "Pink: z; drag it anywhere, also between the clusters (keys: Shift and " +
+      "arrows). Drag beside it to " + (d >= 3 ? "turn" : "move") + ". Click a dot to take that digit.";
     root.querySelector(".plot").setAttribute("aria-label", "Codes of " + images.length.toLocaleString("en") +
       " test images in " + model.name + "; arrow keys turn or move, plus and minus zoom, Shift and arrows move z");
     part("barsname").textContent = model.vae ? "KL of each dimension, nats" : "Variance of each dimension";
@@ -53,7 +55,9 @@ self.play = self.play || {};
       });
     }
     const jitter = images.map(function () { return 0.7 * (Math.random() - 0.5); });
-    function dots() { return codes.map(function (one, i) { return flat ? [one.mu[0], data.labels[i] + jitter[i]] : seen(one.mu); }); }
+    function dots() {
+      return codes.map(function (one, i) { return flat ? [one.mu[0], data.labels[i] + jitter[i]] : seen(one.mu); });
+    }
     const axes = flat ? ["z1", "label"]
       : model.projection ? ["PC 1", "PC 2", "PC 3"] : Array.from({ length: d }, function (_, k) { return "z" + (k + 1); });
 
@@ -91,7 +95,9 @@ self.play = self.play || {};
     }
     function decode() {
       const factor = shared.factor;
-      code.z = hand || Array.from(code.mu, function (m, k) { return code.sigma ? m + factor * code.sigma[k] * shared.epsilon[k] : m; });
+      code.z = hand || Array.from(code.mu, function (m, k) {
+        return code.sigma ? m + factor * code.sigma[k] * shared.epsilon[k] : m;
+      });
       const picture = network.decode(code.z);
       for (const canvas of [part("out"), part("inset"), beside]) play.paint(canvas, picture);
       const widened = code.sigma && code.sigma.map(function (s) { return s * factor; });
@@ -123,7 +129,8 @@ self.play = self.play || {};
         picture.forEach(function (v, i) { sum += Math.pow(v - input[i], 2) / 784; });
         return [row("mean squared error", sum.toFixed(4))];
       }
-      const one = play.crossEntropy(input, picture), two = play.kl(code.mu, code.logVar).reduce(function (a, b) { return a + b; }, 0);
+      const one = play.crossEntropy(input, picture);
+      const two = play.kl(code.mu, code.logVar).reduce(function (a, b) { return a + b; }, 0);
       return [row("reconstruction", one.toFixed(1)), row("+ KL", two.toFixed(1)), row("= loss, nats", (one + two).toFixed(1))];
     }
 
@@ -143,8 +150,13 @@ self.play = self.play || {};
         });
       }
       most = Math.max(most, ...kl, 1e-9);
-      const stuck = function (a) { return model.vae && codes.every(function (one) { return one.logVar[a] === codes[0].logVar[a]; }); };
-      const marks = model.dimensions.map(function (a) { return model.vae && kl[a] < DEAD ? "· dead" : stuck(a) ? "· σ stuck at " + Math.exp(codes[0].logVar[a] / 2).toFixed(0) : ""; });
+      const stuck = function (a) {
+        return model.vae && codes.every(function (one) { return one.logVar[a] === codes[0].logVar[a]; });
+      };
+      const marks = model.dimensions.map(function (a) {
+        if (model.vae && kl[a] < DEAD) return "· dead";
+        return stuck(a) ? "· σ stuck at " + Math.exp(codes[0].logVar[a] / 2).toFixed(0) : "";
+      });
       play.bars(part("bars"), model.dimensions.map(function (a) { return "z" + (a + 1); }), shownOf(kl), most, marks);
       part("barssum").textContent = summed();
       if (!scatter) {
@@ -170,8 +182,8 @@ self.play = self.play || {};
       const sum = kl.reduce(function (a, b) { return a + b; }, 0);
       let text = "Together " + sum.toFixed(2) + ", over " + codes.length.toLocaleString("en") + " test images.";
       if (model.relu_heads) {
-        text += " 2016's first run logged −½ Σ (3 + log σ² − μ² − σ²), with a 3 in place of the 1: a nat less for each dimension, here " +
-          play.number(sum - d) + ". So a KL near 0 was logged as negative.";
+        text += " 2016's first run logged −½ Σ (3 + log σ² − μ² − σ²), with a 3 in place of the 1: a nat less for each " +
+          "dimension, here " + play.number(sum - d) + ". So a KL near 0 was logged as negative.";
       }
       return text;
     }

@@ -109,7 +109,8 @@ self.play = self.play || {};
         differ(code.mu[k], codes[i * d + k]);
         if (code.logVar) differ(code.logVar[k], codes[(check.count + i) * d + k]);
       }
-      if (i < check.decoded) network.decode(codes.subarray(i * d, i * d + d)).forEach(function (v, j) { differ(v, outputs[i * 784 + j]); });
+      if (i >= check.decoded) continue;
+      network.decode(codes.subarray(i * d, i * d + d)).forEach(function (v, j) { differ(v, outputs[i * 784 + j]); });
     }
     return most;
   };

@@ -39,7 +39,10 @@ self.play = self.play || {};
       });
     }
     const longest = Math.max(...data.models.map(function (model) { return model.z_dim; }));
-    const shared = { told: new Set(), epsilon: Array.from({ length: longest }, play.normal), factor: 1, pick: take, shape: data.models.length > 1 ? 0.95 : 0.85 };
+    const shared = {  // `told`: hints that a column on the left already gives
+      told: new Set(), epsilon: Array.from({ length: longest }, play.normal), factor: 1, pick: take,
+      shape: data.models.length > 1 ? 0.95 : 0.85
+    };
     const columns = data.models.map(function (model) {
       const article = root.querySelector("template").content.firstElementChild.cloneNode(true);
       part("models").append(article);
@@ -110,7 +113,12 @@ self.play = self.play || {};
     }
     slider.addEventListener("input", function () { stop(); at(Number(slider.value)); });
     let timer = 0;
-    function stop() { clearInterval(timer); timer = 0; button("run").textContent = "▶ run"; button("run").setAttribute("aria-pressed", "false"); }
+    function stop() {
+      clearInterval(timer);
+      timer = 0;
+      button("run").textContent = "▶ run";
+      button("run").setAttribute("aria-pressed", "false");
+    }
     button("run").addEventListener("click", function () {
       if (timer) { stop(); return; }
       button("run").textContent = "■ stop"; button("run").setAttribute("aria-pressed", "true");
@@ -122,26 +130,29 @@ self.play = self.play || {};
         if (Number(slider.value) >= steps - 1) stop();
       }, calm ? 2000 : 600);
     });
-    const without = columns.filter(function (column) { return column.network.steps.length < 2; });
+    const without = columns.filter(function (column) { return column.network.steps.length < 2; })
+      .map(function (column) { return column.model.name; });
     part("watch").textContent = (data.models.some(function (model) { return model.relu_heads; })
-      ? "Watch the KL of each dimension: in this first form a relu cuts off μ and log σ². One that is zero for every digit gets no gradient and never comes back: it is dead. "
+      ? "Watch the KL of each dimension: in this first form a relu cuts off μ and log σ². One that is zero for every digit " +
+        "gets no gradient and never comes back: it is dead. "
       : data.models.some(function (model) { return model.vae; })
         ? "Watch the dimensions come into use one after the other, and the Gaussians become narrow. "
         : "Watch the codes spread and the clusters come apart. ") +
       "Weights are rounded to 16 bits here, but for the last." +
-      (without.length ? " Without snapshots: " + without.map(function (column) { return column.model.name; }).join(", ") + "." : "");
+      (without.length ? " Without snapshots: " + without.join(", ") + "." : "");
     if (steps > 1) at(steps - 1);
 
     // Does this page compute what Keras computes?
     const differences = columns.map(function (column) { return play.compare(column.model, column.network, images); });
     const off = Math.max(...differences), checked = data.models[0].check.count;
-    const words = "Compared with Keras on " + checked + " test images: codes and pictures differ by at most " + off.toExponential(1) + ".";
+    const words = "Compared with Keras on " + checked + " test images: codes and pictures differ by at most " +
+      off.toExponential(1) + ".";
     part("check").textContent = words;
     if (!(off <= TOLERANCE)) {
       part("warn").textContent = words + " That is too much: do not trust what this part shows in this browser.";
       part("warn").hidden = false;
     }
-    take(tenFrom(0)[kinds.length > 3 ? 3 : 0]);
+    take(tenFrom(0)[Math.min(7, kinds.length - 1)]);
     play.page = { columns: columns, images: images, pad: pad, take: take, off: off, shared: shared };
   }
 })(self.play);

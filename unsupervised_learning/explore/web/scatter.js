@@ -139,7 +139,7 @@ self.play.scatter = function (root, data, hooks) {
       move();
     }
     if (mean) ring(project(mean), 5, "#1b1b1b", 1.5);
-    if (marker) mark(project(marker));
+    if (marker) mark(handle());
   }
   function ring(p, r, color, thick) {
     pen.beginPath(); pen.arc(p[0], p[1], r, 0, 7);
@@ -154,8 +154,12 @@ self.play.scatter = function (root, data, hooks) {
     }
     pen.lineWidth = 1;
   }
+  function handle() {  // where the marker is drawn: a z outside the picture waits at its edge
+    const p = project(marker), edge = 18;
+    return [Math.max(edge, Math.min(width - edge, p[0])), Math.max(edge, Math.min(height - edge, p[1]))];
+  }
   function onMarker(at) {
-    const p = marker && project(marker);
+    const p = marker && handle();
     return Boolean(p && hooks.drag && Math.hypot(p[0] - at[0], p[1] - at[1]) < 24);
   }
   function drag(dx, dy) {  // in the plane of the screen: what is nearer or farther stays so
@@ -219,7 +223,11 @@ self.play.scatter = function (root, data, hooks) {
     fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
     moved = 0;
     held = fingers.size === 1 && onMarker([event.offsetX, event.offsetY]);
-    if (held) show(-1);
+    if (held) {
+      const at = handle(), p = project(marker);
+      show(-1);
+      if (at[0] !== p[0] || at[1] !== p[1]) drag(at[0] - p[0], at[1] - p[1]);  // from the edge into the picture
+    }
   });
   canvas.addEventListener("pointermove", function (event) {
     const before = fingers.get(event.pointerId), now = [event.offsetX, event.offsetY];
@@ -300,7 +308,7 @@ self.play.scatter = function (root, data, hooks) {
   return {
     codes: function (now) { codes = now; points = now.map(boxed); draw(); },
     marker: function (code, of) { marker = code && boxed(code); mean = of ? boxed(of) : null; draw(); },
-    place: function () { return project(marker); },  // of the marker, in pixels of the canvas
+    place: handle,  // of the marker, in pixels of the canvas
     view: function () { return Object.assign({}, view); },
     corners: function () { const s = scale(); return [s * Math.sqrt(3), Math.min(width, height) / 2]; }
   };
