@@ -74,6 +74,9 @@ def pytest_terminal_summary(terminalreporter):
     for name, value in recorded:
         if name == "counts":
             terminalreporter.write_line(value)
+    skipped = [report.longrepr[-1] for report in terminalreporter.stats.get("skipped", []) if "browser" in report.keywords]
+    for why in dict.fromkeys(skipped):
+        terminalreporter.write_line(f"browser tests: {why}")
     bad = Counter(value for name, value in recorded if name == "bad input")
     if bad:
         failed = ", but see the failures" if terminalreporter.stats.get("failed") else ": all refused in one line"

@@ -26,8 +26,11 @@ from tensorboard.util import tensor_util
 
 from unsupervised_learning import layers
 from unsupervised_learning.compare import judgements
+from unsupervised_learning.data import mnist
+from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.training import run_directory
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = ["train_ae.py", "train_vae.py"]
@@ -161,6 +164,22 @@ def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **re
     (folder / "config.json").write_text(json.dumps(config))
     found = {"iterations": iterations or of.iterations, "training_seconds": 100.0, "comparable_with_2016": True}
     (folder / "results.json").write_text(json.dumps({**found, **RESULTS[of.model], **results}))
+    return folder
+
+
+def write_finished_run(folder: Path, model: keras.Model, idx_dir: Path, dataset: Dataset | None = None) -> Path:
+    """Write the files that `explore` reads from a finished run of this model, without training."""
+    folder.mkdir(parents=True)
+    config = {
+        "model": type(model).__name__,
+        "settings": {name: getattr(model, name) for name in run_directory.default_settings(type(model))},
+        "data": (dataset or mnist.load("mnist", str(idx_dir))).describe(),
+        "folders": {"data_dir": str(idx_dir)},
+        "command": "python train_it.py --logs_dir=there",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "results.json").write_text(json.dumps({"iterations": 7, "kl": 1.0, "reconstruction": 200.0}))
+    model.save(folder / "model.keras")
     return folder
 
 

@@ -102,3 +102,8 @@ def test_models_import_only_layers_and_losses(model):
 @pytest.mark.parametrize("path", modules().values(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_are_short(path):
     assert len(path.read_text().splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / PACKAGE).glob("*/web/*")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_of_pages_are_short(path):
+    assert len(path.read_text().splitlines()) <= MOST_LINES

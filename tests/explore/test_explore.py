@@ -10,40 +10,23 @@ import keras
 import numpy as np
 import pytest
 
-from tests.support import Tags, assert_refused, read_events, small
+from tests.support import Tags, assert_refused, read_events, small, write_finished_run
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import binarization, mnist, pictures
-from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import digit_classifier, generated_images
 from unsupervised_learning.explore import rendering
 from unsupervised_learning.explore.subject import Sizes, Subject
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.training import finished_run, run_directory
+from unsupervised_learning.training import finished_run
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 EXPLORE = "unsupervised_learning/explore/__main__.py"
 QUICK = ["--draws=1,3", "--images=40", "--dots=60", "--samples=60"]
-OF_AE = ["reconstructions", "scatter", "traversal", "manifold", "interpolation", "samples", "codes"]
+OF_AE = ["play", "reconstructions", "scatter", "traversal", "manifold", "interpolation", "samples", "codes"]
 OF_VAE = [*OF_AE, "dimensions", "prior", "likelihood", "rate_distortion"]
-OF_GAN = ["samples", "walk", "interpolation", "health", "classes", "quality", "neighbours"]
-
-
-def write_finished_run(folder: Path, model: keras.Model, idx_dir: Path, dataset: Dataset | None = None) -> Path:
-    """Write the files that `explore` reads from a finished run of this model, without training."""
-    folder.mkdir(parents=True)
-    config = {
-        "model": type(model).__name__,
-        "settings": {name: getattr(model, name) for name in run_directory.default_settings(type(model))},
-        "data": (dataset or mnist.load("mnist", str(idx_dir))).describe(),
-        "folders": {"data_dir": str(idx_dir)},
-        "command": "python train_it.py --logs_dir=there",
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "results.json").write_text(json.dumps({"iterations": 7, "kl": 1.0, "reconstruction": 200.0}))
-    model.save(folder / "model.keras")
-    return folder
+OF_GAN = ["play", "samples", "walk", "interpolation", "health", "classes", "quality", "neighbours"]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +57,14 @@ def page_of(run: Path) -> tuple[str, list]:
     return text, tags
 
 
+def embedded_data(folder: Path, page: str = "explore/index.html") -> dict:
+    """What the part to play with holds."""
+    (found,) = re.findall(
+        r'id="play">.*?<script type="application/json">(.*?)</script>', (folder / page).read_text(), re.DOTALL
+    )
+    return json.loads(found)
+
+
 def test_a_trained_vae(idx_dir, tmp_path, run_script):
     run = tmp_path / "vae"
     assert run_script("train_vae.py", *small(idx_dir, run, "--max_iterations=3", "--init_stddev=0.2")).status == 0
@@ -92,7 +83,9 @@ def test_a_trained_vae(idx_dir, tmp_path, run_script):
     text, tags = page_of(run)
     assert [attributes["id"] for tag, attributes in tags if tag == "section"] == OF_VAE[:-1]
     figures = {path.stem for path in (run / "explore" / "figures").iterdir()}
-    events = read_events(run / "explore")
+    assert not read_events(run / "explore")  # whose parent has checkpoints: TensorBoard's projector would list it as a run
+    events = read_events(run / "explore" / "tensorboard")
+    assert 5 < len([tag for plugin, tag in events if plugin == "scalars"]) <= 12
     assert {tag.rsplit("/", 1)[1] for plugin, tag in events if plugin == "images"} == figures
     assert figures >= {"latent_rotation", "kl_through_training", "iwae_bound", "aggregate_posterior", "manifold"}
     assert text.count("<img ") == len(figures)
@@ -138,9 +131,38 @@ def test_other_latent_sizes(z_dim, left_out, idx_dir, tmp_path, run_script):
     run = write_finished_run(tmp_path / "run", AutoEncoder(z_dim=z_dim, init_stddev=0.3), idx_dir)
     looked = run_script(EXPLORE, str(run), "--skip=codes", *QUICK)
     assert looked.status == 0, looked.err
+    assert embedded_data(run)["models"][0]["z_dim"] == z_dim
     assert list(numbers(run)["left_out"]) == left_out
     assert (run / "explore" / "figures" / "latent_rotation.gif").exists() == (z_dim > 2)
     assert len(numbers(run)["parts"]["traversal"]["pixel_change"]) == z_dim
+
+
+def test_several_runs_stand_side_by_side(autoencoder, idx_dir, tmp_path, run_script):
+    first = shutil.copytree(autoencoder, tmp_path / "first", ignore=shutil.ignore_patterns("explore"))
+    second = write_finished_run(tmp_path / "second", VariationalAutoEncoder(z_dim=3, init_stddev=0.2), idx_dir)
+    looked = run_script(EXPLORE, str(first), str(second))
+    assert looked.status == 0, looked.err
+    models = embedded_data(tmp_path)["models"]
+    assert [(model["name"], model["vae"], model["z_dim"]) for model in models] == [("first", False, 2), ("second", True, 3)]
+    assert not (first / "explore").exists()
+    page_of(tmp_path)
+
+    assert_refused(run_script(EXPLORE, str(first), str(second), "--only=play"), "--only and --skip")
+    gan = write_finished_run(tmp_path / "gan", DCGAN(z_dim=10), idx_dir)
+    assert_refused(run_script(EXPLORE, str(first), str(gan)), "only autoencoders and VAEs", "DCGAN")
+    config = json.loads((second / "config.json").read_text())
+    config["data"]["checksum"] = "another"
+    (second / "config.json").write_text(json.dumps(config))
+    assert_refused(run_script(EXPLORE, str(first), str(second)), "must have the same data", "second")
+
+
+def test_the_map_shows_the_dimensions_that_change_the_most_pixels(idx_dir, tmp_path, run_script):
+    run = write_finished_run(tmp_path / "run", VariationalAutoEncoder(z_dim=4, init_stddev=0.3), idx_dir)
+    assert run_script(EXPLORE, str(run), "--only=traversal,manifold").status == 0
+    parts = numbers(run)["parts"]
+    change = parts["traversal"]["pixel_change"]
+    strongest = sorted(change, key=lambda name: -change[name])[:2]
+    assert sorted(f"z{dimension}" for dimension in parts["manifold"]["dimensions"]) == sorted(strongest)
 
 
 def test_a_gan(idx_dir, tmp_path, run_script, small_classifier):
@@ -168,7 +190,7 @@ def test_arcs_stay_farther_from_the_origin_than_lines(autoencoder, run_script):
 def test_only_and_skip_select_parts(autoencoder, run_script):
     for flags, expected in (
         (["--only=samples,manifold"], ["manifold", "samples"]),
-        (["--skip=codes,scatter,interpolation,traversal"], ["reconstructions", "manifold", "samples"]),
+        (["--skip=codes,scatter,interpolation,traversal,play"], ["reconstructions", "manifold", "samples"]),
         (["--only=samples,manifold", "--skip=manifold"], ["samples"]),
     ):
         assert run_script(EXPLORE, str(autoencoder), *flags).status == 0
@@ -180,14 +202,14 @@ def test_only_and_skip_select_parts(autoencoder, run_script):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--only=nonsense"], ["reconstructions,scatter", "nonsense, which is unknown"]),
+        (["--only=nonsense"], ["play,reconstructions,scatter", "nonsense, which is unknown"]),
         (["--only=likelihood"], ["likelihood, which is not a part for AutoEncoder"]),
         (["--skip=walk"], ["walk, which is not a part for AutoEncoder"]),
         (["--only=samples", "--skip=samples"], ["must leave at least one"]),
         (["--draws=5,1"], ["increasing integers", "5,1"]),
         (["--draws=some"], ["increasing integers", "some"]),
         (["--seed=-1"], ["seed"]),
-        (["another"], ["expects one LOGS_DIR"]),
+        (["another"], ["another", "must be the folder of a run"]),
         (["--data_dir=/nowhere"], ["/nowhere"]),
     ],
 )
@@ -284,7 +306,8 @@ def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_scri
     looked = run_script(EXPLORE, str(run), *folders, "--samples=40")
     assert looked.status == 0, looked.err
     found = numbers(run)
-    assert list(found["parts"]) == [part for part in OF_GAN if part != "classes"]
+    assert list(found["parts"]) == [part for part in OF_GAN if part not in ("classes", "play")]
+    assert "up to 2,000,000 weights" in found["left_out"]["play"]
     assert "28×28" in found["left_out"]["classes"]
     assert found["parts"]["health"]["discriminator"]["test"] is None
     assert len(list((run / "explore" / "figures").glob("walk_*"))) == 3

@@ -1,10 +1,13 @@
-"""Evaluates a finished run: figures, measures, and an HTML page that explains them.
+"""Evaluates a finished run: figures, measures, and an HTML page that explains them and lets one play with the model.
 
     python -m unsupervised_learning.explore LOGS_DIR [--data_dir=DIR] [--only=PART,…] [--skip=PART,…] [--seed=0]
+    python -m unsupervised_learning.explore LOGS_DIR LOGS_DIR … [--data_dir=DIR] [--out=DIR]
 
 Reads the run's config.json, weights and data, and writes to LOGS_DIR/explore/: `index.html` (self-contained),
-`evaluation.json`, `figures/`, `latent_scatter.html`, and an event file that shows the same in TensorBoard under `explore/…`.
-Running it again replaces these files; the same flags give the same numbers.
+`evaluation.json`, `figures/`, `latent_scatter.html`, and in `tensorboard/` an event file that shows the figures and the main
+numbers in TensorBoard. Running it again replaces these files; the same flags give the same numbers.
+
+Several autoencoders and VAEs stand side by side on one page to play with: `explore/index.html` beside the first of them.
 """
 
 from unsupervised_learning.start import prepare
@@ -24,12 +27,13 @@ from tqdm import tqdm
 from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import page
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.explore import gan_parts, interactive, latent_parts, rendering, vae_parts
-from unsupervised_learning.explore.subject import Found, Part, Sizes, Subject
+from unsupervised_learning.explore import gan_parts, gan_play, interactive, latent_parts, play, rendering, vae_parts
+from unsupervised_learning.explore.subject import GAN, Found, Part, Sizes, Subject
 from unsupervised_learning.training import command_line, finished_run
+from unsupervised_learning.training.finished_run import FinishedRun
 
 FLAGS = flags.FLAGS
-PARTS = (*latent_parts.PARTS, *vae_parts.PARTS, *gan_parts.PARTS)  # in the order of the page
+PARTS = (*play.PARTS, *gan_play.PARTS, *latent_parts.PARTS, *vae_parts.PARTS, *gan_parts.PARTS)  # in the order of the page
 NAMES = list(dict.fromkeys(part.name for part in PARTS))
 
 
@@ -116,7 +120,7 @@ def run_parts(subject: Subject, parts: list[Part]) -> tuple[dict[str, tuple[Part
 
 
 def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Found]], left_out: dict[str, str]) -> None:
-    """Write everything to a new folder, then replace `target` with it."""
+    """Write everything on a run to `target`."""
     files = {
         rendering.file_name(picture): rendering.encoded(picture)
         for _, finding in found.values()
@@ -128,40 +132,91 @@ def write(target: Path, subject: Subject, found: dict[str, tuple[Part, Found]], 
             (new / "figures" / name).write_bytes(content)
         atomic_files.write_json(new / "evaluation.json", rendering.evaluation(subject, found, left_out))
         (new / "index.html").write_text(rendering.document(subject, found, files, left_out))
-        for part, finding in found.values():
-            if finding.widget:
-                alone = page.document(f"{part.title}: {subject.run.path.resolve().name}", finding.widget, interactive.style())
-                (new / "latent_scatter.html").write_text(alone)
-        rendering.write_events(new, subject.run.results["iterations"], found, files)
+        if "scatter" in found:
+            part, finding = found["scatter"]
+            title = f"{part.title}: {subject.run.path.resolve().name}"
+            (new / "latent_scatter.html").write_text(page.document(title, finding.widget, interactive.style()))
+        # Two levels below the run: TensorBoard's projector looks for checkpoints one level above an event file.
+        (new / "tensorboard").mkdir()
+        rendering.write_events(new / "tensorboard", subject.run.results["iterations"], found, files)
 
 
 def main(arguments: list[str]) -> int:
-    """Evaluate a run; returns the exit status."""
-    if len(arguments) != 1:
-        raise RunError(f"expects one LOGS_DIR, the folder of a finished run. Received: {' '.join(arguments) or 'nothing'}")
-    path = Path(arguments[0]).expanduser()
-    if not (path / "config.json").exists():
-        raise RunError(f"LOGS_DIR must be the folder of a run. Received: {path}, which has no config.json")
-    try:
-        run = finished_run.read(path)
-    except RunError as error:
-        raise RunError(f"{path}: {error}") from None
+    """Evaluate a run, or set several side by side; returns the exit status."""
+    if not arguments:
+        raise RunError("expects one LOGS_DIR, the folder of a finished run, or several. Received: nothing")
+    runs = [finished(Path(argument).expanduser()) for argument in arguments]
+    if len(runs) > 1:
+        return side_by_side(runs)
+    (run,) = runs
     parts = chosen_parts(run.model_name)
-    target = Path(FLAGS.out).expanduser() if FLAGS.out else path / "explore"
-    if target.exists() and not (target / "evaluation.json").exists():
-        raise RunError(f"{target} exists and was not written by this command; choose another --out")
-    sizes = Sizes(tuple(draws()), FLAGS.images, FLAGS.dots, FLAGS.samples)
-    folders = {name: FLAGS[name].value for name in ("data_dir", "image_dir", "cache_dir")}
-    subject = Subject(run, run.model(), run.dataset(**folders), FLAGS.seed, sizes, FLAGS.cache_dir)
+    target = output_folder(run.path / "explore")
+    subject = subject_of(run)
     try:
         found, left_out = run_parts(subject, parts)
     except ValueError as error:  # raised by `evaluation` for unusable weights
-        raise RunError(f"{path} cannot be evaluated: {error}") from None
+        raise RunError(f"{run.path} cannot be evaluated: {error}") from None
     write(target, subject, found, left_out)
     for name, why in left_out.items():
         print(f"left out: {name}: {why}")
-    print(f"The page is {target / 'index.html'}; to see it in TensorBoard: tensorboard --logdir {path.parent}")
+    print(f"The page is {target / 'index.html'}; to see it in TensorBoard: tensorboard --logdir {run.path.parent}")
     return 0
+
+
+def side_by_side(runs: list[FinishedRun]) -> int:
+    """Write a page with several runs to play with; returns the exit status.
+
+    Raises:
+        RunError: a run is a GAN, or was trained on other data than the first, or parts were chosen.
+    """
+    if FLAGS.only or FLAGS.skip:
+        raise RunError(
+            "--only and --skip choose parts of one run's page. Received: several LOGS_DIR, which only stand side by side"
+        )
+    first = runs[0]
+    for run in runs:
+        if run.model_name == GAN:
+            raise RunError(f"only autoencoders and VAEs stand side by side. Received: {run.path}, a run of {run.model_name}")
+        if run.config["data"]["checksum"] != first.config["data"]["checksum"]:
+            raise RunError(f"runs side by side must have the same data. Received: {first.path} and {run.path}, which differ")
+    target = output_folder(first.path.parent / "explore")
+    subjects = [subject_of(run) for run in runs]
+    names = [str(run.path) for run in runs]
+    with atomic_files.written_anew(target, f"new-{target.name}-{uuid.uuid4().hex}") as new:
+        new.mkdir(parents=True)
+        (new / "index.html").write_text(play.document(subjects))
+        atomic_files.write_json(new / "evaluation.json", {"side_by_side": names})
+    print(f"The page is {target / 'index.html'}")
+    return 0
+
+
+def finished(path: Path) -> FinishedRun:
+    """Read a run; an error names its folder."""
+    if not (path / "config.json").exists():
+        raise RunError(f"LOGS_DIR must be the folder of a run. Received: {path}, which has no config.json")
+    try:
+        return finished_run.read(path)
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from None
+
+
+def output_folder(usual: Path) -> Path:
+    """The folder to write, from --out or else `usual`.
+
+    Raises:
+        RunError: it holds something else.
+    """
+    target = Path(FLAGS.out).expanduser() if FLAGS.out else usual
+    if target.exists() and not (target / "evaluation.json").exists():
+        raise RunError(f"{target} exists and was not written by this command; choose another --out")
+    return target
+
+
+def subject_of(run: FinishedRun) -> Subject:
+    """Load a run's model and data."""
+    sizes = Sizes(tuple(draws()), FLAGS.images, FLAGS.dots, FLAGS.samples)
+    folders = {name: FLAGS[name].value for name in ("data_dir", "image_dir", "cache_dir")}
+    return Subject(run, run.model(), run.dataset(**folders), FLAGS.seed, sizes, FLAGS.cache_dir)
 
 
 def draws() -> list[int]:
@@ -187,7 +242,9 @@ def define_flags() -> None:
     flags.DEFINE_string("data_dir", None, "Folder of the data set; by default as in config.json.")
     flags.DEFINE_string("image_dir", None, "Folder of pictures; by default as in config.json.")
     flags.DEFINE_string("cache_dir", None, "Cache folder for decoded pictures and the digit classifier.")
-    flags.DEFINE_string("out", None, "Output folder; by default LOGS_DIR/explore.")
+    flags.DEFINE_string(
+        "out", None, "Output folder; by default LOGS_DIR/explore, or for several runs explore beside the first."
+    )
     flags.DEFINE_list("draws", ["1", "10", "50", "200", "1000"], "VAE: numbers of draws for the importance-weighted bound.")
     flags.DEFINE_integer("images", 10_000, "VAE: number of test images for the bound, taken from the start.", 1)
     flags.DEFINE_integer("samples", None, "GAN: number of images to generate and judge; by default depends on their size.", 2)

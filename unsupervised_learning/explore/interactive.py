@@ -1,22 +1,18 @@
-"""An interactive latent scatter as self-contained HTML: a canvas and a script.
+"""An interactive latent scatter as self-contained HTML: a canvas and a script (`web/scatter.js`, also used by `play`).
 
 Mouse: drag to rotate (2-D: to move), click and then scroll to zoom, point at a dot to see its image. Touch: drag with one
 finger, pinch, tap. Keyboard: arrows, + and −, 0 to reset, N and P for the next and the previous image. The legend's buttons
 hide and show labels.
 """
 
-import base64
 import html
-import io
-import json
-import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from unsupervised_learning.compare import page
-from unsupervised_learning.figures import plots, scatters
+from unsupervised_learning.explore import embedded
+from unsupervised_learning.figures import scatters
 
 GREYS = 16  # grey levels of the images: four bits per pixel, for a quarter of the bytes
 DIGITS = 3  # decimals of the codes
@@ -25,6 +21,11 @@ DIGITS = 3  # decimals of the codes
 def style() -> str:
     """The CSS that a page with a scatter needs."""
     return page.web_file("explore", "scatter.css")
+
+
+def script() -> str:
+    """The JavaScript of the scatter; it defines `play.scatter` and starts nothing."""
+    return page.web_file("explore", "scatter.js")
 
 
 def scatter(
@@ -64,11 +65,8 @@ def scatter(
         "names": names,
         "colors": scatters.DIGIT_COLORS,
         "axes": list(axis_names),
-        "side": plots.SIDE,
-        "columns": math.ceil(math.sqrt(len(images))),
-        "sprite": f"data:image/png;base64,{base64.b64encode(_sprite(images)).decode()}",
+        **embedded.sheet(images, GREYS),
     }
-    as_json = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")  # text must not end it
     legend = "".join(
         f'<button type="button" data-label="{label}" aria-pressed="true">'
         f'<span class="dot" style="background:{scatters.DIGIT_COLORS[label]}"></span>{html.escape(names[label])}</button>'
@@ -95,16 +93,6 @@ def scatter(
         count=f"{len(codes):,}",
         dragging="rotate" if solid else "move",
         bar=bar,
-        data=as_json,
-        script=page.web_file("explore", "scatter.js"),
+        data=embedded.json_text(content),
+        script=script(),
     )
-
-
-def _sprite(images: np.ndarray) -> bytes:
-    """The images in a square grid, row by row, as PNG with 16 grey levels."""
-    greys = Image.fromarray(plots.sprite(images)).point([round(grey * (GREYS - 1) / 255) for grey in range(256)])
-    indexed = Image.frombytes("P", greys.size, greys.tobytes())
-    indexed.putpalette([round(level * 255 / (GREYS - 1)) for level in range(GREYS) for _ in range(3)])
-    encoded = io.BytesIO()
-    indexed.save(encoded, format="PNG", bits=4, optimize=True)
-    return encoded.getvalue()

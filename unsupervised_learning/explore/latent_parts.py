@@ -1,6 +1,7 @@
 """The parts that evaluate the codes of an autoencoder or a VAE, with explanations for readers new to these models."""
 
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -28,9 +29,12 @@ def reconstructions(subject: Subject) -> Found:
         logits = subject.model.decoder(np.asarray(subject.codes, np.float32))
         errors = np.asarray(bernoulli_cross_entropy(tf.constant(subject.images), logits), np.float64)
         unit, name = "nats per image", "negative log-likelihood, nats"
+        note = " Here each image is decoded from μ, the mean of its codes."
+        if isinstance(drawn := subject.run.results.get("reconstruction"), float):
+            note += f" The run's results.json has {drawn:.2f}: there z is drawn around μ, and the noise costs the difference."
     else:
         errors = np.square(made - subject.images, dtype=np.float64) @ np.full(made.shape[1], 1 / made.shape[1])
-        unit, name = "per pixel", "mean squared error"
+        unit, name, note = "per pixel", "mean squared error", ""
     order = np.argsort(errors, kind="stable")
     shown = order[np.linspace(0, len(order) - 1, min(10, len(order))).round().astype(int)]
     title = "Test images and their reconstructions, from best to worst"
@@ -50,7 +54,7 @@ def reconstructions(subject: Subject) -> Found:
             Picture("reconstructions", "Image, output, and output minus image. The numbers are the errors.", figure),
             Picture("error_by_label", "Mean error of each label.", by_label),
         ],
-        f"The mean error is {errors.mean():.4g} ({name}); it is lowest for {best} and highest for {worst}.",
+        f"The mean error is {errors.mean():.4g} ({name}); it is lowest for {best} and highest for {worst}.{note}",
     )
 
 
@@ -79,29 +83,54 @@ def scatter(subject: Subject) -> Found:
     return Found(numbers, pictures, widget=widget)
 
 
-def traversal(subject: Subject) -> Found:
+class Walks(NamedTuple):
+    """Walks along single dimensions from the codes of a few test images.
+
+    Attributes:
+        dimensions: [d], the dimensions, counted from 0.
+        chosen: [count], indices of the images.
+        values: [d, steps], the values of each dimension.
+        pictures: [count · d, steps, 784], decoded.
+        change: [d], sum of the pixels' changes along each dimension, averaged over the images.
+    """
+
+    dimensions: np.ndarray
+    chosen: np.ndarray
+    values: np.ndarray
+    pictures: np.ndarray
+    change: np.ndarray
+
+
+def walks(subject: Subject) -> Walks:
     """Vary one dimension of an image's code at a time, over its whole range."""
     dimensions = np.sort(subject.dimensions[:MOST_DIMENSIONS])
     count = 3 if len(dimensions) <= 4 else 1
     chosen = _of_different_labels(subject, count, STARTS)
     if subject.kind == VAE:
         values = np.tile(np.linspace(-3, 3, STEPS), (len(dimensions), 1))
-        columns = [f"{value:.1f}".replace("-", "−") for value in values[0]]
-        label = "value of the dimension (the prior's standard deviation is 1)"
     else:  # without a prior, take the range from the codes
         low, high = np.quantile(subject.codes[:, dimensions], [0.01, 0.99], axis=0)
         values = np.linspace(low, high, STEPS, axis=1)
-        columns = [f"{share:.0%}" for share in np.linspace(0, 1, STEPS)]
-        label = "position between the dimension's 1st and 99th percentile"
     paths = latent_paths.traversal(subject.codes[chosen], dimensions, values)
     pictures = subject.decode(paths).reshape(count * len(dimensions), STEPS, -1)
+    change = np.abs(np.diff(np.clip(pictures, 0, 1), axis=1)).sum(axis=(1, 2)).reshape(count, -1).mean(axis=0)
+    return Walks(dimensions, chosen, values, pictures, change)
+
+
+def traversal(subject: Subject) -> Found:
+    """Walks along single dimensions, as rows of images."""
+    dimensions, chosen, values, pictures, change = walks(subject)
+    if subject.kind == VAE:
+        columns = [f"{value:.1f}".replace("-", "−") for value in values[0]]
+        label = "value of the dimension (the prior's standard deviation is 1)"
+    else:
+        columns = [f"{share:.0%}" for share in np.linspace(0, 1, STEPS)]
+        label = "position between the dimension's 1st and 99th percentile"
     own = np.abs(values[None] - subject.codes[chosen][:, dimensions][:, :, None]).argmin(axis=2).ravel()
     labels = [label_names(subject)[one] for one in subject.labels[chosen]]
     rows = [f"{name}, z{dimension + 1}" for name in labels for dimension in dimensions]
     title = "One dimension at a time"
-    figure = latent_plots.traversals(pictures, title, rows, columns, label, own, len(dimensions) if count > 1 else 0)
-    # Mean over images of the total pixel change along each dimension.
-    change = np.abs(np.diff(np.clip(pictures, 0, 1), axis=1)).sum(axis=(1, 2)).reshape(count, -1).mean(axis=0)
+    figure = latent_plots.traversals(pictures, title, rows, columns, label, own, len(dimensions) if len(chosen) > 1 else 0)
     numbers = {f"z{dimension + 1}": float(total) for dimension, total in zip(dimensions, change, strict=True)}
     return Found(
         {"images": chosen.tolist(), "pixel_change": numbers},
@@ -113,8 +142,9 @@ def traversal(subject: Subject) -> Found:
 
 
 def manifold(subject: Subject) -> Found:
-    """Images decoded over the plane of the two dimensions with the highest `importance`."""
-    first, second = sorted(subject.dimensions[:2])
+    """Images decoded over the plane of the two dimensions along which the pixels change most."""
+    along = walks(subject)
+    first, second = sorted(along.dimensions[np.argsort(-along.change, kind="stable")[:2]])
     if subject.kind == VAE:  # evenly spaced quantiles of the prior (Kingma & Welling 2013, figure 4)
         across = upward = np.array([NormalDist().inv_cdf(share) for share in np.linspace(0.02, 0.98, GRID)])
     else:
@@ -128,8 +158,8 @@ def manifold(subject: Subject) -> Found:
     title = f"Images decoded over the plane of {names[0]} and {names[1]}"
     figure = plots.manifold(images, across, title, names, upward)
     caption = f"Each image is decoded from its position: {names[0]} grows to the right, {names[1]} upward{others}."
-    criterion = "KL to the prior" if subject.kind == VAE else "variance of the codes"
-    summary = f"The map shows {names[0]} and {names[1]}, the dimensions with the largest {criterion}."
+    which = "the two dimensions" if subject.model.z_dim == 2 else "the two dimensions along which the pixels change most"
+    summary = f"The map shows {names[0]} and {names[1]}, {which}."
     return Found({"dimensions": [int(first) + 1, int(second) + 1]}, [Picture("manifold", caption, figure)], summary)
 
 
@@ -253,8 +283,8 @@ PARTS = (
     Part(
         "manifold",
         "A map of the latent space",
-        "Images are decoded from a grid over two dimensions: those with the largest KL (VAE) or variance (autoencoder). These "
-        "need not be the ones that change the most pixels. For a VAE the grid is denser where the prior is.",
+        "Images are decoded from a grid over two dimensions: those along which the pixels change most. For a VAE the grid is "
+        "denser where the prior is.",
         "Read it as a map: each digit has its own region, and at the borders one digit turns into another.",
         "Good: readable digits nearly everywhere, and all ten of them; with more than two dimensions, some digits may lie "
         "off this plane. Bad: large blurred or empty regions.",

@@ -259,9 +259,12 @@ def path_norms(norms: Mapping[str, np.ndarray], usual: np.ndarray, title: str, s
     axes = figure.add_subplot()
     low, high = np.quantile(usual, [0.05, 0.95])
     axes.axhspan(low, high, color="0.92", zorder=0, label="90% of the codes")
-    for color, (name, paths) in zip((RED, BLUE), norms.items(), strict=False):
+    # Apart also without colours: the first kind of path is dashed with squares, the second a plain line.
+    looks = ((ORANGE, "--", "s"), (BLUE, "-", ""))
+    for (color, style, marker), (name, paths) in zip(looks, norms.items(), strict=False):
         for number, path in enumerate(paths):
-            axes.plot(shares, path, color=color, linewidth=1.4, alpha=0.8, label=name if number == 0 else None)
+            shown = name if number == 0 else None
+            axes.plot(shares, path, color=color, linestyle=style, marker=marker, markersize=4, linewidth=1.6, label=shown)
     axes.set_ylim(bottom=0)
     _dress(axes, "fraction of the way", "distance from the origin")
     axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))

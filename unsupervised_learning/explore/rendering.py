@@ -16,13 +16,20 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from unsupervised_learning.compare import page
-from unsupervised_learning.explore import interactive
+from unsupervised_learning.explore import interactive, play
 from unsupervised_learning.explore.subject import AE, GAN, VAE, Found, Json, Part, Picture, Subject
 from unsupervised_learning.figures.plots import figure_png
 from unsupervised_learning.monitoring import event_files
 
 HEAD = ("measure", "this run", "to compare", "meaning")
-MOST_IN_A_LIST = 20  # longer lists of numbers are not written to TensorBoard
+MOST_IN_A_LIST = 20  # longer lists of numbers become no tags
+# The numbers that TensorBoard shows, under `explore/`; all are in evaluation.json.
+MAIN = (
+    *("reconstructions/mean", "codes/codes/knn_accuracy", "codes/pca/knn_accuracy", "codes/codes/silhouette"),
+    *("dimensions/kl", "dimensions/active_units/count", "prior/mutual_information", "prior/marginal_kl"),
+    *("likelihood/bounds/1/negative_bound", "quality/spaces/classifier/frechet/samples", "quality/diversity/samples"),
+    *("classes/labels/confidence/samples", "classes/labels/total_variation_from_uniform/samples", "neighbours/pixels/copies"),
+)
 TITLES = {AE: "Autoencoder", VAE: "VAE", GAN: "GAN"}
 MODELS = {  # short explanations
     AE: "An autoencoder compresses each image into a few numbers, its code, and reconstructs the image from them. It is "
@@ -66,7 +73,7 @@ def document(subject: Subject, found: dict[str, tuple[Part, Found]], files: dict
         f"<p class=muted>All random numbers come from seed {subject.seed}: the same flags give the same numbers. They are also "
         "in <code>evaluation.json</code>. Nats are units of information; one nat is 1.44 bits.</p>",
     ]
-    return page.document(title, "".join(body), page.web_file("explore", "page.css") + interactive.style())
+    return page.document(title, "".join(body), page.web_file("explore", "page.css") + interactive.style() + play.style())
 
 
 def run_facts(subject: Subject) -> dict[str, str]:
@@ -115,11 +122,12 @@ def pane(picture: Picture, content: bytes) -> str:
 
 
 def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Found]], files: dict[str, bytes]) -> None:
-    """Write numbers and figures to an event file of their own, at the iteration of the weights."""
+    """Write the main numbers and all figures to an event file of their own, at the iteration of the weights."""
     summary = Summary()
     for name, (_, finding) in found.items():
-        for tag, value in scalars(finding.numbers, f"explore/{name}").items():
-            summary.MergeFrom(scalar_pb(tag, value))
+        for tag, value in scalars(finding.numbers, name).items():
+            if tag in MAIN:
+                summary.MergeFrom(scalar_pb(f"explore/{tag}", value))
         for picture in finding.pictures:
             content = files[file_name(picture)]
             width, height = Image.open(io.BytesIO(content)).size

@@ -85,6 +85,9 @@ def define_dense_flags(default: Recipe, activations: list[str]) -> None:
     define("float", "regularization", default, "Weight of the L2 term over all weights and biases. By recipe.")
     define("enum", "activation", default, "Activation of the hidden layers.", activations)
     flags.DEFINE_string("restore_original", None, "Checkpoint of 2016 to start from: its weights, Adam's state and iteration.")
+    flags.DEFINE_integer(
+        "snapshots", 16, "Snapshots of the weights through training to keep for `explore`'s page; 0 for none.", 0, 1000
+    )
     require_number("regularization")
 
 

@@ -25,6 +25,7 @@ from unsupervised_learning.training.checkpoints import Checkpoints, NotFiniteErr
 from unsupervised_learning.training.nonfinite import located, losses_not_finite, on_record
 from unsupervised_learning.training.progress import Progress
 from unsupervised_learning.training.settings import Settings
+from unsupervised_learning.training.snapshots import Snapshots
 
 
 def train(
@@ -45,7 +46,7 @@ def train(
         RunError: a loss or a weight became infinite or NaN.
     """
     logs_dir, start, stop = settings.logs_dir, checkpoints.iteration, settings.max_iterations
-    iterations, batches, schedule = prepared(settings, model, monitor, dataset, order, replicated)
+    iterations, batches, schedule, snapshots = prepared(settings, model, monitor, dataset, order, replicated)
     recorder = Recorder(logs_dir, monitor, dataset, order, checkpoints.background)
     recorder.hyperparameters({**settings.deciding(), "dataset": dataset.name}, start)
     asked, fed, names = 0, iter(batches(start, stop)), [metric.name for metric in model.metrics]
@@ -53,6 +54,7 @@ def train(
         try:
             checkpoints.start_clock()
             for first, count in schedule.calls(start, stop):
+                snapshots.take(first)  # before the checkpoint, from which a resumed run would not come back to it
                 if monitor.due(monitor.checkpoint_every, first):
                     checkpoints.save()
                     monitor.dump(logs_dir, dataset, first, checkpoints.background)
@@ -97,7 +99,7 @@ def follow(
     start, stop = int(model.iterations), settings.max_iterations
     if start >= stop:
         return
-    iterations, batches, schedule = prepared(settings, model, monitor, dataset, order, replicated)
+    iterations, batches, schedule, _ = prepared(settings, model, monitor, dataset, order, replicated)
     fed = iter(batches(start, stop))
     with stop_signals() as stopping:
         for _ in schedule.calls(start, stop):
@@ -113,25 +115,28 @@ def prepared(
     dataset: Dataset,
     order: BatchOrder,
     replicated: distribution.Replicated | None,
-) -> tuple["CompiledIterations", Callable[..., tf.data.Dataset], "Schedule"]:
-    """Return the compiled iterations, a function (start, stop) → their batches, and the schedule of calls."""
-    images, schedule = dataset.train.images, Schedule(monitor, settings.most_in_a_call)
+) -> tuple["CompiledIterations", Callable[..., tf.data.Dataset], "Schedule", Snapshots]:
+    """Return the compiled iterations, a function (start, stop) → their batches, the schedule of calls and the snapshots."""
+    snapshots = Snapshots(model, settings.logs_dir, settings.snapshots, settings.max_iterations)
+    images, schedule = dataset.train.images, Schedule(monitor, settings.most_in_a_call, snapshots.iterations)
     step, rows = (replicated.train_step, replicated.rows(order.images_each_iteration)) if replicated else (None, slice(None))
     iterations = CompiledIterations(model, images, monitor.scale, settings.xla, step)
-    return iterations, partial(pipeline, images, order, schedule, rows=rows), schedule
+    return iterations, partial(pipeline, images, order, schedule, rows=rows), schedule, snapshots
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Division of the iterations into calls. A call ends where the monitor is due.
+    """Division of the iterations into calls. A call ends where the monitor or a snapshot is due.
 
     Attributes:
         monitor: gives the intervals at which something is due.
         most: maximum number of iterations per call.
+        snapshots: iterations with a snapshot of the weights, in order.
     """
 
     monitor: Monitor
     most: int
+    snapshots: tuple[int, ...] = ()
 
     @property
     def longest(self) -> int:
@@ -143,6 +148,7 @@ class Schedule:
         while start < stop:
             shown = self.monitor.iteration_of(start)
             due = min(every - shown % every for every in self.monitor.cadence)
+            due = min([due, *(one - start for one in self.snapshots if one > start)])
             count = min(most or self.most, due, stop - start)
             yield start, count
             start += count

@@ -31,6 +31,7 @@ class Settings:
         xla_by_default: whether XLA is known to be faster for this model.
         strategy: which devices share each batch: `none`, `mirrored` or `multi_worker`.
         logical_cpus: number of logical devices to split the CPU into.
+        snapshots: number of snapshots of the weights to keep, see `snapshots`.
         dataset: name of the data set.
         folders: folders of the data that the user gave: `data_dir`, `image_dir`, `cache_dir`.
         command: command line that started the run.
@@ -51,6 +52,7 @@ class Settings:
     xla_by_default: bool = True
     strategy: str = "none"
     logical_cpus: int = 1
+    snapshots: int = 0
     dataset: str = "auto"
     folders: dict[str, str] = dataclasses.field(default_factory=dict)
     command: str = ""
@@ -87,7 +89,10 @@ class Settings:
 
     def shared(self) -> dict[str, Any]:
         """Return the settings that must be equal in all workers of a run, by flag name."""
-        return {**self.deciding(), **{name: getattr(self, name) for name in ("max_iterations", "strategy", "dataset")}}
+        return {
+            **self.deciding(),
+            **{name: getattr(self, name) for name in ("max_iterations", "strategy", "snapshots", "dataset")},
+        }
 
     def differences(self, recorded: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Return the settings that differ from those of a recorded run: name → (recorded, own); None for a missing one."""

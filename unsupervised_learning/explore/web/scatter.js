@@ -1,10 +1,14 @@
-(function (root) {
+self.play = self.play || {};
+
+// A scatter of codes on the canvas in `root`. `hooks`, for the part to play with: `drag(move)` is told how far the marker is
+// dragged, in the axes' units; `pick(i)` is told which dot is clicked. Returns functions that change the codes and the marker.
+self.play.scatter = function (root, data, hooks) {
   "use strict";
-  const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+  hooks = hooks || {};
   const n = data.labels.length, deep = data.codes[0].length === 3, side = data.side;
   const canvas = root.querySelector("canvas.plot"), pen = canvas.getContext("2d");
   const tip = root.querySelector(".tip"), thumb = tip.querySelector("canvas"), tipText = tip.querySelector("div");
-  const said = root.querySelector(".said");
+  const said = root.querySelector(".said");  // absent in the part to play with
   const sprite = new Image();
   sprite.src = data.sprite;
   sprite.onload = function () { if (chosen >= 0) show(chosen); };
@@ -16,7 +20,8 @@
   });
   const half = Math.max(...low.map(function (v, d) { return high[d] - v; })) / 2 || 1;
   const middle = low.map(function (v, d) { return (v + high[d]) / 2; });
-  const points = data.codes.map(function (code) { return code.map(function (v, d) { return (v - middle[d]) / half; }); });
+  function boxed(code) { return code.map(function (v, d) { return (v - middle[d]) / half; }); }
+  let codes = data.codes, points = codes.map(boxed), marker = null, mean = null;
 
   const start = { yaw: -0.7, pitch: 0.38, zoom: 1, x: 0, y: 0 };
   let view = Object.assign({}, start), chosen = -1, turning = false, due = false;
@@ -28,7 +33,7 @@
   function resize() {
     const before = width * ratio;
     width = canvas.clientWidth || 600;
-    height = Math.round(Math.min(Math.max(width * 0.68, 320), 620));
+    height = Math.round(Math.min(Math.max(width * (data.shape || 0.68), data.lowest || 320), 620));
     ratio = window.devicePixelRatio || 1;
     if (discs.length && width * ratio === before) return;  // only the text below changed its height
     canvas.style.height = height + "px";
@@ -43,10 +48,11 @@
       p.lineWidth = 0.7 * ratio; p.strokeStyle = "rgba(0,0,0,.5)"; p.stroke();
       return disc;
     });
-    draw();
+    paint();  // at once: a canvas of another size is empty
   }
   function radius() { return width < 500 ? 3 : 3.6; }
-  function scale() { return Math.min(width, height) * (deep ? 0.31 : 0.46) * view.zoom; }
+  // A cube's corner is √3 from its middle: turned in any way it stays inside, with room for the names.
+  function scale() { return Math.min(width, height) * (deep ? 0.46 / Math.sqrt(3) : 0.46) * view.zoom; }
   function project(p) {  // position on the canvas, and nearness to the eye
     const s = scale();
     if (!deep) return [width / 2 + s * (p[0] + view.x), height / 2 - s * (p[1] + view.y), 0];
@@ -132,6 +138,35 @@
       pen.beginPath(); pen.arc(place[3 * chosen], place[3 * chosen + 1], r + 3, 0, 7); pen.stroke();
       move();
     }
+    if (mean) ring(project(mean), 5, "#1b1b1b", 1.5);
+    if (marker) mark(handle());
+  }
+  function ring(p, r, color, thick) {
+    pen.beginPath(); pen.arc(p[0], p[1], r, 0, 7);
+    pen.lineWidth = thick + 2.5; pen.strokeStyle = "#fff"; pen.stroke();
+    pen.lineWidth = thick; pen.strokeStyle = color; pen.stroke();
+  }
+  function mark(p) {  // z: a ring with four ticks, so that it reads over dots of any colour
+    ring(p, 10, "#d6006c", 3);
+    pen.lineWidth = 3; pen.strokeStyle = "#d6006c";
+    for (const d of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      line([p[0] + 10 * d[0], p[1] + 10 * d[1]], [p[0] + 17 * d[0], p[1] + 17 * d[1]], "#d6006c");
+    }
+    pen.lineWidth = 1;
+  }
+  function handle() {  // where the marker is drawn: a z outside the picture waits at its edge
+    const p = project(marker), edge = 18;
+    return [Math.max(edge, Math.min(width - edge, p[0])), Math.max(edge, Math.min(height - edge, p[1]))];
+  }
+  function onMarker(at) {
+    const p = marker && handle();
+    return Boolean(p && hooks.drag && Math.hypot(p[0] - at[0], p[1] - at[1]) < 24);
+  }
+  function drag(dx, dy) {  // in the plane of the screen: what is nearer or farther stays so
+    const s = scale() / half, x = dx / s, y = -dy / s;
+    if (!deep) { hooks.drag([x, y]); return; }
+    const c = Math.cos(view.yaw), d = Math.sin(view.yaw), e = Math.cos(view.pitch), f = Math.sin(view.pitch);
+    hooks.drag([x * c + y * d * f, -x * d + y * c * f, y * e]);
   }
 
   function nearest(x, y, reach) {
@@ -152,10 +187,10 @@
       p.clearRect(0, 0, side, side);
       const x = (i % columns) * side, y = Math.floor(i / columns) * side;
       if (sprite.complete) p.drawImage(sprite, x, y, side, side, 0, 0, side, side);
-      const numbers = data.codes[i].map(function (v, d) { return data.axes[d] + " " + v.toFixed(2); });
+      const numbers = codes[i].map(function (v, d) { return data.axes[d] + " " + v.toFixed(2); });
       tipText.textContent = data.names[data.labels[i]];
-      said.textContent = data.names[data.labels[i]] + ": " + numbers.join(", ");
-    } else { said.textContent = ""; }
+      if (said) said.textContent = data.names[data.labels[i]] + ": " + numbers.join(", ");
+    } else if (said) { said.textContent = ""; }
     draw();
   }
   function move() {  // place the tip beside the dot, inside the frame
@@ -182,16 +217,27 @@
   function reset() { view = Object.assign({}, start); show(-1); }
 
   const fingers = new Map();
-  let moved = 0;
+  let moved = 0, held = false;
   canvas.addEventListener("pointerdown", function (event) {
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
     moved = 0;
+    held = fingers.size === 1 && onMarker([event.offsetX, event.offsetY]);
+    if (held) {
+      const at = handle(), p = project(marker);
+      show(-1);
+      if (at[0] !== p[0] || at[1] !== p[1]) drag(at[0] - p[0], at[1] - p[1]);  // from the edge into the picture
+    }
   });
   canvas.addEventListener("pointermove", function (event) {
     const before = fingers.get(event.pointerId), now = [event.offsetX, event.offsetY];
-    if (!before) { if (event.pointerType === "mouse") hover(now, 12); return; }
-    if (fingers.size === 1) turn(now[0] - before[0], now[1] - before[1]);
+    if (!before) {
+      canvas.style.cursor = onMarker(now) ? "move" : "";
+      if (event.pointerType === "mouse") hover(now, 12);
+      return;
+    }
+    if (held) drag(now[0] - before[0], now[1] - before[1]);
+    else if (fingers.size === 1) turn(now[0] - before[0], now[1] - before[1]);
     if (fingers.size === 2) {
       const other = [...fingers.entries()].find(function (entry) { return entry[0] !== event.pointerId; })[1];
       const distance = function (a) { return Math.hypot(a[0] - other[0], a[1] - other[1]) || 1; };
@@ -205,7 +251,12 @@
     if (i !== chosen) show(i);
   }
   function lift(event) {
-    if (fingers.delete(event.pointerId) && event.type === "pointerup" && moved < 6) hover([event.offsetX, event.offsetY], 22);
+    if (!fingers.delete(event.pointerId)) return;
+    if (event.type === "pointerup" && moved < 6 && !held) {
+      hover([event.offsetX, event.offsetY], 22);
+      if (hooks.pick && chosen >= 0) hooks.pick(chosen);
+    }
+    held = held && fingers.size > 0;
   }
   canvas.addEventListener("pointerup", lift);
   canvas.addEventListener("pointercancel", lift);
@@ -215,6 +266,7 @@
     event.preventDefault();
     zoom(Math.exp(-event.deltaY * 0.0015));
   }, { passive: false });
+  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const keys = {
     ArrowLeft: function () { turn(-12, 0); }, ArrowRight: function () { turn(12, 0); },
     ArrowUp: function () { turn(0, -12); }, ArrowDown: function () { turn(0, 12); },
@@ -222,6 +274,8 @@
     "0": reset, n: function () { step(1); }, p: function () { step(-1); }, Escape: function () { show(-1); }
   };
   canvas.addEventListener("keydown", function (event) {
+    const far = scale() * 0.05, arrow = arrows[event.key];
+    if (arrow && event.shiftKey && marker && hooks.drag) { event.preventDefault(); drag(far * arrow[0], far * arrow[1]); return; }
     const act = keys[event.key] || keys[event.key.toLowerCase()];
     if (act && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); act(); }
   });
@@ -251,4 +305,11 @@
   thumb.width = thumb.height = side;
   new ResizeObserver(resize).observe(root);
   resize();
-})(document.getElementById("latent-scatter"));
+  return {
+    codes: function (now) { codes = now; points = now.map(boxed); draw(); },
+    marker: function (code, of) { marker = code && boxed(code); mean = of ? boxed(of) : null; draw(); },
+    place: handle,  // of the marker, in pixels of the canvas
+    view: function () { return Object.assign({}, view); },
+    corners: function () { const s = scale(); return [s * Math.sqrt(3), Math.min(width, height) / 2]; }
+  };
+};
