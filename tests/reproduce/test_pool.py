@@ -143,14 +143,13 @@ def reproduce(*arguments: str) -> tuple[int, str, str]:
 
 @pytest.mark.slow
 def test_everything_of_two_runs_at_a_tiny_size(tmp_path):
-    """The command is killed twice and typed again; the results are those of an undisturbed command."""
+    """The command is killed and typed again; the results are those of an undisturbed command."""
     names = ("autoencoder", "gan_notes_baseline", "gan_notes_bn_decay_0.5")
     flags = (*names, "--quick", "--dataset=digits")
-    for after in ("autoencoder_seed0/config.json", "gan_notes_baseline_seed0/config.json"):
-        process = start("-m", "unsupervised_learning.reproduce", *flags, f"--out={tmp_path}/killed")
-        wait_for((tmp_path / "killed" / after).exists, process)
-        process.kill()
-        process.communicate()
+    process = start("-m", "unsupervised_learning.reproduce", *flags, f"--out={tmp_path}/killed")
+    wait_for((tmp_path / "killed" / "gan_notes_baseline_seed0" / "config.json").exists, process)
+    process.kill()
+    process.communicate()
     for out in ("killed", "whole"):
         status, said, _ = reproduce(*flags, f"--out={tmp_path / out}")
         assert status == 0, said
@@ -167,9 +166,6 @@ def test_everything_of_two_runs_at_a_tiny_size(tmp_path):
     assert "preliminary" in (tmp_path / "whole" / "gan_notes" / "report.md").read_text()
     assert "bit for bit in 1 of 1 runs" in (tmp_path / "whole" / "gan_notes" / "report.md").read_text()
     assert (tmp_path / "whole" / "report" / "index.html").exists()
-    written = (tmp_path / "whole" / "autoencoder_seed0" / "results.json").stat().st_mtime_ns
-    assert reproduce(*flags, f"--out={tmp_path}/whole")[0] == 0
-    assert (tmp_path / "whole" / "autoencoder_seed0" / "results.json").stat().st_mtime_ns == written  # not run again
 
 
 @pytest.mark.parametrize(
