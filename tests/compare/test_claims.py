@@ -99,8 +99,11 @@ def test_claims_of_the_autoencoder(tmp_path):
     assert finding("similar to PCA", runs).verdict == DIFFERS
     (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").write_text("1 x")
     assert "is not a latent dump" in finding("clustered", runs).why
-    (tmp_path / "autoencoder_seed1" / "checkpoint1000.txt").unlink()
-    assert finding("Longer training", runs).verdict == CANNOT
+    (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").unlink()
+    assert finding("Longer training", runs).ours.endswith(" (n = 2)")
+    for seed in (0, 2):
+        (tmp_path / f"autoencoder_seed{seed}" / "checkpoint1000.txt").unlink()
+    assert finding("Longer training", runs)[1:3] == (CANNOT, "no run has all of its checkpoint<step>.txt")
 
 
 @pytest.mark.parametrize(

@@ -144,24 +144,23 @@ def numbers(runs: Sequence[FinishedRun], name: str) -> list[float]:
 
 
 def longer_is_better(runs: Runs) -> Judgement:
-    """Compare the kNN accuracy of the dumps at four iterations."""
+    """Compare the kNN accuracy of the dumps at four iterations, in the runs that have them."""
     courses = []
     for run in runs["autoencoder"]:
-        dumps = [run.dump(iteration) for iteration in KNN_BY_ITERATION]
-        if any(dump is None for dump in dumps):
-            return Judgement("–", CANNOT, f"{run.path} lacks a checkpoint<step>.txt")
-        courses.append([representation.knn_accuracy(*dump) for dump in dumps if dump])
+        dumps = [dump for iteration in KNN_BY_ITERATION if (dump := run.dump(iteration))]
+        if len(dumps) == len(KNN_BY_ITERATION):
+            courses.append([representation.knn_accuracy(*dump) for dump in dumps])
+    if not courses:
+        return Judgement("–", CANNOT, "no run has all of its checkpoint<step>.txt")
     means = np.mean(courses, axis=0)
     ours = ", ".join(f"{mean:.3f}" for mean in means) + f" (n = {len(courses)})"
     return judged(bool(means[0] < means[1] < means[2] < means[3] + 0.01), ours)
 
 
 def clusters(runs: Runs) -> Judgement:
-    """Compare the NMI of k-means on the last dumps with 2016's."""
-    dumps = [run.dump(20_000) for run in runs["autoencoder"]]
-    found = [representation.clustering(*dump)["nmi"] for dump in dumps if dump]
-    if None in found or len(found) < len(dumps):
-        return Judgement("–", CANNOT, "a run lacks checkpoint20000.txt")
+    """Compare the NMI of k-means on the last dumps with 2016's, in the runs that have them."""
+    dumps = [dump for run in runs["autoencoder"] if (dump := run.dump(20_000))]
+    found = [representation.clustering(*dump)["nmi"] for dump in dumps]
     return match_2016(Comparison(CLUSTERS_OF_2016, [value for value in found if value is not None]))
 
 
