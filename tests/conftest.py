@@ -12,6 +12,8 @@ from absl import app, flags
 pytest.register_assert_rewrite("tests.support", "tests.golden")  # so that their assertions show values as in tests
 
 from tests.support import REPOSITORY, Finished, small, start, write_idx
+from unsupervised_learning.training import run
+from unsupervised_learning.training.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +26,7 @@ def idx_dir(tmp_path_factory) -> Path:
 def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
     """Function that runs a script with flags in this process and removes its flags afterwards."""
 
-    def run(script: str, *arguments: str) -> Finished:
+    def to_its_end(script: str, *arguments: str) -> Finished:
         monkeypatch.setattr(sys, "argv", [script, *arguments])
         app.define_help_flags()  # absl does this only once per process
         before = set(flags.FLAGS)
@@ -39,7 +41,23 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
         out, err = capfd.readouterr()
         return Finished(int(exit_.value.code or 0), out, err)
 
-    return run
+    return to_its_end
+
+
+@pytest.fixture
+def settings_of(run_script, monkeypatch) -> Callable[..., Settings]:
+    """Function that runs a script with flags up to the call of `run`, without training, and returns the settings it passes."""
+
+    def reached(script: str, *arguments: str) -> Settings:
+        passed = []
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "run", lambda settings, *_: passed.append(settings) or 0)
+            ended = run_script(script, *arguments)
+        assert ended.status == 0, ended.err
+        (settings,) = passed
+        return settings
+
+    return reached
 
 
 class FinishedRuns(dict[str, Path]):
