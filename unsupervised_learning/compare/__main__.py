@@ -13,7 +13,8 @@ from absl import flags
 
 from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import page
-from unsupervised_learning.compare.report import TITLE, Originals, body, claim_rows, exhibits, markdown, verdicts
+from unsupervised_learning.compare.exhibits import Originals, exhibits
+from unsupervised_learning.compare.report import TITLE, body, claim_rows, markdown, verdicts
 from unsupervised_learning.data.dataset import existing_folder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.reproduce import experiments
