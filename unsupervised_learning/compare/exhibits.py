@@ -1,10 +1,12 @@
 """The figures of the report: the author's files, and each figure of the post beside ours."""
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from unsupervised_learning.compare import page
 from unsupervised_learning.compare.page import Exhibit, Pane
@@ -19,10 +21,14 @@ from unsupervised_learning.monitoring.tags import GAN_LOSSES
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.original.event_files import scalars
 from unsupervised_learning.reproduce.experiments import Runs, as_published
+from unsupervised_learning.training import run_directory
 from unsupervised_learning.training.finished_run import FinishedRun
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 RUN_3 = ("MNIST_AutoEncoder_logs", "ae_run3")  # the author's folder name, and the one in another collection of the files
+WIDTH = 5.6  # inches
+LOSS = {"AutoEncoder": "Loss", "VariationalAutoEncoder": "total_loss", "DCGAN": "Discriminator_loss"}  # tags
+REFERENCE = {"AutoEncoder": "autoencoder", "VariationalAutoEncoder": "vae_fixed", "DCGAN": "gan"}
 CHECKPOINT_OF_FIXED = ("MNIST_VAE_logs_2/model.ckpt-100000", "vae/model.ckpt-100000")
 # The author's files
 
@@ -49,7 +55,7 @@ class Originals:
         path = self.find(*ends)
         if path is None:
             return Pane(caption, None, f"no {ends[-1]} in --original_logs" if self.files else "needs --original_logs")
-        return page.checked(caption, lambda: of(path))
+        return page.checked(caption, lambda: of(path))._replace(source="/".join(path.parts[-2:]))
 
     def event_files(self) -> dict[str, Path]:
         """The autoencoder's event files by run name."""
@@ -59,9 +65,20 @@ class Originals:
         return {match[1]: path for match, path in runs.items() if match}
 
 
+def legible_png(figure: Figure) -> bytes:
+    """Encode a figure as PNG, drawn on smaller paper at a higher resolution, so that its text is legible on a phone."""
+    width, height = figure.get_size_inches()
+    smaller = WIDTH if len(figure.axes) == 1 else width / 1.25  # several panels need room for their labels
+    for axes in figure.axes:
+        axes.title.set_fontsize(10)  # the longest fits the paper
+    figure.set_dpi(figure.dpi * width / smaller)
+    figure.set_size_inches(smaller, height * smaller / width)
+    return plots.figure_png(figure)
+
+
 def scatter_of(title: str) -> Callable[[Path], bytes]:
     """A function that draws a latent dump as the same scatter plot as ours, as PNG."""
-    return lambda path: plots.figure_png(scatters.latent_scatter(*read_dump(path), title))
+    return lambda path: legible_png(scatters.latent_scatter(*read_dump(path), title))
 
 
 def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
@@ -80,7 +97,7 @@ def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
         mu, log_var = (np.asarray(head) for head in model.encoder(to_unit_interval(dataset.test.images)))
         latents = latent_draws.of_posterior(mu, log_var, np.random.default_rng(0))
         title = "VAE, fixed form, 2016: sampled z of the test set"
-        return plots.figure_png(scatters.latent_scatter(latents, dataset.test.labels, title))
+        return legible_png(scatters.latent_scatter(latents, dataset.test.labels, title))
 
     return page.checked(caption, draw)
 
@@ -213,19 +230,20 @@ def ours(run: FinishedRun | None, draw: Callable[[FinishedRun], bytes | None], c
     """A pane with a picture of our run, or the reason why there is none."""
     if run is None:
         return Pane(caption, None, "no such run in --logs_dir")
-    return page.checked(f"{caption}, seed {run.seed}", lambda: draw(run), f"no event files in {run.path}")
+    pane = page.checked(f"{caption}, seed {run.seed}", lambda: draw(run), f"no event files in {run.path}")
+    return pane._replace(source=str(run.path))
 
 
 def distributions(run: FinishedRun, form: str) -> bytes | None:
     """Plot the distributions of mu and log_var over training; None without event files."""
     tags = {tag: event_files.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
-    return plots.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
+    return legible_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
 
 
 def gan_losses(run: FinishedRun, images: str) -> bytes | None:
     """Plot the GAN's losses over training; None without event files."""
     courses = {name: event_files.scalars_logged(run.path, tag) for name, tag in GAN_LOSSES.items()}
-    return plots.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
+    return legible_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
 
 
 def overlaid(originals: Originals, ours: dict[str, FinishedRun | None], tag: str) -> Pane:
@@ -239,4 +257,28 @@ def overlaid(originals: Originals, ours: dict[str, FinishedRun | None], tag: str
             courses[f"{name}, seed {run.seed}"] = course
     if not courses:
         return Pane("2016 and ours", None, "no event files in --original_logs, and no such run in --logs_dir")
-    return Pane(tag, plots.figure_png(curves.losses_overlaid(courses, f"Autoencoder: {tag}", tag)))
+    return Pane(tag, legible_png(curves.losses_overlaid(courses, f"Autoencoder: {tag}", tag)))
+
+
+def unfinished(runs: Runs, logs_dir: Path) -> list[Exhibit]:
+    """The runs that no claim uses and that logged a loss, each beside a finished run of the same model."""
+    shown = []
+    for number, (name, why) in enumerate(runs.left_out.items()):
+        folder = logs_dir / name
+        try:
+            model = json.loads((folder / "config.json").read_text())["model"]
+            tag, reference = LOSS[model], runs[REFERENCE[model]]
+            course = event_files.scalars_logged(folder, tag)
+        except (*run_directory.UNREADABLE, RunError):  # a benchmark's file, or a damaged run: the list of runs says why
+            continue
+        course = {iteration: loss for iteration, loss in course.items() if loss > 0}
+        if not course:
+            continue
+        courses = {"yours, unfinished": course}
+        if reference and (whole := event_files.scalars_logged(reference[0].path, tag)):
+            courses[f"reference, seed {reference[0].seed}"] = whole
+        png = legible_png(curves.losses_overlaid(courses, f"{model}: {tag}", tag))
+        far = f"Logged up to iteration {max(course):,}. {why}"
+        source = f"{folder}" + (f"; reference: {reference[0].path}" if len(courses) > 1 else "")
+        shown.append(Exhibit(f"unfinished_{number}", name, far, [Pane("yours, unfinished", png, source=source)]))
+    return shown

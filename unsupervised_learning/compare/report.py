@@ -3,8 +3,9 @@
 import html
 from collections import Counter
 
-from unsupervised_learning.compare import claims, judgements, page
+from unsupervised_learning.compare import chart, claims, judgements, page
 from unsupervised_learning.compare.page import Exhibit
+from unsupervised_learning.compare.story import ESTABLISHED, SECTIONS
 from unsupervised_learning.evaluation import statistics
 from unsupervised_learning.reproduce.experiments import Runs
 
@@ -15,15 +16,20 @@ AUTHORS_LOGS = (
 )
 
 
+Found = list[tuple[judgements.Claim, judgements.Judgement]]
 CLAIMS_HEAD = ("claim", "2016", "ours", "the author's graph, trained today", "verdict", "how it is measured", "command")
 RUNS_HEAD = ("experiment", "seed", "iterations", "training time, s", "folder")
 
 
-def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
+def judge(runs: Runs) -> Found:
+    """Judge every claim."""
+    return [(claim, claim.find(runs)) for claim in claims.CLAIMS]
+
+
+def claim_rows(found: Found) -> list[tuple[str, ...]]:
     """The rows of the claims table."""
     rows = []
-    for claim in claims.CLAIMS:
-        finding = claim.find(runs)
+    for claim, finding in found:
         verdict = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
         measured = f"{claim.how}; reproduced if {claim.expected}"
         rows.append((claim.text, claim.original, finding.ours, finding.graph, verdict, measured, claim.command))
@@ -66,6 +72,10 @@ def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+UNFINISHED = (
+    "These runs are in --logs_dir and no claim uses them. Each one's loss is drawn beside a finished run of that model. The "
+    "settings may differ as well as the length."
+)
 OUTCOMES = (
     "In the first VAE a head that is negative for every image gets no gradient through its relu and stays at zero. The first "
     "iterations settle which heads stay alive, and that determines the ELBO. The author's graph, trained today from its own "
@@ -81,23 +91,51 @@ RULE = (
 )
 
 
-def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs) -> str:
-    """The body of the HTML page."""
+def body(found: Found, shown: list[Exhibit], unfinished: list[Exhibit], runs: Runs) -> str:
+    """The body of the HTML page: the post's story with its figures, then the claims, then how they were established."""
+    rows, by_name = claim_rows(found), {exhibit.name: exhibit for exhibit in shown}
+    parts = [
+        (one.anchor, one.title, *map(paragraph, one.paragraphs), *(page.html_exhibit(by_name[name]) for name in one.exhibits))
+        for one in SECTIONS
+    ]
+    if unfinished:
+        parts.append(("unfinished", "Yours, unfinished", paragraph(UNFINISHED), *map(page.html_exhibit, unfinished)))
     without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in runs.left_out.items())
-    return "".join(
-        [
-            "<p>Sarath Shekkizhar's 2016 post and its TensorFlow 0.x code, compared with the same experiments in Keras 3. ",
-            f"{len(rows)} claims: {verdicts(rows)}.</p>",
-            f"<h2>Claims</h2><p class=muted>Means ± standard deviations over n seeds. {html.escape(RULE)}</p>",
-            page.html_table(CLAIMS_HEAD, rows),
-            f"<h2>The first VAE's outcomes</h2><p>{html.escape(OUTCOMES)}</p>",
-            page.html_table(judgements.OUTCOMES_HEAD, judgements.outcomes(runs)),
-            "<h2>Figures</h2>",
-            *map(page.html_exhibit, shown),
-            "<h2>Runs</h2>",
-            page.html_table(RUNS_HEAD, run_rows(runs)),
+    compared = chart.chart(found)
+    parts += [
+        ("claims", "The claims", paragraph(f"{len(rows)} claims: {verdicts(rows)}."), compared, scrolled(CLAIMS_HEAD, rows)),
+        (
+            "outcomes",
+            "The first VAE's outcomes",
+            paragraph(OUTCOMES),
+            scrolled(judgements.OUTCOMES_HEAD, judgements.outcomes(runs)),
+        ),
+        ("established", "How it was established", *map(paragraph, ESTABLISHED), paragraph(RULE)),
+        (
+            "runs",
+            "The runs",
+            scrolled(RUNS_HEAD, run_rows(runs)),
             f"<p>Left out:</p><ul>{without}</ul>" if without else "",
-            "<p class=muted>2016's numbers were measured on the author's checkpoints, dumps and event files ",
-            f"({html.escape(AUTHORS_LOGS)}). The pictures of 2016 are the author's.</p>",
-        ]
+            paragraph(
+                f"2016's numbers were measured on the author's checkpoints, dumps and event files ({AUTHORS_LOGS}). The "
+                "pictures of 2016 are the author's."
+            ),
+        ),
+    ]
+    contents = "".join(f'<li><a href="#{anchor}">{html.escape(name)}</a></li>' for anchor, name, *_ in parts)
+    intro = (
+        "Sarath Shekkizhar's post of 2016 and its TensorFlow 0.x code, told again with the same experiments in Keras 3. "
+        "Click a figure to enlarge it, and again to close it."
     )
+    sections = (f'<h2 id="{anchor}">{html.escape(name)}</h2>{"".join(inside)}' for anchor, name, *inside in parts)
+    return f"{paragraph(intro)}<nav><ul>{contents}</ul></nav>{''.join(sections)}"
+
+
+def paragraph(text: str) -> str:
+    """Plain text as an HTML paragraph."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def scrolled(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table in a box that scrolls sideways where the window is narrow."""
+    return f'<div class="scroll" tabindex="0">{page.html_table(head, rows)}</div>'
