@@ -67,7 +67,7 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
     images = [attributes for tag, attributes in tags if tag == "img"]
     assert images
     assert all(image["src"].startswith("data:image/png;base64,") for image in images)  # self-contained
-    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
     assert "script" not in {tag for tag, _ in tags}
     captions = {image["alt"] for image in images}
     assert {
@@ -80,7 +80,10 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
         "Loss",
     } <= captions
     assert "no mu_logvar-gradient2.png in --original_logs" in text
-    assert text.count("2016, flowers</figcaption>missing: ") == 7  # one damaged, one Git LFS pointer, five absent
+    missing = re.findall(r"2016, flowers(?: <code>[^<]*</code>)?</figcaption>missing: ", text)
+    assert len(missing) == 7  # one damaged and one Git LFS pointer, which name their files; five absent
+    anchors = {attributes["id"] for _, attributes in tags if attributes.get("id")}
+    assert {link[1:] for link in re.findall(r'href="([^"]*)"', text)} <= anchors
     assert "no finished run of autoencoder_linear" in text
 
     tables = (out / "report.md").read_text()

@@ -13,7 +13,8 @@ from absl import flags
 
 from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import page
-from unsupervised_learning.compare.report import TITLE, Originals, body, claim_rows, exhibits, markdown, verdicts
+from unsupervised_learning.compare.exhibits import Originals, exhibits, unfinished
+from unsupervised_learning.compare.report import TITLE, body, claim_rows, judge, markdown, verdicts
 from unsupervised_learning.data.dataset import existing_folder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.reproduce import experiments
@@ -34,14 +35,16 @@ def main() -> int:
         existing_folder(FLAGS.data_dir, "data_dir")
     originals = Originals(path_of(FLAGS.original_logs) if FLAGS.original_logs else None)
     runs = experiments.find_runs(logs_dir)
-    rows = claim_rows(runs)
+    found = judge(runs)
+    rows = claim_rows(found)
     shown = list(exhibits(runs, originals, FLAGS.data_dir))
     (out / "figures").mkdir(parents=True, exist_ok=True)
     for exhibit in shown:
         if png := page.composite(exhibit):
             atomic_files.write_atomically(out / "figures" / f"{exhibit.name}.png", png)
     atomic_files.write_atomically(out / "report.md", markdown(rows, runs))
-    atomic_files.write_atomically(out / "index.html", page.document(TITLE, body(rows, shown, runs)))
+    whole = body(found, shown, unfinished(runs, logs_dir), runs)
+    atomic_files.write_atomically(out / "index.html", page.document(TITLE, whole))
     print(f"{sum(map(len, runs.values()))} runs, {len(runs.left_out)} left out; {len(rows)} claims: {verdicts(rows)}")
     for name, why in runs.left_out.items():
         print(f"left out: {name}: {why}")

@@ -22,6 +22,7 @@ class Pane(NamedTuple):
     caption: str
     png: bytes | None
     missing: str = ""
+    source: str = ""  # the run's folder or the author's file
 
 
 class Exhibit(NamedTuple):
@@ -112,20 +113,22 @@ def code(command: str) -> str:
 
 def html_pane(pane: Pane) -> str:
     """A picture with its caption, or the reason why there is none."""
-    caption = f"<figcaption>{html.escape(pane.caption)}</figcaption>"
+    source = f" <code>{html.escape(pane.source)}</code>" if pane.source else ""
+    caption = f"<figcaption>{html.escape(pane.caption)}{source}</figcaption>"
     if pane.png is None:
         return f'<figure class="none">{caption}missing: {html.escape(pane.missing)}</figure>'
     width, height = Image.open(io.BytesIO(pane.png)).size
     small = ' class="small"' if max(width, height) <= SMALL else ""
-    source = f"data:image/png;base64,{base64.b64encode(pane.png).decode()}"
-    image = f'<img src="{source}" width="{width}" height="{height}" alt="{html.escape(pane.caption)}" loading="lazy">'
-    return f"<figure{small}>{image}{caption}</figure>"
+    data = f"data:image/png;base64,{base64.b64encode(pane.png).decode()}"
+    image = f'<img src="{data}" width="{width}" height="{height}" alt="{html.escape(pane.caption)}" loading="lazy">'
+    return f"<figure{small}><details><summary>{image}</summary></details>{caption}</figure>"
 
 
 def html_exhibit(exhibit: Exhibit) -> str:
     """A figure with its title, text and panes."""
     panes = "".join(map(html_pane, exhibit.panes))
-    return f'<h3>{html.escape(exhibit.title)}</h3><p>{html.escape(exhibit.text)}</p><div class="panes">{panes}</div>'
+    title = f'<h3 id="{exhibit.name}">{html.escape(exhibit.title)}</h3>'
+    return f'{title}<p>{html.escape(exhibit.text)}</p><div class="panes">{panes}</div>'
 
 
 def document(title: str, body: str, style: str = "") -> str:

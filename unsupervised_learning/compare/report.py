@@ -1,267 +1,35 @@
-"""Builds the parts of the report: the author's files, paired figures, tables and the page body."""
+"""Builds the tables and the page body of the report."""
 
 import html
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from pathlib import Path
 
-import numpy as np
-
-from unsupervised_learning.compare import claims, judgements, page
-from unsupervised_learning.compare.page import Exhibit, Pane
-from unsupervised_learning.data import mnist
-from unsupervised_learning.data.dataset import to_unit_interval
-from unsupervised_learning.errors import RunError
-from unsupervised_learning.evaluation import latent_draws, statistics
-from unsupervised_learning.figures import curves, plots, scatters
-from unsupervised_learning.monitoring import event_files
-from unsupervised_learning.monitoring.dumps import read_dump
-from unsupervised_learning.monitoring.tags import GAN_LOSSES
-from unsupervised_learning.original.checkpoints import read_checkpoint
-from unsupervised_learning.original.event_files import scalars
-from unsupervised_learning.reproduce.experiments import Runs, as_published
-from unsupervised_learning.training.finished_run import FinishedRun
-from unsupervised_learning.vae import VariationalAutoEncoder
+from unsupervised_learning.compare import chart, claims, judgements, page
+from unsupervised_learning.compare.page import Exhibit
+from unsupervised_learning.compare.story import ESTABLISHED, SECTIONS
+from unsupervised_learning.evaluation import statistics
+from unsupervised_learning.reproduce.experiments import Runs
 
 TITLE = "A preliminary on generative modeling: 2016 and today"
-RUN_3 = ("MNIST_AutoEncoder_logs", "ae_run3")  # the author's folder name, and the one in another collection of the files
-CHECKPOINT_OF_FIXED = ("MNIST_VAE_logs_2/model.ckpt-100000", "vae/model.ckpt-100000")
 AUTHORS_LOGS = (
     "https://github.com/shekkizh/neuralnetworks.thought-experiments, folder “Generative Models”, and "
     "https://github.com/shekkizh/TensorflowProjects, folder “logs/MNIST_logs”"
 )
 
 
-# The author's files
-
-
-class Originals:
-    """Finds the author's files below a folder: clones of one or both repositories, or the same files in other folders.
-
-    A file is identified by the end of its path, because collections name their folders differently.
-    """
-
-    def __init__(self, folder: Path | None):
-        if folder is not None and not folder.is_dir():
-            raise RunError(f"--original_logs must be a folder. Received: {folder}")
-        found = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
-        self.files = {f"/{path.relative_to(folder).as_posix()}": path for path in found if folder}
-
-    def find(self, *ends: str) -> Path | None:
-        """The first file with a path that ends in one of `ends`, which are tried in order."""
-        found = (path for end in ends for name, path in self.files.items() if name.endswith(f"/{end}"))
-        return next(found, None)
-
-    def pane(self, caption: str, *ends: str, of: Callable[[Path], bytes] = Path.read_bytes) -> Pane:
-        """A pane with the file that ends in one of `ends`; `of` turns its path into a PNG."""
-        path = self.find(*ends)
-        if path is None:
-            return Pane(caption, None, f"no {ends[-1]} in --original_logs" if self.files else "needs --original_logs")
-        return page.checked(caption, lambda: of(path))
-
-    def event_files(self) -> dict[str, Path]:
-        """The autoencoder's event files by run name."""
-        runs = {
-            re.search(r"/(?:ae_|MNIST_logs/)(run\d)/events\.out\.tfevents", name): path for name, path in self.files.items()
-        }
-        return {match[1]: path for match, path in runs.items() if match}
-
-
-def scatter_of(title: str) -> Callable[[Path], bytes]:
-    """A function that draws a latent dump as the same scatter plot as ours, as PNG."""
-    return lambda path: plots.figure_png(scatters.latent_scatter(*read_dump(path), title))
-
-
-def scatter_of_fixed(originals: Originals, data_dir: str | None) -> Pane:
-    """Draw z of the author's fixed VAE, replayed on the test set because no dump of it was published."""
-    caption, path = "2016: z sampled from its checkpoint", originals.find(*CHECKPOINT_OF_FIXED)
-    if not (path and data_dir):
-        return Pane(caption, None, "replaying its checkpoint needs --original_logs and --data_dir")
-    dataset = mnist.load("mnist", data_dir)
-    if not dataset.comparable:
-        return Pane(caption, None, f"{dataset.source}: {dataset.note}")
-
-    def draw() -> bytes:
-        checkpoint = read_checkpoint(path)
-        model = VariationalAutoEncoder(z_dim=checkpoint.z_dim)
-        checkpoint.restore(model)
-        mu, log_var = (np.asarray(head) for head in model.encoder(to_unit_interval(dataset.test.images)))
-        latents = latent_draws.of_posterior(mu, log_var, np.random.default_rng(0))
-        title = "VAE, fixed form, 2016: sampled z of the test set"
-        return plots.figure_png(scatters.latent_scatter(latents, dataset.test.labels, title))
-
-    return page.checked(caption, draw)
-
-
-# Figures
-
-
-def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable[Exhibit]:
-    """The post's figures beside ours, in the post's order.
-
-    Shows the first seed; of the first VAE, the first seed with as many heads alive as in the published run.
-    """
-    autoencoder, first, fixed, gan, flowers = (
-        runs[name][0] if runs[name] else None for name in ("autoencoder", "vae_first", "vae_fixed", "gan", "gan_flowers")
-    )
-    first = as_published(runs["vae_first"]) if runs["vae_first"] else None
-    for iteration, name, when in ((0, "0", "before training"), (20_000, "20k", "after 20,000 iterations")):
-        title = f"Autoencoder {when}: codes of the test set"
-        yield Exhibit(
-            f"autoencoder_scatter_{iteration}",
-            f"The autoencoder's codes {when}",
-            "One point per test image, coloured by digit. 2016's plot is drawn from the published dump in the same way.",
-            [
-                originals.pane(
-                    "2016, run 3", *(f"{run_3}/checkpoint{iteration}.txt" for run_3 in RUN_3), of=scatter_of(f"2016: {title}")
-                ),
-                ours(autoencoder, lambda run, i=iteration, t=title: scatter_of(f"ours: {t}")(run.file(f"checkpoint{i}.txt"))),
-                originals.pane("2016, as published", *(f"{run_3}/AutoEncoder_{name}.png" for run_3 in RUN_3)),
-            ],
-        )
-    run_2 = runs["autoencoder_run2"][0] if runs["autoencoder_run2"] else None
-    yield Exhibit(
-        "autoencoder_loss",
-        "The autoencoder's loss during training",
-        "2016's curves come from its event files. Run 2 used a hundred times the published code's regularization and ended "
-        "before iteration 12,000; one of our curves has its settings. Run 1 is left out: it averaged its loss differently.",
-        [overlaid(originals, {"ours": autoencoder, "ours, run 2's settings": run_2}, tag) for tag in ("Loss", "Encoder_loss")],
-    )
-    yield Exhibit(
-        "vae_first_scatter",
-        "The first VAE's latents",
-        "With relu on mu and log_var no mean is below zero. With log_var at 0 each posterior is as wide as the prior.",
-        [
-            originals.pane(
-                "2016",
-                *(f"{folder}/z_vae_output.csv" for folder in ("MNIST_VAE_logs_1", "vae_relu_heads")),
-                of=scatter_of("VAE, first form, 2016: sampled z of the test set"),
-            ),
-            ours(
-                first, lambda run: scatter_of("VAE, first form, ours: sampled z of the test set")(run.file("z_vae_output.csv"))
-            ),
-        ],
-    )
-    yield Exhibit(
-        "vae_fixed_scatter",
-        "The fixed VAE's latents",
-        "Without the relu the digits separate, and log_var tells how precisely the code of each image is known.",
-        [
-            scatter_of_fixed(originals, data_dir),
-            ours(
-                fixed, lambda run: scatter_of("VAE, fixed form, ours: sampled z of the test set")(run.file("z_vae_output.csv"))
-            ),
-        ],
-    )
-    for name, form, run, published in (
-        ("first", "first", first, "mu_var_gradient.png"),
-        ("fixed", "fixed", fixed, "mu_logvar-gradient2.png"),
-    ):
-        yield Exhibit(
-            f"vae_{name}_distributions",
-            f"The distributions of mu and log_var while the {form} VAE trains",
-            "As in TensorBoard's distributions view: bands between quantiles; the middle line is the median.",
-            [originals.pane("2016, TensorBoard", published), ours(run, lambda run, form=form: distributions(run, form))],
-        )
-    yield Exhibit(
-        "generated_digits",
-        "Digits generated by the VAEs",
-        "Decoded from z ~ N(0, 1).",
-        [
-            *(
-                originals.pane(f"2016, {form} form", f"generated_{i}.png")
-                for i, form in enumerate(["first"] * 2 + ["fixed"] * 2, 1)
-            ),
-            ours(first, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, first form"),
-            ours(fixed, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, fixed form"),
-        ],
-    )
-    yield Exhibit(
-        "gan_losses",
-        "The GAN's losses",
-        "2016: 64×64 faces, 16,800 iterations. Ours: 64×64 flowers, 2,000 iterations, and 28×28 digits, 15,000 iterations. "
-        "Compare the shapes of the curves, not their levels.",
-        [
-            originals.pane("2016, discriminator", "discriminatorLoss.png"),
-            originals.pane("2016, on real images", "discriminatorRealLoss.png"),
-            originals.pane("2016, on generated images", "discriminatorFakeLoss.png"),
-            originals.pane("2016, generator", "GeneratorLoss.png"),
-            ours(flowers, lambda run: gan_losses(run, "flowers"), "ours, flowers"),
-            ours(gan, lambda run: gan_losses(run, "MNIST"), "ours, digits"),
-        ],
-    )
-    yield Exhibit(
-        "gan_flowers",
-        "The GAN's flowers",
-        "2016: 64×64 samples selected by the author. Ours: unselected samples from fixed z after 2,000 iterations, and eight "
-        "of them during training.",
-        [
-            *(
-                originals.pane("2016, flowers", f"GAN_Flowers/sample{i}.png", f"samples_flowers/sample{i}.png")
-                for i in (1, 2, 3, 4, 10, 11, 16, 20)
-            ),
-            ours(flowers, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
-            ours(flowers, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours during training"),
-        ],
-    )
-    yield Exhibit(
-        "gan_samples",
-        "The GAN's faces and digits",
-        "2016: faces selected by the author. Ours: digits, at which 2016's first attempt failed: unselected samples from fixed "
-        "z, and eight of them during training.",
-        [
-            *(originals.pane("2016, faces", f"epoch{epoch}_sample{i}.png") for epoch in (1, 3, 6, 15) for i in (1, 2)),
-            ours(gan, lambda run: (run.path / "figures" / "samples.png").read_bytes()),
-            ours(gan, lambda run: (run.path / "figures" / "training.png").read_bytes(), "ours during training"),
-        ],
-    )
-
-
-def ours(run: FinishedRun | None, draw: Callable[[FinishedRun], bytes | None], caption: str = "ours") -> Pane:
-    """A pane with a picture of our run, or the reason why there is none."""
-    if run is None:
-        return Pane(caption, None, "no such run in --logs_dir")
-    return page.checked(f"{caption}, seed {run.seed}", lambda: draw(run), f"no event files in {run.path}")
-
-
-def distributions(run: FinishedRun, form: str) -> bytes | None:
-    """Plot the distributions of mu and log_var over training; None without event files."""
-    tags = {tag: event_files.logged(run.path, tag) for tag in ("encoder/log_var/activation", "encoder/mu/activation")}
-    return plots.figure_png(curves.distributions(tags, f"VAE, {form} form, ours")) if all(tags.values()) else None
-
-
-def gan_losses(run: FinishedRun, images: str) -> bytes | None:
-    """Plot the GAN's losses over training; None without event files."""
-    courses = {name: event_files.scalars_logged(run.path, tag) for name, tag in GAN_LOSSES.items()}
-    return plots.figure_png(curves.gan_losses(courses, f"GAN, ours, on {images}")) if all(courses.values()) else None
-
-
-def overlaid(originals: Originals, ours: dict[str, FinishedRun | None], tag: str) -> Pane:
-    """Plot one autoencoder loss from the event files of 2016 and from ours."""
-    courses = {}
-    for name, path in originals.event_files().items():
-        if scalars(path, "Encoder_loss"):  # run 1 logged a single, different loss
-            courses[f"2016, {name}"] = scalars(path, tag)
-    for name, run in ours.items():
-        if run and (course := event_files.scalars_logged(run.path, tag)):
-            courses[f"{name}, seed {run.seed}"] = course
-    if not courses:
-        return Pane("2016 and ours", None, "no event files in --original_logs, and no such run in --logs_dir")
-    return Pane(tag, plots.figure_png(curves.losses_overlaid(courses, f"Autoencoder: {tag}", tag)))
-
-
-# Tables
-
+Found = list[tuple[judgements.Claim, judgements.Judgement]]
 CLAIMS_HEAD = ("claim", "2016", "ours", "the author's graph, trained today", "verdict", "how it is measured", "command")
 RUNS_HEAD = ("experiment", "seed", "iterations", "training time, s", "folder")
 
 
-def claim_rows(runs: Runs) -> list[tuple[str, ...]]:
+def judge(runs: Runs) -> Found:
+    """Judge every claim."""
+    return [(claim, claim.find(runs)) for claim in claims.CLAIMS]
+
+
+def claim_rows(found: Found) -> list[tuple[str, ...]]:
     """The rows of the claims table."""
     rows = []
-    for claim in claims.CLAIMS:
-        finding = claim.find(runs)
+    for claim, finding in found:
         verdict = f"{finding.verdict}: {finding.why}" if finding.why else finding.verdict
         measured = f"{claim.how}; reproduced if {claim.expected}"
         rows.append((claim.text, claim.original, finding.ours, finding.graph, verdict, measured, claim.command))
@@ -304,6 +72,10 @@ def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+UNFINISHED = (
+    "These runs are in --logs_dir and no claim uses them. Each one's loss is drawn beside a finished run of that model. The "
+    "settings may differ as well as the length."
+)
 OUTCOMES = (
     "In the first VAE a head that is negative for every image gets no gradient through its relu and stays at zero. The first "
     "iterations settle which heads stay alive, and that determines the ELBO. The author's graph, trained today from its own "
@@ -319,23 +91,51 @@ RULE = (
 )
 
 
-def body(rows: list[tuple[str, ...]], shown: list[Exhibit], runs: Runs) -> str:
-    """The body of the HTML page."""
+def body(found: Found, shown: list[Exhibit], unfinished: list[Exhibit], runs: Runs) -> str:
+    """The body of the HTML page: the post's story with its figures, then the claims, then how they were established."""
+    rows, by_name = claim_rows(found), {exhibit.name: exhibit for exhibit in shown}
+    parts = [
+        (one.anchor, one.title, *map(paragraph, one.paragraphs), *(page.html_exhibit(by_name[name]) for name in one.exhibits))
+        for one in SECTIONS
+    ]
+    if unfinished:
+        parts.append(("unfinished", "Yours, unfinished", paragraph(UNFINISHED), *map(page.html_exhibit, unfinished)))
     without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in runs.left_out.items())
-    return "".join(
-        [
-            "<p>Sarath Shekkizhar's 2016 post and its TensorFlow 0.x code, compared with the same experiments in Keras 3. ",
-            f"{len(rows)} claims: {verdicts(rows)}.</p>",
-            f"<h2>Claims</h2><p class=muted>Means ± standard deviations over n seeds. {html.escape(RULE)}</p>",
-            page.html_table(CLAIMS_HEAD, rows),
-            f"<h2>The first VAE's outcomes</h2><p>{html.escape(OUTCOMES)}</p>",
-            page.html_table(judgements.OUTCOMES_HEAD, judgements.outcomes(runs)),
-            "<h2>Figures</h2>",
-            *map(page.html_exhibit, shown),
-            "<h2>Runs</h2>",
-            page.html_table(RUNS_HEAD, run_rows(runs)),
+    compared = chart.chart(found)
+    parts += [
+        ("claims", "The claims", paragraph(f"{len(rows)} claims: {verdicts(rows)}."), compared, scrolled(CLAIMS_HEAD, rows)),
+        (
+            "outcomes",
+            "The first VAE's outcomes",
+            paragraph(OUTCOMES),
+            scrolled(judgements.OUTCOMES_HEAD, judgements.outcomes(runs)),
+        ),
+        ("established", "How it was established", *map(paragraph, ESTABLISHED), paragraph(RULE)),
+        (
+            "runs",
+            "The runs",
+            scrolled(RUNS_HEAD, run_rows(runs)),
             f"<p>Left out:</p><ul>{without}</ul>" if without else "",
-            "<p class=muted>2016's numbers were measured on the author's checkpoints, dumps and event files ",
-            f"({html.escape(AUTHORS_LOGS)}). The pictures of 2016 are the author's.</p>",
-        ]
+            paragraph(
+                f"2016's numbers were measured on the author's checkpoints, dumps and event files ({AUTHORS_LOGS}). The "
+                "pictures of 2016 are the author's."
+            ),
+        ),
+    ]
+    contents = "".join(f'<li><a href="#{anchor}">{html.escape(name)}</a></li>' for anchor, name, *_ in parts)
+    intro = (
+        "Sarath Shekkizhar's post of 2016 and its TensorFlow 0.x code, told again with the same experiments in Keras 3. "
+        "Click a figure to enlarge it, and again to close it."
     )
+    sections = (f'<h2 id="{anchor}">{html.escape(name)}</h2>{"".join(inside)}' for anchor, name, *inside in parts)
+    return f"{paragraph(intro)}<nav><ul>{contents}</ul></nav>{''.join(sections)}"
+
+
+def paragraph(text: str) -> str:
+    """Plain text as an HTML paragraph."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def scrolled(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table in a box that scrolls sideways where the window is narrow."""
+    return f'<div class="scroll" tabindex="0">{page.html_table(head, rows)}</div>'
