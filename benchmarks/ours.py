@@ -34,7 +34,7 @@ def train(model: str, variant: str, turns, folder: Path) -> None:
             self.compiled = timed
 
     def bare(settings, model, monitor, dataset, order, checkpoints, devices):
-        iterations, batches, schedule = loop.prepared(settings, model, monitor, dataset, order, devices)
+        iterations, batches, schedule, *_ = loop.prepared(settings, model, monitor, dataset, order, devices)
         fed = iter(batches(0, settings.max_iterations))
         for _ in schedule.calls(0, settings.max_iterations):
             iterations.compiled(*next(fed))
