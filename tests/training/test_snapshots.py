@@ -50,6 +50,7 @@ def test_a_damaged_snapshot_is_refused(tmp_path):
         snapshots.read(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_run_has_the_same_snapshots(finished, idx_dir, tmp_path):
     """Kill a process after its snapshot of iteration 168, before the next checkpoint, then resume."""
     arguments = small(idx_dir, tmp_path, "--seed=3", "--z_dim=2", "--max_iterations=1101")
