@@ -274,11 +274,11 @@ def unfinished(runs: Runs, logs_dir: Path) -> list[Exhibit]:
         course = {iteration: loss for iteration, loss in course.items() if loss > 0}
         if not course:
             continue
-        courses = {"yours, unfinished": course}
+        courses = {"yours": course}
         if reference and (whole := event_files.scalars_logged(reference[0].path, tag)):
             courses[f"reference, seed {reference[0].seed}"] = whole
         png = legible_png(curves.losses_overlaid(courses, f"{model}: {tag}", tag))
         far = f"Logged up to iteration {max(course):,}. {why}"
         source = f"{folder}" + (f"; reference: {reference[0].path}" if len(courses) > 1 else "")
-        shown.append(Exhibit(f"unfinished_{number}", name, far, [Pane("yours, unfinished", png, source=source)]))
+        shown.append(Exhibit(f"unfinished_{number}", name, far, [Pane("yours", png, source=source)]))
     return shown

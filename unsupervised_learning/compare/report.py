@@ -99,7 +99,14 @@ def body(found: Found, shown: list[Exhibit], unfinished: list[Exhibit], runs: Ru
         for one in SECTIONS
     ]
     if unfinished:
-        parts.append(("unfinished", "Yours, unfinished", paragraph(UNFINISHED), *map(page.html_exhibit, unfinished)))
+        parts.append(
+            (
+                "unfinished",
+                "Yours, unfinished or with other settings",
+                paragraph(UNFINISHED),
+                *map(page.html_exhibit, unfinished),
+            )
+        )
     without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in runs.left_out.items())
     compared = chart.chart(found)
     parts += [

@@ -43,11 +43,16 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
     if (folder / "results.json").exists():
         print(f"Finished already: {folder}")
         return 0
+    batch = description.batch or BATCH
     with run_directory.lock(folder):
         theirs = RunningGraph(graph, description, seed)
         images = to_unit_interval(dataset.train.images)
-        batches = next_batches(len(images), description.batch or BATCH, seed)
-        done, before = resumed(theirs, folder / STATE, images)
+        batches = next_batches(len(images), batch, seed)
+        done, before = resumed(theirs, folder / STATE, images[:batch])
+        if done > iterations:
+            raise RunError(
+                f"{folder} already has {done:,} iterations. Received: --max_iterations={iterations}; delete it first"
+            )
         for _ in range(done):
             next(batches)
         print(f"{file}: nearest to --recipe={recipe}; {iterations:,} iterations of the author's own graph in {folder}")
@@ -57,14 +62,14 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
             if (i + 1) % SAVED == 0:
                 save(theirs, folder / STATE, i + 1, before + time.monotonic() - began)
         seconds = before + time.monotonic() - began
-    theirs.put_into(model)
-    (folder / STATE).unlink(missing_ok=True)
-    model.optimizer.iterations.assign(iterations)
-    numbers, published_numbers = measured(model, dataset, at_the_end=recipe in ("run5", "first", "fixed"))
-    settings = {"original_graph": str(Path(file).name), "recipe": recipe, "seed": seed}
-    settings |= {"batch_size": description.batch or BATCH, "learning_rate": description.learning_rate}
-    results = {"comparable_with_2016": dataset.comparable, "training_seconds": round(seconds, 1), **numbers}
-    write_as_run(folder, model, dataset, settings, iterations, results)
+        theirs.put_into(model)
+        model.optimizer.iterations.assign(iterations)
+        numbers, published_numbers = measured(model, dataset, at_the_end=recipe in ("run5", "first", "fixed"))
+        settings = {"original_graph": str(Path(file).name), "recipe": recipe, "seed": seed}
+        settings |= {"batch_size": batch, "learning_rate": description.learning_rate}
+        results = {"comparable_with_2016": dataset.comparable, "training_seconds": round(seconds, 1), **numbers}
+        write_as_run(folder, model, dataset, settings, iterations, results)
+        (folder / STATE).unlink(missing_ok=True)  # only now: a run that is stopped while it is measured keeps its state
     print(table(numbers, published_numbers))
     print(f"results.json and model.keras are in {folder}")
     return 0
@@ -81,6 +86,8 @@ def save(theirs: RunningGraph, path: Path, done: int, seconds: float) -> None:
 def resumed(theirs: RunningGraph, path: Path, images: np.ndarray) -> tuple[int, float]:
     """Restore a run's saved state, if there is one; returns the number of completed updates and the seconds they took.
 
+    `images` is any batch [batch, 784] of the run's size.
+
     Raises:
         RunError: the file is damaged or belongs to another graph.
     """
@@ -89,7 +96,7 @@ def resumed(theirs: RunningGraph, path: Path, images: np.ndarray) -> tuple[int, 
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             done, seconds = int(saved["done"]), float(saved["seconds"])
-            theirs.resume({name: saved[f"graph/{name}"] for name in theirs.setters}, done, images[:BATCH])
+            theirs.resume({name: saved[f"graph/{name}"] for name in theirs.setters}, done, images)
     except (*run_directory.UNREADABLE, EOFError, zipfile.BadZipFile) as error:
         raise RunError(
             f"{path} is not the state of this graph's run ({errors.reason(error)}); delete it to start afresh"

@@ -82,6 +82,7 @@ def run(jobs: Sequence[Job], on: Sequence[set[int] | None]) -> dict[Job, str]:
                         del running[job]
                         free.append(core)
                         line.write(outcome(one, failed), file=sys.stdout)
+                        costs = Costs(jobs)  # this machine's times, as soon as there are any
                 done = len(jobs) - len(waiting) - len(running)
                 line.set_description_str(state(done, len(jobs), [one for one, _ in running.values()], waiting, costs, len(on)))
         finally:
