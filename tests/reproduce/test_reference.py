@@ -81,6 +81,14 @@ def test_less_is_kept_of_other_seeds(tmp_path, run_script):
     counts = {tag: len(event_files.logged(copy, tag)) for tag in (*scalars, "KL_Divergence", "encoder/b_fc1")}
     assert counts == {"total_loss": 201, "encoder/mu/sparsity": 101, "KL_Divergence": 201, "encoder/b_fc1": 0}
     assert not (copy / "figures").exists()
+    folder = write_run(tmp_path / "logs", "autoencoder", seed=1)
+    write_events(folder, {"Loss": {0: 1.0}})
+    assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    assert not list((tmp_path / "kept" / "autoencoder_seed1").glob("events*"))  # no claim reads them
+
+
+def test_tensorboard_selects_the_copies_and_a_users_own_runs():
+    assert len(list(KEPT.rglob("events*"))) <= 35  # TensorBoard selects none of more than 40 runs
 
 
 def test_weights_are_kept_without_the_optimizer(tmp_path, run_script):

@@ -7,7 +7,7 @@ import time
 
 from tqdm import tqdm
 
-WIDEST = 110  # characters
+WIDEST = 120  # characters
 COMPILING = "compiling the first iteration …"
 
 
