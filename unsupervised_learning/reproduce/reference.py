@@ -2,10 +2,10 @@
 
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
 
-Every copy has a card, settings and results, and the losses, dumps and data that a claim reads. The first run of each experiment
-has its losses in any case; that of a published model also keeps what the report plots, its figures and, except for the flowers, histograms and images of six iterations. Dumps are
-compressed, with float32's digits. Weights, which `explore` needs, are kept without the optimizer's state: 0.3 MiB for an
-autoencoder or VAE, 8.7 MiB for a GAN at 28×28.
+Every copy has a card, settings and results, and the losses, dumps and data that a claim reads. The first run of each
+experiment has its losses in any case. That of a published model also keeps what the report plots, its figures and, except
+for the flowers, histograms and images of six iterations. Dumps are compressed, with float32's digits. Weights, which
+`explore` needs, are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE, 8.7 MiB for a GAN at 28×28.
 """
 
 import gzip
