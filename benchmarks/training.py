@@ -33,6 +33,7 @@ class Contestant(NamedTuple):
     variant: str = ""
     needs: tuple[str, ...] = ()
     compiler: bool = False
+    original: bool = False  # needs the author's files
     models: tuple[str, ...] = tuple(BATCH_SIZE)
     length: int = 1  # length of its round, as a multiple of the others'
 
@@ -47,6 +48,7 @@ CONTESTANTS = {
     "PyTorch": Contestant("pytorch", "eager", ("torch",)),
     "torch.compile": Contestant("pytorch", "compiled", ("torch",), compiler=True),
     "PyTorch, tuned": Contestant("pytorch", "tuned", ("torch",), models=("gan28", "gan64")),
+    "author's graph": Contestant("author_graph", original=True, models=("autoencoder", "vae")),
     "matrix products": Contestant("matrix_products"),
 }
 # The contestants of a group take turns, round by round. One group at a time, because all together do not fit in memory.
@@ -167,6 +169,8 @@ def missing(name: str) -> str:
     contestant = CONTESTANTS[name]
     if lacking := [module for module in contestant.needs if not importlib.util.find_spec(module)]:
         return f"{', '.join(lacking)} not installed (pip install -r benchmarks/requirements.txt)"
+    if contestant.original and not os.environ.get("ORIGINAL_DIR"):
+        return "$ORIGINAL_DIR is not set, the folder with the author's files of 2016"
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     return f"no C++ compiler {compiler}" if contestant.compiler and not shutil.which(compiler) else ""
 

@@ -1,5 +1,7 @@
 """Shared fixtures: a small substitute for MNIST, a function to run scripts, finished runs."""
 
+import fcntl
+import os
 import runpy
 import sys
 from collections import Counter
@@ -12,6 +14,9 @@ from absl import app, flags
 pytest.register_assert_rewrite("tests.support", "tests.golden")  # so that their assertions show values as in tests
 
 from tests.support import REPOSITORY, Finished, small, start, write_idx
+from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor
+from unsupervised_learning.monitoring.gan import GANMonitor
+from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.training import run
 from unsupervised_learning.training.settings import Settings
 
@@ -44,6 +49,32 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
     return to_its_end
 
 
+class FinishedRuns(dict[str, Path]):
+    """Script → folder of a run of 1,101 iterations in a real process, created by the first worker that asks for it."""
+
+    def __init__(self, idx_dir: Path, folder: Path):
+        super().__init__()
+        self.idx_dir, self.folder = idx_dir, folder
+
+    def __missing__(self, script: str) -> Path:
+        logs_dir = self.folder / script.removesuffix(".py")
+        with (self.folder / f"{script}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (logs_dir / "results.json").exists():  # written last
+                self.train(script, logs_dir)
+        self[script] = logs_dir
+        return logs_dir
+
+    def train(self, script: str, logs_dir: Path) -> None:
+        process = start(script, *small(self.idx_dir, logs_dir, "--max_iterations=1101", "--seed=3", "--z_dim=2"))
+        out, err = process.communicate(timeout=280)
+        assert process.returncode == 0, err
+        assert "WARNING: All log messages" not in err  # start-up output of TensorFlow
+        assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
+        assert "1,101/1,101" in out
+        assert "it/s" in out
+
+
 @pytest.fixture
 def settings_of(run_script, monkeypatch) -> Callable[..., Settings]:
     """Function that runs a script with flags up to the call of `run`, without training, and returns the settings it passes."""
@@ -60,29 +91,19 @@ def settings_of(run_script, monkeypatch) -> Callable[..., Settings]:
     return reached
 
 
-class FinishedRuns(dict[str, Path]):
-    """Script → folder of a run of 1,101 iterations in a real process, created on first access."""
-
-    def __init__(self, idx_dir: Path, folder: Path):
-        super().__init__()
-        self.idx_dir, self.folder = idx_dir, folder
-
-    def __missing__(self, script: str) -> Path:
-        logs_dir = self.folder / script.removesuffix(".py")
-        process = start(script, *small(self.idx_dir, logs_dir, "--max_iterations=1101", "--seed=3", "--z_dim=2"))
-        out, err = process.communicate(timeout=280)
-        assert process.returncode == 0, err
-        assert "WARNING: All log messages" not in err  # start-up output of TensorFlow
-        assert not [line for line in err.splitlines() if "not the canonical MNIST" not in line], err
-        assert "1,101/1,101" in out
-        assert "it/s" in out
-        self[script] = logs_dir
-        return logs_dir
+@pytest.fixture
+def without_outputs(monkeypatch) -> None:
+    """Skip the outputs of a finished run, which take seconds, in tests of weights, summaries and records."""
+    for monitor in (AutoEncoderMonitor, VAEMonitor, GANMonitor):
+        monkeypatch.setattr(monitor, "write_outputs", lambda *_: {})
 
 
 @pytest.fixture(scope="session")
 def finished(idx_dir, tmp_path_factory) -> FinishedRuns:
-    return FinishedRuns(idx_dir, tmp_path_factory.mktemp("finished"))
+    of_worker = tmp_path_factory.getbasetemp()
+    folder = (of_worker.parent if "PYTEST_XDIST_WORKER" in os.environ else of_worker) / "finished"
+    folder.mkdir(exist_ok=True)
+    return FinishedRuns(idx_dir, folder)
 
 
 def pytest_terminal_summary(terminalreporter):

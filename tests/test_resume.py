@@ -4,6 +4,7 @@ import fcntl
 import json
 import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,19 @@ import pytest
 from tests.support import SCRIPTS, assert_same, final_weights, read_events, small, start, wait_for
 
 
-@pytest.mark.parametrize("script", [pytest.param("train_ae.py", marks=pytest.mark.slow), "train_vae.py"])
-def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_path, run_script):
+def assert_same_events(logs_dir: Path, whole: Path) -> None:
+    """Check that a run logged what an uninterrupted one did, each value once."""
+    events = read_events(logs_dir)
+    for key, values in read_events(whole).items():
+        assert sorted(events[key]) == sorted(values), key
+        if key[0] in ("scalars", "histograms", "images"):
+            for step, value in values.items():
+                np.testing.assert_array_equal(events[key][step], value, err_msg=f"{key} at {step}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_path, run_script, without_outputs):
     """550 + 551 iterations end with the same weights as 1,101, and each summary is written once."""
     arguments = small(idx_dir, tmp_path / "run", "--seed=3", "--z_dim=2")
     first = run_script(script, *arguments, "--max_iterations=550")
@@ -21,12 +33,7 @@ def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_pat
     assert second.status == 0, second.err
     assert "Model restored: iteration 550" in second.out
     assert_same(final_weights(tmp_path / "run"), final_weights(finished[script]))
-    events, whole = read_events(tmp_path / "run"), read_events(finished[script])
-    for key, values in whole.items():
-        assert sorted(events[key]) == sorted(values), key
-        if key[0] in ("scalars", "histograms", "images"):
-            for step, value in values.items():
-                np.testing.assert_array_equal(events[key][step], value, err_msg=f"{key} at {step}")
+    assert_same_events(tmp_path / "run", finished[script])
 
 
 @pytest.mark.slow
@@ -76,6 +83,7 @@ def test_ctrl_c_saves_and_prints_how_to_resume(script, sent, finished, idx_dir, 
     assert process.returncode == 0, err
     assert f"Model restored: iteration {stopped[1]}," in out
     assert_same(final_weights(logs_dir), final_weights(finished[script]))
+    assert_same_events(logs_dir, finished[script])
 
 
 def test_two_processes_do_not_share_a_directory(idx_dir, tmp_path, run_script):
@@ -108,7 +116,7 @@ def test_finished_run_is_reported_and_its_outputs_are_rewritten(idx_dir, tmp_pat
     assert read_events(logs_dir).keys() == events.keys()
 
 
-def test_foreign_event_files_are_left_alone(idx_dir, tmp_path, run_script):
+def test_foreign_event_files_are_left_alone(idx_dir, tmp_path, run_script, without_outputs):
     other = tmp_path / "events.out.tfevents.1.other"
     other.write_bytes(b"not ours")
     assert run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2")).status == 0

@@ -24,7 +24,7 @@ RANDOM = ("TruncatedNormal", "RandomStandardNormal")  # ops that draw random num
 
 
 class RunningGraph:
-    """One of the author's graphs, initialised by its own initialisers, in a single-threaded session of its own.
+    """One of the author's graphs, initialised by its own initialisers, in a session of its own.
 
     Departs from 2016: its random operations get a seed, because the graphs have none and no run could be repeated.
 
@@ -34,12 +34,13 @@ class RunningGraph:
         seed: seed of the initial weights, and of the noise unless noise is passed in.
         as_it_stands: run the graph unchanged, as TensorFlow 0.x did. By default TensorFlow rewrites it into an equivalent
             graph that is faster and rounds differently.
+        threads: number of threads of its session: 1 fixes the order of sums; 0 takes as many as there are cores.
 
     Raises:
         RunError: if TensorFlow rejects the graph.
     """
 
-    def __init__(self, graph: Graph, description: Description, seed: int, as_it_stands: bool = False):
+    def __init__(self, graph: Graph, description: Description, seed: int, as_it_stands: bool = False, threads: int = 1):
         self.description, self.path = description, graph.path
         targets = [description.update, *description.initializers, *description.losses.values()]
         definition = subgraph(graph, targets)
@@ -48,7 +49,7 @@ class RunningGraph:
             if node.op in RANDOM:
                 node.attr["seed"].i, node.attr["seed2"].i = seed, 1 + draws.index(node.name)
         config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=1, inter_op_parallelism_threads=1, device_count={"GPU": 0}
+            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads, device_count={"GPU": 0}
         )
         if as_it_stands:
             config.graph_options.rewrite_options.disable_meta_optimizer = True

@@ -108,7 +108,7 @@ class Request:
             RunError: an unknown name, or a graph that is not in the author's files.
         """
         names = self.expanded()
-        metas = {name: self.meta(name) for name in names if name in GRAPHS}
+        metas = {name: meta(name, self.original_logs) for name in names if name in GRAPHS}
         found = []
         for seed in range(max(map(self.count, names))):
             found += [self.job(name, seed, metas) for name in names if seed < self.count(name)]
@@ -125,16 +125,6 @@ class Request:
     def count(self, name: str) -> int:
         """Return the number of seeds."""
         return 1 if self.quick else self.seeds or (GRAPHS[name][1] if name in GRAPHS else EXPERIMENTS[name].seeds)
-
-    def meta(self, name: str) -> Path:
-        """Return the path of a graph's .meta file among the author's files."""
-        if self.original_logs is None:
-            raise RunError(f"{name} needs --original_logs (or $ORIGINAL_DIR), the folder with the author's files")
-        for end in GRAPHS[name][2]:
-            for path in sorted(self.original_logs.rglob(Path(end).name)):
-                if path.as_posix().endswith(f"/{end}"):
-                    return path
-        raise RunError(f"{self.original_logs} has no {' or '.join(GRAPHS[name][2])}, which {name} needs")
 
     def job(self, name: str, seed: int, metas: dict[str, Path]) -> Job:
         """Return the job of one run."""
@@ -154,6 +144,21 @@ class Request:
         words += [*([f"--max_iterations={iterations}"] if self.quick else []), f"--logs_dir={folder}"]
         data = self.dataset if experiment.dataset == "mnist" else experiment.dataset
         return Job(name, seed, folder, tuple(words), iterations, data)
+
+
+def meta(name: str, original_logs: Path | None) -> Path:
+    """Return the path of a graph's .meta file among the author's files.
+
+    Raises:
+        RunError: it is not there, or the folder is not given.
+    """
+    if original_logs is None:
+        raise RunError(f"{name} needs --original_logs (or $ORIGINAL_DIR), the folder with the author's files")
+    for end in GRAPHS[name][2]:
+        for path in sorted(original_logs.rglob(Path(end).name)):
+            if path.as_posix().endswith(f"/{end}"):
+                return path
+    raise RunError(f"{original_logs} has no {' or '.join(GRAPHS[name][2])}, which {name} needs")
 
 
 class Costs:
