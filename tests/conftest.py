@@ -20,6 +20,8 @@ from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.training import run
 from unsupervised_learning.training.settings import Settings
 
+LONGEST = ("test_faults.py", "test_distribution.py")
+
 
 @pytest.fixture(scope="session")
 def idx_dir(tmp_path_factory) -> Path:
@@ -47,6 +49,16 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
         return Finished(int(exit_.value.code or 0), out, err)
 
     return to_its_end
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, because they share finished runs, and start the longest files first.
+
+    The fault tests share nothing and take minutes, so each may have a process of its own.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.name if item.path.name == "test_faults.py" else item.path.name))
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 class FinishedRuns(dict[str, Path]):

@@ -80,6 +80,11 @@ def small(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
     return ["--data_dir", str(idx_dir), "--logs_dir", str(logs_dir), "--batch_size=32", *more]
 
 
+def uncompiled(idx_dir: Path, logs_dir: Path, *more: str) -> list[str]:
+    """Flags of a small run without XLA, which takes longer to compile than a few iterations take without it."""
+    return small(idx_dir, logs_dir, "--jit=off", *more)
+
+
 def read_events(logs_dir: Path) -> dict[tuple[str, str], dict[int, np.ndarray]]:
     """Return (plugin, tag) → iteration → value. Fails if a value was written twice for one iteration."""
     values: dict[tuple[str, str], dict[int, np.ndarray]] = defaultdict(dict)

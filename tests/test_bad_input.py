@@ -24,7 +24,7 @@ from absl import flags
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support import REPOSITORY, Finished, Tags, small, write_idx, write_run
+from tests.support import REPOSITORY, Finished, Tags, small, uncompiled, write_idx, write_run
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.compare import claims, judgements
@@ -234,7 +234,7 @@ HUGE = {  # valid in principle, but too large for any machine or number format
 def test_values_too_large(script, value, run_script, tmp_path, record_property):
     """Refused at once, or stopped at the first NaN or infinity; files saved before that may remain."""
     idx = write_idx(tmp_path / "idx", 36, 12)
-    given = [f"--data_dir={idx}", f"--logs_dir={tmp_path / 'run'}", "--max_iterations=3", "--batch_size=2"]
+    given = uncompiled(idx, tmp_path / "run", "--max_iterations=3", "--batch_size=2")
     if script == REPRODUCE:
         given = ["autoencoder", f"--data_dir={idx}", f"--out={tmp_path / 'run'}"]
     refused(run_script(script, *given, f"--{value}"))
@@ -454,7 +454,7 @@ CONFIG = (("model",), ("settings",), ("data",), ("data", "checksum"))
 
 @pytest.mark.slow
 def test_invalid_config_of_a_run_to_resume(refuse, tmp_path, idx_dir, run_script):
-    arguments = small(idx_dir, tmp_path / "run")
+    arguments = uncompiled(idx_dir, tmp_path / "run")
     assert run_script("train_ae.py", *arguments, "--max_iterations=1").status == 0
     path = tmp_path / "run" / "config.json"
     config = json.loads(path.read_text())

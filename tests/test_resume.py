@@ -36,28 +36,6 @@ def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_pat
     assert_same_events(tmp_path / "run", finished[script])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_run_resumed_after_kill_9_equals_uninterrupted_run(script, finished, idx_dir, tmp_path):
-    """Kill a real process after the checkpoint of iteration 1,000, then resume."""
-    updates = 1_000 if script == "train_ae.py" else 1_001  # the VAE's checkpoint is saved after the update
-    logs_dir = tmp_path / "run"
-    arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2")
-    process = start(script, *arguments, "--max_iterations=1000000")
-    wait_for(lambda: list(logs_dir.glob(f"model.ckpt-{updates}.index")), process)
-    wait_for(lambda: f"model.ckpt-{updates}" in (logs_dir / "checkpoint").read_text(), process)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    process = start(script, *arguments, "--max_iterations=1101")
-    out, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err
-    assert f"Model restored: iteration {updates:,}" in out
-    assert_same(final_weights(logs_dir), final_weights(finished[script]))
-    events, whole = read_events(logs_dir), read_events(finished[script])
-    assert {key: sorted(values) for key, values in events.items()} == {key: sorted(values) for key, values in whole.items()}
-
-
 @pytest.mark.parametrize(
     ("script", "sent"),
     [pytest.param("train_ae.py", signal.SIGTERM, marks=pytest.mark.slow), ("train_vae.py", signal.SIGINT)],

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.support import assert_refused, assert_same, final_weights, read_events, start, wait_for, write_pictures
+from tests.support import assert_refused, assert_same, final_weights, read_events, start, write_pictures
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.training import run, run_directory
@@ -83,77 +81,6 @@ def test_records_of_a_run(run_of_11):
     assert results["iterations"] == 11
     assert results["training_seconds"] > 0
     assert {f"{i}pred_image.png" for i in range(20)} <= {path.name for path in run_of_11.iterdir()}
-
-
-@pytest.mark.slow
-def test_resumed_run_equals_uninterrupted_run(run_of_11, idx_dir, tmp_path, run_script, without_outputs):
-    """Stop between two summaries. Resume must restore both optimizers and the moving statistics."""
-    logs_dir = tmp_path / "run"
-    first = run_script("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=4"))
-    assert first.status == 0, first.err
-    second = run_script("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=11"))
-    assert second.status == 0, second.err
-    assert "Model restored: iteration 4," in second.out
-    weights = final_weights(logs_dir)
-    assert_same(weights, final_weights(run_of_11))
-    assert sum("moving" in name for name in weights) == 10
-    for network in (G, D):
-        assert any(name.startswith(f"model/{network}_optimizer/") for name in weights) or network == G
-    events, whole = read_events(logs_dir), read_events(run_of_11)
-    for key, values in whole.items():
-        assert sorted(events[key]) == sorted(values), key
-        for step, value in values.items():
-            if key[0] in ("scalars", "histograms", "images"):
-                np.testing.assert_array_equal(events[key][step], value, err_msg=f"{key} at {step}")
-
-
-# Saves every 8 iterations instead of every 500.
-SAVING_OFTEN = """
-import runpy, sys
-from unsupervised_learning.original import runs
-runs.GAN_CADENCE["dcgan"] = (10, 8)
-sys.argv = ["train_gan.py", *sys.argv[1:]]
-runpy.run_path("train_gan.py", run_name="__main__")
-"""
-
-
-@pytest.mark.slow
-def test_run_resumed_after_kill_9_equals_uninterrupted_run(run_of_11, idx_dir, tmp_path):
-    """Kill the process after the checkpoint of iteration 8, which is written after that iteration's update: the ninth."""
-    logs_dir = tmp_path / "run"
-    process = start("-c", SAVING_OFTEN, *arguments(idx_dir, logs_dir, "--max_iterations=100000"))
-    wait_for(lambda: list(logs_dir.glob("model.ckpt-9.index")), process, seconds=500)
-    wait_for(lambda: "model.ckpt-9" in (logs_dir / "checkpoint").read_text(), process)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=11"))
-    out, err = process.communicate(timeout=500)
-    assert process.returncode == 0, err
-    assert "Model restored: iteration 9," in out
-    assert_same(final_weights(logs_dir), final_weights(run_of_11))
-    assert {key: sorted(values) for key, values in read_events(logs_dir).items()} == {
-        key: sorted(values) for key, values in read_events(run_of_11).items()
-    }
-
-
-@pytest.mark.slow
-def test_bn_decay_does_not_change_training(idx_dir, tmp_path):
-    """Two processes agree to the last bit, also beyond iteration 100, after which TensorFlow may schedule in parallel.
-
-    In the 2016 code too, the moving statistics, which the decay affects, are used only outside training.
-    """
-    logged = []
-    for decay in ("0.5", "0.99"):
-        logs_dir = tmp_path / decay
-        process = start("train_gan.py", *arguments(idx_dir, logs_dir, "--max_iterations=121", f"--bn_decay={decay}"))
-        _, err = process.communicate(timeout=500)
-        assert process.returncode == 0, err
-        logged.append(read_events(logs_dir)["scalars", "Generator_loss"])
-    assert logged[0] == logged[1]
-    assert len(logged[0]) == 13
-    moving = [{name: value for name, value in final_weights(tmp_path / d).items() if "moving" in name} for d in ("0.5", "0.99")]
-    assert all(not np.array_equal(value, moving[1][name]) for name, value in moving[0].items())
 
 
 def test_visualize_draws_from_the_newest_checkpoint_and_needs_no_data(run_of_11, run_script):

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from tests.support import REPOSITORY, SCRIPTS, assert_refused, read_events, small, write_idx
+from tests.support import REPOSITORY, SCRIPTS, assert_refused, read_events, small, uncompiled, write_idx
 from unsupervised_learning import autoencoder, vae  # noqa: F401 (registers the classes for load_model)
 from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.original import runs
@@ -104,7 +104,7 @@ def test_histograms_and_images_hold_the_values(finished):
 
 
 def test_the_first_recipe_logs_a_negative_kl(idx_dir, tmp_path, run_script, without_outputs):
-    assert run_script("train_vae.py", *small(idx_dir, tmp_path, "--recipe=first", "--max_iterations=1")).status == 0
+    assert run_script("train_vae.py", *uncompiled(idx_dir, tmp_path, "--recipe=first", "--max_iterations=1")).status == 0
     events = read_events(tmp_path)
     assert float(events["scalars", "KL_Divergence"][0]) < -2.5
     assert float(events["scalars", "ours/KL_Divergence"][0]) > 0
@@ -245,6 +245,7 @@ def test_batch_larger_than_the_data_is_refused(idx_dir, tmp_path, run_script):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_other_precision_is_recorded(idx_dir, tmp_path, run_script):
     losses = {}
     for arithmetic in ([], ["--jit=off"]):
@@ -260,7 +261,7 @@ def test_other_precision_is_recorded(idx_dir, tmp_path, run_script):
 
 def test_binarized_run_is_trained_recorded_and_resumed(idx_dir, tmp_path, run_script, monkeypatch):
     black_or_white, grey = tmp_path / "sample", tmp_path / "none"
-    run = run_script("train_vae.py", *small(idx_dir, black_or_white, "--max_iterations=2", "--binarize=sample"))
+    run = run_script("train_vae.py", *uncompiled(idx_dir, black_or_white, "--max_iterations=2", "--binarize=sample"))
     assert run.status == 0, run.err
     assert "binarised by sample" in run.out
     config, results = (json.loads((black_or_white / name).read_text()) for name in ("config.json", "results.json"))
@@ -271,7 +272,7 @@ def test_binarized_run_is_trained_recorded_and_resumed(idx_dir, tmp_path, run_sc
     assert set(np.unique(trained_on)) == set(np.unique(tested_on)) == {0, 255}
 
     monkeypatch.setattr(VAEMonitor, "write_outputs", lambda *_: {})  # was tested above, and takes seconds
-    assert run_script("train_vae.py", *small(idx_dir, grey, "--max_iterations=2")).status == 0
+    assert run_script("train_vae.py", *uncompiled(idx_dir, grey, "--max_iterations=2")).status == 0
     config = json.loads((grey / "config.json").read_text())
     assert "binarize" not in config["settings"]  # as in runs from before this flag existed
     assert config["data"]["binarize"] == "none"
@@ -283,10 +284,11 @@ def test_binarized_run_is_trained_recorded_and_resumed(idx_dir, tmp_path, run_sc
     ):
         kept = (logs_dir / "config.json").read_bytes()
         # data_dir is also invalid, and would be reported instead if the data were loaded first.
-        run = run_script("train_vae.py", "--data_dir=/no/such", f"--logs_dir={logs_dir}", "--batch_size=32", *flags)
+        given = ["--data_dir=/no/such", f"--logs_dir={logs_dir}", "--batch_size=32", "--jit=off"]
+        run = run_script("train_vae.py", *given, *flags)
         assert_refused(run, difference, f"To resume it rerun with {there},")
         assert (logs_dir / "config.json").read_bytes() == kept
-    run = run_script("train_vae.py", *small(idx_dir, black_or_white, "--max_iterations=4", "--binarize=sample"))
+    run = run_script("train_vae.py", *uncompiled(idx_dir, black_or_white, "--max_iterations=4", "--binarize=sample"))
     assert run.status == 0, run.err
     assert json.loads((black_or_white / "results.json").read_text())["iterations"] == 4
 
@@ -298,28 +300,30 @@ def test_unknown_binarization(tmp_path, run_script):
 
 def test_logs_dir_with_other_settings_is_refused(idx_dir, tmp_path, run_script, without_outputs):
     logs_dir = tmp_path / "run"
-    assert run_script("train_vae.py", *small(idx_dir, logs_dir, "--max_iterations=2", "--relu_heads")).status == 0
+    assert run_script("train_vae.py", *uncompiled(idx_dir, logs_dir, "--max_iterations=2", "--relu_heads")).status == 0
     kept = {path: path.read_bytes() for path in logs_dir.iterdir() if path.is_file()}
-    run = run_script("train_vae.py", *small(idx_dir, logs_dir, "--max_iterations=4", "--seed=1"))
+    run = run_script("train_vae.py", *uncompiled(idx_dir, logs_dir, "--max_iterations=4", "--seed=1"))
     assert_refused(run, "seed is 0 there and 1 here", "--relu_heads=true", "--seed=0", "--logs_dir")
     # data_dir is also invalid, and would be reported instead if the data were loaded before the settings are compared.
-    run = run_script("train_vae.py", "--data_dir=/no/such/folder", f"--logs_dir={logs_dir}", "--batch_size=8", "--relu_heads")
+    wrong = ["--data_dir=/no/such/folder", f"--logs_dir={logs_dir}", "--batch_size=8", "--relu_heads", "--jit=off"]
+    run = run_script("train_vae.py", *wrong)
     assert_refused(run, "batch_size is 32 there and 8 here")
-    run = run_script("train_ae.py", *small(idx_dir, logs_dir, "--max_iterations=4"))
+    run = run_script("train_ae.py", *uncompiled(idx_dir, logs_dir, "--max_iterations=4"))
     assert_refused(run, "VariationalAutoEncoder", "AutoEncoder", "--logs_dir")
-    run = run_script("train_vae.py", "--dataset=digits", f"--logs_dir={logs_dir}", "--batch_size=32", "--relu_heads")
+    other = ["--dataset=digits", f"--logs_dir={logs_dir}", "--batch_size=32", "--relu_heads", "--jit=off"]
+    run = run_script("train_vae.py", *other)
     assert_refused(run, "other data", "--dataset=mnist", "digits")
     (logs_dir / "config.json").write_text('{"model": 1')
-    assert_refused(run_script("train_vae.py", *small(idx_dir, logs_dir, "--relu_heads")), "config.json")
+    assert_refused(run_script("train_vae.py", *uncompiled(idx_dir, logs_dir, "--relu_heads")), "config.json")
     (logs_dir / "config.json").unlink()
-    assert_refused(run_script("train_vae.py", *small(idx_dir, logs_dir, "--relu_heads")), "no config.json")
+    assert_refused(run_script("train_vae.py", *uncompiled(idx_dir, logs_dir, "--relu_heads")), "no config.json")
     kept.pop(logs_dir / "config.json")
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
 def test_finished_run_without_checkpoints_is_not_restarted(idx_dir, tmp_path, run_script, without_outputs):
     logs_dir = tmp_path / "run"
-    arguments = small(idx_dir, logs_dir, "--max_iterations=2")
+    arguments = uncompiled(idx_dir, logs_dir, "--max_iterations=2")
     assert run_script("train_ae.py", *arguments).status == 0
     events = {path: path.read_bytes() for path in logs_dir.glob("events.*")}
     for path in [*logs_dir.glob("model.ckpt-*"), logs_dir / "checkpoint"]:
@@ -343,23 +347,26 @@ def test_invalid_logs_dir_names(name, part, idx_dir, tmp_path, run_script):
 
 def test_pca_is_skipped_with_more_latent_dimensions_than_images(tmp_path, run_script):
     folder = write_idx(tmp_path / "idx", 24, 12)
-    run = run_script("train_vae.py", *small(folder, tmp_path / "run", "--batch_size=4", "--z_dim=30", "--max_iterations=3"))
+    run = run_script(
+        "train_vae.py", *uncompiled(folder, tmp_path / "run", "--batch_size=4", "--z_dim=30", "--max_iterations=3")
+    )
     assert run.status == 0, run.err
     assert "pca" not in json.loads((tmp_path / "run" / "results.json").read_text())
 
 
 def test_weights_that_are_not_finite_are_not_saved(idx_dir, tmp_path, run_script):
-    run = run_script("train_vae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=1", "--learning_rate=1e39"))
+    run = run_script("train_vae.py", *uncompiled(idx_dir, tmp_path / "run", "--max_iterations=1", "--learning_rate=1e39"))
     assert_refused(run, "hfc_1/kernel", "more are not finite from iteration 0 on", "model.ckpt-0")
     assert not (tmp_path / "run" / "model.ckpt-1.index").exists()
 
 
 def test_file_in_place_of_a_folder_is_refused_in_one_line(idx_dir, tmp_path, run_script):
     (tmp_path / "figures").write_text("kept")
-    assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2")), "figures")
+    assert_refused(run_script("train_ae.py", *uncompiled(idx_dir, tmp_path, "--max_iterations=2")), "figures")
     assert (tmp_path / "figures").read_text() == "kept"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "rate"), [("train_ae.py", "1e30"), ("train_vae.py", "3")])
 def test_diverging_training_ends_before_the_first_bad_iteration(script, rate, idx_dir, tmp_path, run_script):
     """The run saves the state before that iteration, equal to a run that ends there, and names what was not finite."""
@@ -406,6 +413,7 @@ def start_without_mnist(home: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_digits_are_used_without_mnist_and_network(tmp_path):
     """Run the README's first command in a real process with default flags."""
     done = start_without_mnist(tmp_path)

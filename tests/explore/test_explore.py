@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.support import Tags, assert_refused, read_events, small, write_finished_run
+from tests.support import Tags, assert_refused, read_events, uncompiled, write_finished_run
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import binarization, mnist, pictures
 from unsupervised_learning.errors import RunError
@@ -65,9 +65,10 @@ def embedded_data(folder: Path, page: str = "explore/index.html") -> dict:
     return json.loads(found)
 
 
+@pytest.mark.slow
 def test_a_trained_vae(idx_dir, tmp_path, run_script):
     run = tmp_path / "vae"
-    assert run_script("train_vae.py", *small(idx_dir, run, "--max_iterations=3", "--init_stddev=0.2")).status == 0
+    assert run_script("train_vae.py", *uncompiled(idx_dir, run, "--max_iterations=3", "--init_stddev=0.2")).status == 0
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
     looked = run_script(EXPLORE, str(run), *QUICK)  # config.json names the data folder
     assert looked.status == 0, looked.err
@@ -107,6 +108,7 @@ def test_a_trained_vae(idx_dir, tmp_path, run_script):
     assert [(point["name"], point["kl_weight"]) for point in points] == [("vae_0.1", 0.1), ("vae", 1.0)]
 
 
+@pytest.mark.slow
 def test_exploring_an_autoencoder_twice_gives_the_same_numbers(autoencoder, run_script):
     evaluations = []
     for flags in (["--seed=1", "--only=traversal"], [], []):

@@ -108,12 +108,11 @@ def test_a_folder_without_runs_is_refused(tmp_path):
 def test_arms_differ_only_in_what_they_change(tmp_path):
     """200 updates stay within the first epoch, which both orders take in file order; other noise gives a similar run."""
     found = {}
-    for arm in ("graph", "ours", "numpy_order", "numpy_noise"):
+    for arm in ("graph", "ours", "numpy_order"):
         command = [sys.executable, "-m", "unsupervised_learning.original", "arms", f"{ORIGINAL}/vae/model.ckpt-100000.meta"]
         flags = [f"--arm={arm}", "--seed=3", "--max_iterations=200", f"--logs_dir={tmp_path}", f"--data_dir={MNIST}"]
         subprocess.run([*command, *flags], check=True, capture_output=True)
         found[arm] = json.loads((tmp_path / "arms" / "fixed" / f"{arm}_seed3.json").read_text())["course"]["200"]
     ours = found["ours"]
     assert found["numpy_order"] == ours
-    for arm in ("graph", "numpy_noise"):
-        assert 0 < abs(found[arm] - ours) < 5, found
+    assert 0 < abs(found["graph"] - ours) < 5, found
