@@ -85,7 +85,7 @@ def test_encode_matches_the_encoder_after_weight_changes(model_class):
         assert np.abs(np.asarray(ours) - old).max() > 1e-3
 
 
-@pytest.mark.parametrize("build", [*MODELS, DCGAN])
+@pytest.mark.parametrize("build", [*MODELS, pytest.param(DCGAN, marks=pytest.mark.slow)])
 def test_models_train_under_a_mixed_precision_policy(build):
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
@@ -109,6 +109,7 @@ def test_from_config_rebuilds_the_model(model_class):
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
 
 
+@pytest.mark.slow
 def test_saved_models_load_in_a_new_process_with_identical_outputs(tmp_path):
     """Also test the optimizers: one more training step gives the same weights."""
     np.save(tmp_path / "images.npy", IMAGES[:64])

@@ -40,6 +40,7 @@ def run_of_11(idx_dir, tmp_path_factory) -> Path:
     return logs_dir
 
 
+@pytest.mark.slow
 def test_every_tag_of_2016_is_there_every_10_iterations(run_of_11):
     events = read_events(run_of_11)
     tags = {
@@ -55,6 +56,7 @@ def test_every_tag_of_2016_is_there_every_10_iterations(run_of_11):
     assert sorted(events["images", "ours/fixed_z"]) == [0]
 
 
+@pytest.mark.slow
 def test_logged_values_are_correct(run_of_11):
     events = read_events(run_of_11)
     for step in (0, 10):
@@ -71,6 +73,7 @@ def test_logged_values_are_correct(run_of_11):
     assert (int(width), int(height), len(images)) == (8 * 28, 8 * 28, 1)
 
 
+@pytest.mark.slow
 def test_records_of_a_run(run_of_11):
     config = json.loads((run_of_11 / "config.json").read_text())
     assert config["model"] == "DCGAN"
@@ -83,6 +86,7 @@ def test_records_of_a_run(run_of_11):
     assert {f"{i}pred_image.png" for i in range(20)} <= {path.name for path in run_of_11.iterdir()}
 
 
+@pytest.mark.slow
 def test_visualize_draws_from_the_newest_checkpoint_and_needs_no_data(run_of_11, run_script):
     image = run_of_11 / "7pred_image.png"
     before = image.read_bytes()
@@ -144,6 +148,7 @@ def test_real_batches_are_fresh_only_for_tf_flowers(monkeypatch, tmp_path, run_s
     assert reached == ["shared", "fresh", "shared", "shared", "shared"]
 
 
+@pytest.mark.slow
 def test_a_run_without_real_batches_in_its_config_shares_them(run_of_11, idx_dir, tmp_path, settings_of):
     """Such a config.json lacks the settings introduced later."""
     logs_dir = tmp_path / "run"

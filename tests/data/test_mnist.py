@@ -682,6 +682,7 @@ def test_real_idx_files_are_canonical_mnist(capsys):
     assert dataset.test.labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL_TFDS, reason="TFDS_DATA_DIR is not set")
 def test_real_tfds_set_is_canonical_mnist(monkeypatch, capfd):
     monkeypatch.setenv("TFDS_DATA_DIR", str(REAL_TFDS))

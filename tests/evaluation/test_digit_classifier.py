@@ -60,6 +60,7 @@ def test_accuracy_on_scikit_learns_digits():
     assert accuracy > 0.95  # a linear classifier reaches .93 on these 297 images
 
 
+@pytest.mark.slow
 def test_training_is_deterministic_for_a_seed(bars, quick):
     first, second = digit_classifier.train(bars, seed=1), digit_classifier.train(bars, seed=1)
     assert weights(first) == weights(second)

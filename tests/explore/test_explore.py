@@ -167,6 +167,7 @@ def test_the_map_shows_the_dimensions_that_change_the_most_pixels(idx_dir, tmp_p
     assert sorted(f"z{dimension}" for dimension in parts["manifold"]["dimensions"]) == sorted(strongest)
 
 
+@pytest.mark.slow
 def test_a_gan(idx_dir, tmp_path, run_script, small_classifier):
     run = write_finished_run(tmp_path / "gan", DCGAN(z_dim=30), idx_dir)
     looked = run_script(EXPLORE, str(run), f"--cache_dir={tmp_path}/cache", *QUICK)

@@ -90,6 +90,7 @@ def test_pictures_are_generated_images_at_original_size(written, events, model):
         np.testing.assert_allclose(np.asarray(picture), expected[number], atol=0.51)
 
 
+@pytest.mark.slow
 def test_outputs_are_reproducible(written, events, model):
     before = contents(events)
     assert GANMonitor(model).write_outputs(events, None) == written
@@ -144,6 +145,7 @@ def test_without_event_files(model, tmp_path):
     assert set(contents(tmp_path)) == PICTURES | FIGURES
 
 
+@pytest.mark.slow
 def test_colour_and_few_dimensions(tmp_path):
     GANMonitor(DCGAN(side=64, channels=3, z_dim=26)).write_outputs(tmp_path, None)
     picture = opened(tmp_path / "19pred_image.png")
@@ -184,6 +186,7 @@ def test_walk_of_2016_uses_ten_sorted_draws(model, monkeypatch):
     assert axes.xaxis.get_ticks_position() == "top"
 
 
+@pytest.mark.slow
 def test_another_seed_draws_other_images(model, written, events, tmp_path):
     GANMonitor(model).write_outputs(tmp_path, None, seed=4)
     drawn, own = contents(tmp_path), contents(events)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import assert_refused, small, start, wait_for
+from tests.support import assert_refused, small, uncompiled, start, wait_for
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training import snapshots
@@ -70,6 +70,6 @@ def test_a_killed_and_resumed_run_has_the_same_snapshots(finished, idx_dir, tmp_
 
 
 def test_no_snapshots_on_request(idx_dir, tmp_path, run_script):
-    assert run_script("train_ae.py", *small(idx_dir, tmp_path, "--max_iterations=2", "--snapshots=0")).status == 0
+    assert run_script("train_ae.py", *uncompiled(idx_dir, tmp_path, "--max_iterations=2", "--snapshots=0")).status == 0
     assert not (tmp_path / "snapshots").exists()
-    assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path, "--snapshots=-1")), "snapshots")
+    assert_refused(run_script("train_ae.py", *uncompiled(idx_dir, tmp_path, "--snapshots=-1")), "snapshots")
