@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import assert_refused, small, uncompiled, start, wait_for
+from tests.support import assert_refused, small, start, uncompiled, wait_for
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training import snapshots
