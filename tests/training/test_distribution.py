@@ -1,5 +1,6 @@
 """Two logical CPUs, or two worker processes on loopback, share each batch with the same results as one device."""
 
+import functools
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,24 +79,30 @@ def train(mode: str, script: str, arguments: list[str], logs_dir: Path) -> Finis
 # Equality with one device
 
 
-@pytest.fixture(scope="module", params=MODES)
-def on_two_devices(request, tmp_path_factory) -> dict[str, np.ndarray]:
-    """Results of two_devices.py."""
-    out = tmp_path_factory.mktemp(request.param) / "found.npz"
-    command = ["tests/training/two_devices.py", str(out)]
-    for process in [launch(command)] if request.param == "mirrored" else launch_two(command):
-        finished = ended(process, 900)
-        assert finished.status == 0, finished.err
-    with np.load(out) as found:
-        return dict(found)
+@pytest.fixture(scope="module")
+def on_two_devices(tmp_path_factory) -> Callable[[str], dict[str, np.ndarray]]:
+    """Function that returns the results of two_devices.py in a mode, created on first use."""
+
+    @functools.cache
+    def results(mode: str) -> dict[str, np.ndarray]:
+        out = tmp_path_factory.mktemp(mode) / "found.npz"
+        command = ["tests/training/two_devices.py", str(out)]
+        for process in [launch(command)] if mode == "mirrored" else launch_two(command):
+            finished = ended(process, 900)
+            assert finished.status == 0, finished.err
+        with np.load(out) as found:
+            return dict(found)
+
+    return results
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("path", trajectories.FILES, ids=lambda path: path.stem)
-def test_two_devices_follow_2016(on_two_devices, path):
+def test_two_devices_follow_2016(on_two_devices, path, mode):
     for tag, values in json.loads(path.read_text())["losses"].items():
         tolerance = 1e-4 if tag == "KL_Divergence" else 1e-5  # the tolerances for one device: tests/test_golden.py
-        np.testing.assert_allclose(on_two_devices[f"{path.stem}/{tag}"], values, rtol=tolerance, err_msg=tag)
+        np.testing.assert_allclose(on_two_devices(mode)[f"{path.stem}/{tag}"], values, rtol=tolerance, err_msg=tag)
 
 
 @pytest.mark.slow
@@ -104,30 +112,33 @@ def test_two_devices_have_the_same_losses_as_one(on_two_devices, path):
     model = trajectories.build_model(golden)
     trajectories.start(golden, model)
     for tag, values in trajectories.run(golden, model, jit_compile=False).items():
-        np.testing.assert_allclose(on_two_devices[f"{path.stem}/{tag}"], values, rtol=1e-5, err_msg=tag)
+        for mode in MODES:
+            np.testing.assert_allclose(on_two_devices(mode)[f"{path.stem}/{tag}"], values, rtol=1e-5, err_msg=f"{tag}, {mode}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", gan_trajectories.WITH_SHARED_BATCHES, ids=lambda path: path.stem)
 def test_first_gradients_of_the_gan_on_two_devices_match_2016(on_two_devices, path):
-    golden = json.loads(path.read_text())
+    golden, found = json.loads(path.read_text()), on_two_devices("mirrored")
     prefix = f"{path.stem}/gradient/"
-    gradients = {name.removeprefix(prefix): value for name, value in on_two_devices.items() if name.startswith(prefix)}
+    gradients = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
     without = gan_trajectories.NO_GRADIENT[golden["case"]]
     gan_trajectories.compare_gradients(golden["first_step_gradients"], gradients, without)
     for tag, values in golden["losses"].items():
-        np.testing.assert_allclose(on_two_devices[f"{path.stem}/{tag}"], values[0], rtol=3e-5, err_msg=tag)
+        np.testing.assert_allclose(found[f"{path.stem}/{tag}"], values[0], rtol=3e-5, err_msg=tag)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["vae", "dcgan", "fresh", "first_attempt"])
-def test_two_devices_end_with_the_same_state_as_one(on_two_devices, case):
+@pytest.mark.parametrize(
+    ("mode", "case"), [*((mode, case) for mode in MODES for case in ("vae", "fresh")), ("mirrored", "first_attempt")]
+)
+def test_two_devices_end_with_the_same_state_as_one(on_two_devices, mode, case):
     """Compare weights, moving statistics, optimizer state and reported losses after the same iterations."""
-    prefix = f"{case}/one/"
-    names = [name.removeprefix(prefix) for name in on_two_devices if name.startswith(prefix)]
+    prefix, found = f"{case}/one/", on_two_devices(mode)
+    names = [name.removeprefix(prefix) for name in found if name.startswith(prefix)]
     assert any("moving_variance" in name for name in names) == (case != "vae")
     for name in names:
-        one, two = (on_two_devices[f"{case}/{which}/{name}"] for which in ("one", "two"))
+        one, two = (found[f"{case}/{which}/{name}"] for which in ("one", "two"))
         np.testing.assert_allclose(two, one, rtol=1e-5, atol=1e-5 * max(1e-3, np.abs(one).max()), err_msg=name)
 
 

@@ -124,17 +124,17 @@ def main(out: str) -> None:
     found: dict = {}
     for path in trajectories.FILES:
         follow_golden(path, strategy, found)
-    for path in gan_trajectories.WITH_SHARED_BATCHES:
-        golden_gradients(path, strategy, found)
     images = np.random.RandomState(1).uniform(size=(8, 28, 28, 1)).astype(np.float32)
     train_both("vae", small_vae, images.reshape(8, 784), 60, strategy, found)
     # Few iterations for the GANs: a rounding error that flips one relu grows a thousandfold in the third iteration.
-    train_both("dcgan", small_gan, 2 * images - 1, 2, strategy, found)
     three = np.random.RandomState(2).uniform(-1, 1, (24, 28, 28, 1)).astype(np.float32)
     train_both("fresh", lambda: small_gan(real_batches="fresh"), three, 2, strategy, found)
-    # Not seed 5: there a value before the leaky relu is 5e-8 from zero, so that rounding flips its sign.
-    first = {"recipe": "first_attempt", "seed": 6, **gan_trajectories.first_attempt_settings(), "discriminator_every": 3}
-    train_both("first_attempt", lambda: small_gan(**first), images, 4, strategy, found)
+    if "TF_CONFIG" not in os.environ:  # costly, and between processes no different
+        for path in gan_trajectories.WITH_SHARED_BATCHES:
+            golden_gradients(path, strategy, found)
+        # Not seed 5: there a value before the leaky relu is 5e-8 from zero, so that rounding flips its sign.
+        first = {"recipe": "first_attempt", "seed": 6, **gan_trajectories.first_attempt_settings(), "discriminator_every": 3}
+        train_both("first_attempt", lambda: small_gan(**first), images, 4, strategy, found)
     if getattr(strategy.extended, "_id_in_cluster", 0) == 0:
         np.savez(out, **found)
 
