@@ -13,7 +13,7 @@ from absl import flags
 
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.data import mnist
+from unsupervised_learning.data import dense_images, mnist
 from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import resume_from
@@ -25,13 +25,13 @@ FLAGS = flags.FLAGS
 
 def main() -> int:
     """Train as set by the flags."""
-    settings = command_line.settings(AutoEncoder, runs.AUTOENCODER)
+    settings = command_line.dense_settings(AutoEncoder, runs.AUTOENCODER)
     strategy = distribution.start(settings)
     model = AutoEncoder(**settings.arguments)
     model.compile(optimizer=layers.adam(settings.learning_rate))
     if settings.restore_original:
         resume_from(settings.restore_original, model, settings.max_iterations)
-    load = partial(mnist.load, settings.dataset, FLAGS.data_dir)
+    load = partial(dense_images.load, settings.dataset, FLAGS.data_dir, FLAGS.image_dir, FLAGS.cache_dir)
     return run(settings, model, AutoEncoderMonitor(model), load, strategy)
 
 

@@ -39,7 +39,8 @@ def main() -> int:
     if settings.dataset in mnist.DATASETS:
         load = partial(mnist.load, settings.dataset, FLAGS.data_dir)
     else:
-        load = partial(pictures.load, settings.dataset, FLAGS.image_dir, FLAGS.data_dir, FLAGS.cache_dir)
+        folders = FLAGS.image_dir, FLAGS.data_dir, FLAGS.cache_dir
+        load = partial(pictures.load, settings.dataset, *folders, channels=model.channels)
     return run(settings, model, GANMonitor(model), load, strategy)
 
 

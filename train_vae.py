@@ -7,11 +7,12 @@ from unsupervised_learning.start import prepare
 
 prepare()  # before TensorFlow is imported
 
+from functools import partial
+
 from absl import flags
 
 from unsupervised_learning import layers
-from unsupervised_learning.data import binarization, mnist
-from unsupervised_learning.data.dataset import Dataset
+from unsupervised_learning.data import binarization, dense_images, fixed_binarization, mnist
 from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import resume_from
@@ -25,17 +26,15 @@ FLAGS = flags.FLAGS
 
 def main() -> int:
     """Train as set by the flags."""
-    settings = command_line.settings(VariationalAutoEncoder, runs.VAE)
+    settings = command_line.dense_settings(VariationalAutoEncoder, runs.VAE)
     strategy = distribution.start(settings)
     model = VariationalAutoEncoder(**settings.arguments)
     model.compile(optimizer=layers.adam(settings.learning_rate))
     if settings.restore_original:
         resume_from(settings.restore_original, model, settings.max_iterations)
     monitor = VAEMonitor(model, runs.KL_CONSTANT[settings.recipe])
-
-    def load() -> Dataset:
-        return binarization.binarized(mnist.load(settings.dataset, FLAGS.data_dir), settings.binarize)
-
+    folders = FLAGS.data_dir, FLAGS.image_dir, FLAGS.cache_dir
+    load = partial(dense_images.load, settings.dataset, *folders, binarize=settings.binarize)
     return run(settings, model, monitor, load, strategy)
 
 
@@ -48,8 +47,9 @@ if __name__ == "__main__":
     flags.DEFINE_enum(
         "binarize",
         Settings.binarize,
-        binarization.BINARIZATIONS,
-        "Binarise pixels: by a threshold of 0.5, or by one random draw per pixel, the same in every run. 2016: none.",
+        (*binarization.BINARIZATIONS, fixed_binarization.NAME),
+        "Binarise pixels: by a threshold of 0.5; by one random draw per pixel, the same in every run; or read Larochelle and "
+        "Murray's files in --data_dir. 2016: none.",
     )
     flags.DEFINE_float("kl_weight", default["kl_weight"], "Weight of the KL divergence in the loss.")
     command_line.require_number("kl_weight")

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from unsupervised_learning.data import pictures, prepared_sets
 from unsupervised_learning.errors import RunError
@@ -39,6 +41,13 @@ def png(pixels):
 
 def jpeg(pixels):
     return tf.io.encode_jpeg(pixels, quality=100).numpy()
+
+
+def saved(image, kind, **options):
+    """Encode a Pillow image or an array."""
+    file = io.BytesIO()
+    (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(file, kind, **options)
+    return file.getvalue()
 
 
 def write(folder, contents):
@@ -86,7 +95,7 @@ def test_dataset_is_one_training_split_in_a_memory_map(tmp_path, capsys):
     described = {key: value for key, value in dataset.describe().items() if key != "checksum"}
     assert described == {
         "name": "pictures",
-        "source": f"pictures in {folder}",
+        "source": f"5 of 5 pictures in {folder}",
         "note": "every picture is for training, as in 2016: no held-out set",
         "comparable": False,
         "binarize": "none",
@@ -183,12 +192,15 @@ def flat(*values, dtype: type = np.uint8):
     [
         (png(flat(90)), [90, 90, 90]),
         (jpeg(flat(90)), [90, 90, 90]),
-        (png(flat(90, 0)), [90, 90, 90]),  # grey and transparent
-        (png(flat(10, 20, 30, 0)), [10, 20, 30]),
+        (png(flat(90, 255)), [90, 90, 90]),
+        (png(flat(90, 0)), [255, 255, 255]),
+        (png(flat(10, 20, 30, 255)), [10, 20, 30]),
+        (png(flat(10, 20, 30, 0)), [255, 255, 255]),
+        (png(flat(10, 20, 30, 51)), [206, 208, 210]),  # a fifth of the colour, four fifths of white
         (png(flat(10 * 257, 20 * 257, 30 * 257, dtype=np.uint16)), [10, 20, 30]),
         (png(flat(40 * 257, dtype=np.uint16)), [40, 40, 40]),
     ],
-    ids=["grey png", "grey jpeg", "grey and alpha", "alpha", "16 bits", "16 bits grey"],
+    ids=["grey png", "grey jpeg", "grey opaque", "grey clear", "opaque", "clear", "a fifth", "16 bits", "16 bits grey"],
 )
 def test_every_format_becomes_three_byte_channels(tmp_path, content, expected):
     result = only_picture(tmp_path, content)
@@ -199,6 +211,75 @@ def test_every_format_becomes_three_byte_channels(tmp_path, content, expected):
 def test_palette_png(tmp_path):
     result = only_picture(tmp_path, palette_png())
     assert (result[0, 0].tolist(), result[-1, -1].tolist()) == ([10, 20, 30], [250, 240, 230])
+
+
+def test_a_decompression_bomb_is_left_out_and_named(tmp_path, capsys):
+    folder = write(write_pictures(tmp_path / "shots"), {"bomb.png": saved(Image.new("1", (10_000, 9_000)), "PNG")})
+    assert len(load(folder).train.images) == 3
+    limit = f"bomb.png (more than {Image.MAX_IMAGE_PIXELS:,} pixels)"
+    assert capsys.readouterr().err == f"WARNING: {folder}: left out 1 picture that cannot be read: {limit}\n"
+    alone = write(tmp_path / "alone", {"bomb.png": saved(Image.new("1", (20_000, 20_000)), "PNG")})
+    assert f"'bomb.png' for one (more than {Image.MAX_IMAGE_PIXELS:,} pixels)" in error_of("pictures", alone)
+
+
+def test_what_is_no_picture_in_the_end_is_left_out(tmp_path, capsys):
+    """Formats that Pillow could open but no user means, 32-bit pixels, and files cut off."""
+    contents = {
+        "a.tif": saved(Image.new("F", (9, 9)), "TIFF"),
+        "b.jpg": saved(Image.new("RGB", (9, 9)), "EPS"),
+        "c.gif": saved(colours(1)[0], "GIF")[:60],
+        "d.webp": saved(colours(1)[0], "WEBP")[:60],
+        "e.tiff": saved(colours(1)[0], "TIFF")[:600],
+        "f.bmp": saved(colours(1)[0], "BMP")[:600],
+    }
+    folder = write(write_pictures(tmp_path / "shots"), contents)
+    assert len(load(folder).train.images) == 3
+    expected = "6 pictures that cannot be read: a.tif (32-bit pixels), b.jpg, c.gif, d.webp, e.tiff and 1 more\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+# --- grey ---
+
+
+def test_one_channel_keeps_grey_pictures_exactly(tmp_path):
+    ramp = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    write(tmp_path / "one", {"a.png": saved(ramp, "PNG"), "b.gif": saved(ramp, "GIF"), "c.png": png(np.stack([ramp] * 3, -1))})
+    images = pictures.load("pictures", str(tmp_path / "one"), None, str(tmp_path / "cache"), channels=1).train.images
+    assert images.shape == (3, 64, 64, 1)
+    for image in images:
+        np.testing.assert_array_equal(image[..., 0], ramp)
+
+
+def test_one_channel_is_the_brightness_of_colours(tmp_path):
+    write(tmp_path / "one", {"a.png": png(flat(200, 100, 50))})
+    images = pictures.load("pictures", str(tmp_path / "one"), None, str(tmp_path / "cache"), channels=1).train.images
+    assert (images == round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)).all()
+    assert load(tmp_path / "one").train.images.shape[-1] == 3  # a cache entry of its own
+
+
+def test_drawings_have_the_format_of_mnist(tmp_path):
+    levels = np.arange(84, dtype=np.uint8)
+    folder = write(tmp_path / "mine", {f"{level:03}.png": png(flat(level)) for level in levels})
+    dataset = pictures.drawings(str(folder), str(tmp_path / "cache"))
+    splits = [dataset.train, dataset.validation, dataset.test]
+    assert [split.images.shape for split in splits] == [(66, 28, 28), (6, 28, 28), (12, 28, 28)]
+    assert [(split.images.dtype, split.labels.tolist()) for split in splits] == [(np.uint8, [0] * n) for n in (66, 6, 12)]
+    found = np.concatenate([split.images for split in splits])
+    assert sorted(found[:, 5, 5]) == levels.tolist()  # each picture once
+    assert (found == found[:, :1, :1]).all()
+    assert found[:66, 0, 0].tolist() != sorted(found[:66, 0, 0])  # not by name, which may be by class
+    assert (dataset.name, dataset.comparable, dataset.file_order_first) == ("pictures", False, True)
+    assert dataset.source == f"84 of 84 pictures in {folder}"
+    assert dataset.note == "your own pictures, not MNIST: not comparable with the 2016 post"
+    assert dataset.checksum == pictures.drawings(str(folder), str(tmp_path / "cache")).checksum
+
+
+def test_too_few_drawings(tmp_path):
+    folder = write_pictures(tmp_path / "mine", 13)
+    with pytest.raises(RunError, match=r"^13 of 13 pictures in .*: too few; expected at least 14, of which 2 are for testing$"):
+        pictures.drawings(str(folder), str(tmp_path / "cache"))
+    write_pictures(folder, 14)
+    assert len(pictures.drawings(str(folder), str(tmp_path / "cache")).test.images) == 2
 
 
 # --- folders ---
@@ -213,6 +294,11 @@ def test_files_are_found_at_any_depth_with_any_case_and_sorted_by_path(tmp_path)
     images = load(tmp_path / "shots").train.images
     expected = [20 * names.index(name) for name in sorted(names)]
     assert np.abs(images[:, 0, 0, 0].astype(int) - expected).max() <= 2  # tolerance for JPEG
+
+
+def test_the_run_says_how_many_files_it_uses(tmp_path):
+    folder = write(write_pictures(tmp_path / "shots"), {"bad.png": b"", "Thumbs.db": b"", "a/notes.txt": b"", ".hidden": b""})
+    assert load(folder).source == f"3 of 4 pictures in {folder}, which has 2 other files"
 
 
 def test_a_hidden_folder_may_be_the_image_dir(tmp_path):
@@ -301,15 +387,18 @@ def test_an_unlistable_folder_is_named(tmp_path, monkeypatch, capsys):
     assert len(load(folder).train.labels) == 4
 
 
-@pytest.mark.parametrize("contents", [{}, {"notes.txt": b"", ".hidden.jpg": b"", "a/b.gif": b""}])
+@pytest.mark.parametrize("contents", [{}, {"notes.txt": b"", ".hidden.jpg": b"", "a/b.pdf": b""}])
 def test_no_picture_in_the_folder(tmp_path, contents):
-    expected = f"no picture in image_dir {str(tmp_path)!r}; expected files ending in .jpg, .jpeg, .png, not hidden"
+    others = ", where 2 files end in something else" if contents else ""
+    endings = ".jpg, .jpeg, .png, .bmp, .gif, .webp, .tif, .tiff"
+    expected = f"no picture in image_dir {str(tmp_path)!r}{others}; expected files ending in {endings}, not hidden"
     assert error_of("tf_flowers", write(tmp_path, contents)) == expected
 
 
 def test_no_readable_picture_in_the_folder(tmp_path):
     folder, cache = write(tmp_path / "shots", BROKEN), tmp_path / "cache"
-    expected = f"pictures in {folder}: none of 5 pictures can be read, 'cut.jpg' for one; expected intact JPEG or PNG"
+    formats = "JPEG, PNG, BMP, GIF, WEBP, TIFF"
+    expected = f"pictures in {folder}: none of 5 pictures can be read, 'cut.jpg' for one; expected intact {formats}"
     assert error_of("pictures", folder, cache_dir=cache) == expected
     assert list(cache.iterdir()) == []
 
@@ -508,7 +597,7 @@ def test_image_dir_takes_precedence_over_a_prepared_set(tmp_path):
     prepare_tfds(tmp_path / "sets", "tf_flowers")
     folder = write_pictures(tmp_path / "shots", 2)
     dataset = pictures.load("tf_flowers", str(folder), str(tmp_path / "sets"))
-    assert (dataset.name, dataset.source) == ("tf_flowers", f"pictures in {folder}")
+    assert (dataset.name, dataset.source) == ("tf_flowers", f"2 of 2 pictures in {folder}")
 
 
 def drop_a_record(path):
@@ -565,5 +654,6 @@ def test_unusable_data_dir(tmp_path):
 def test_record_describes_the_bytes(tmp_path):
     dataset = load(write(write_pictures(tmp_path / "shots"), {"bad.jpg": b""}))
     (path,) = (tmp_path / "cache").glob("*.json")
-    expected = {"shape": [3, 64, 64, 3], "checksum": dataset.checksum, "skipped": ["bad.jpg"], "source": dataset.source}
+    expected = {"shape": [3, 64, 64, 3], "checksum": dataset.checksum, "skipped": [["bad.jpg", ""]]}
+    expected["source"] = f"pictures in {tmp_path / 'shots'}"
     assert json.loads(path.read_text()) == expected

@@ -24,7 +24,8 @@ class BatchOrder:
 
     def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool = True):
         if not 1 <= batch_size <= examples:
-            raise RunError(f"expected 1 to {examples} (the training images) per batch. Received: {batch_size=}")
+            there = f"there are {examples:,} training images"
+            raise RunError(f"{there}; expected --batch_size={examples}, or from 1 up to that. Received: {batch_size}")
         if seed < 0:
             raise RunError(f"expected a seed of 0 or more. Received: {seed=}")
         self.batches_per_epoch = examples // batch_size

@@ -11,7 +11,7 @@ import numpy as np
 from unsupervised_learning.data.dataset import Dataset, Split, checksum
 from unsupervised_learning.errors import RunError
 
-BINARIZATIONS = ("none", "threshold", "sample")
+BINARIZATIONS = ("none", "threshold", "sample")  # `fixed_binarization` is one more, with files of its own
 THRESHOLD = 0.5 * 255  # between two bytes
 # Seed of the random draw for each split. Not the run's seed, because every run must see the same data.
 SEEDS = {"train": 1, "validation": 2, "test": 3}

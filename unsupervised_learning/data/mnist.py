@@ -40,7 +40,8 @@ def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
             (plain or .gz, in file order), then as a set prepared by tfds (`<dir>/<name>/<version>`) in `data_dir`,
             $TFDS_DATA_DIR and ~/tensorflow_datasets, in this order. If none is found, tfds downloads the set into the
             first of these folders that is given. "digits" is scikit-learn's 8x8 digits, enlarged; it needs no files.
-            "auto" is MNIST, or digits with a warning on stderr if MNIST is not found and cannot be downloaded.
+            "auto" is MNIST, or, if no folder is given by `data_dir` or $TFDS_DATA_DIR, and MNIST is neither found nor can be
+            downloaded, digits with a warning on stderr.
         data_dir: an existing folder, or None.
 
     Returns:
@@ -48,7 +49,7 @@ def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
 
     Raises:
         RunError: unknown name; unusable folder; incomplete or damaged data (also for "auto", because the user wants the
-            data in that folder); nothing found and no download (not for "auto").
+            data in that folder); nothing found and no download.
     """
     if name not in DATASETS:
         raise RunError(f"unknown dataset {name!r}; expected one of {', '.join(DATASETS)}")
@@ -60,6 +61,8 @@ def load(name: str = "auto", data_dir: str | None = None) -> Dataset:
     except prepared_sets.NothingFoundError as error:
         if name != "auto":
             raise
+        if data_dir is not None or os.environ.get("TFDS_DATA_DIR"):
+            raise RunError(f"{error}; to train on scikit-learn's digits instead, give --dataset=digits") from error
         warn(f"{error}")
         warn("using scikit-learn's 8x8 digits instead of MNIST: results are NOT comparable with the 2016 post")
         return _digits()

@@ -1,4 +1,4 @@
-"""Colour pictures for the 64×64 GAN: a folder of JPEG or PNG files, or tf_flowers or celeb_a from TensorFlow Datasets (tfds).
+"""Pictures from a folder, or tf_flowers or celeb_a from TensorFlow Datasets (tfds): 64×64 for the GAN, 28×28 for the others.
 
 Pictures are decoded once, into a file of raw bytes in a cache folder, which is read through a memory map.
 """
@@ -24,12 +24,12 @@ from tqdm import tqdm
 from unsupervised_learning import errors
 from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.data import prepared_sets
-from unsupervised_learning.data.dataset import Dataset, Split, cache_folder, existing_folder
+from unsupervised_learning.data.dataset import Dataset, Split, cache_folder, checksum, existing_folder
+from unsupervised_learning.data.decoding import ENDINGS, FORMATS, UnreadableError, decoder, pillow_warnings
 from unsupervised_learning.errors import RunError
 
 PICTURE_SETS = ("tf_flowers", "celeb_a")
 FACE = 108  # 2016 cropped the central 108×108 pixels of CelebA's aligned pictures of 178×218
-ENDINGS = (".jpg", ".jpeg", ".png")
 # Files requested to test the network. tfds downloads them too; for CelebA it is the list of splits.
 PROBE_URLS = {
     "tf_flowers": "http://download.tensorflow.org/example_images/flower_photos.tgz",
@@ -39,33 +39,39 @@ INSTEAD = {
     "tf_flowers": "unpack flower_photos.tgz and give its folder as --image_dir",
     "celeb_a": "Google Drive's quota often stops this download: unpack img_align_celeba.zip and give its folder as --image_dir",
 }
+# `drawings`: one picture in seven is for testing, as in MNIST; of the others one in twelve is for validation, as in 2016.
+TEST_SHARE, VALIDATION_SHARE = 7, 12
+FEWEST = 2 * TEST_SHARE  # pictures for `drawings`: evaluation needs nearest neighbours, and so two test images
 CHUNK = 1024  # our choice: maximum number of pictures in memory
-FORMAT = 1  # increase this when the bytes of cached pictures change
+FORMAT = 2  # increase this when the bytes of cached pictures change
 
 # A picture's name, and a function that returns its encoded bytes.
 Encoded = tuple[str, Callable[[], bytes]]
 
 
-def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str | None = None, side: int = 64) -> Dataset:
+def load(
+    name: str, image_dir: str | None, data_dir: str | None, cache_dir: str | None = None, side: int = 64, channels: int = 3
+) -> Dataset:
     """Load pictures from the cache, or find and decode them.
 
     As in 2016, the whole picture is resized without keeping its aspect ratio. For "celeb_a", only the central 108×108 pixels
-    are used (fewer for smaller pictures). Grey pictures are converted to colour; alpha is dropped. Pictures that cannot be
-    read or decoded are skipped, with a warning on stderr.
+    are used (fewer for smaller pictures). `decoding` says which formats are read, and how. Pictures that cannot be read or
+    decoded are skipped, with a warning on stderr.
 
     Args:
         name: "tf_flowers", "celeb_a" or "pictures", which needs `image_dir`.
-        image_dir: an existing folder, or None. If given, its .jpg, .jpeg and .png files are used for any `name`: at any
+        image_dir: an existing folder, or None. If given, its files with one of `ENDINGS` are used for any `name`: at any
             depth, sorted by path, without hidden files and folders, and without following links to folders.
         data_dir: an existing folder, or None. Without `image_dir`, tfds searches here first or downloads the set to here
             (`prepared_sets.prepared_folder`). Of celeb_a, only the split "train" is used.
         cache_dir: folder for decoded pictures; if None, $XDG_CACHE_HOME/unsupervised_learning or
             ~/.cache/unsupervised_learning.
         side: height and width of the result in pixels.
+        channels: 3 for colour, to which grey pictures are converted, or 1 for grey.
 
     Returns:
-        Training images uint8 [n, side, side, 3] in 0..255, a read-only memory map, with labels 0, uint8 [n]. Validation
-        and test sets are empty. The checksum is the SHA-256 of the images' bytes and shape.
+        Training images uint8 [n, side, side, channels] in 0..255, a read-only memory map, with labels 0, uint8 [n].
+        Validation and test sets are empty. The checksum is the SHA-256 of the images' bytes and shape.
 
     Raises:
         RunError: unknown name; missing or unusable `image_dir`; no readable picture; no tfds set and no download; a damaged
@@ -75,43 +81,75 @@ def load(name: str, image_dir: str | None, data_dir: str | None, cache_dir: str 
         raise RunError(f"unknown pictures {name!r}; expected one of {', '.join(PICTURE_SETS)}, pictures")
     if image_dir is not None:
         folder = existing_folder(image_dir, "image_dir")
-        listing, origin, source = _listing(folder, ENDINGS), None, f"pictures in {folder}"
+        listing, others = _listing(folder, ENDINGS)
+        origin, source = None, f"pictures in {folder}"
         if not listing:
-            raise RunError(f"no picture in image_dir {image_dir!r}; expected files ending in {', '.join(ENDINGS)}, not hidden")
+            there = f", where {others:,} files end in something else" if others else ""
+            expected = f"expected files ending in {', '.join(ENDINGS)}, not hidden"
+            raise RunError(f"no picture in image_dir {image_dir!r}{there}; {expected}")
         opened = functools.partial(_open_files, folder, [file for file, *_ in listing])
     elif name == "pictures":
         raise RunError(f"'pictures' are read from a folder; expected --image_dir=<folder>. Received: {image_dir=}")
     else:
         folder = _prepared(name, data_dir)
-        listing, origin, source = _listing(folder), [name, folder], f"tfds set in {folder}, split train"
+        (listing, others), origin, source = _listing(folder), [name, folder], f"tfds set in {folder}, split train"
         opened = functools.partial(_open_tfds, folder)
 
     crop = FACE if name == "celeb_a" else None
-    key = hashlib.sha256(json.dumps([FORMAT, side, crop, origin, listing]).encode()).hexdigest()
+    shape = [side, side, channels]
+    key = hashlib.sha256(json.dumps([FORMAT, shape, crop, origin, listing]).encode()).hexdigest()
     cache = cache_folder(cache_dir)
-    record = _cached(cache, key, side) or _decode_into(cache, key, *opened(), side, crop, source)
-    if skipped := record["skipped"]:
-        named = ", ".join(file if file.isprintable() else repr(file) for file in skipped[:5])
-        more = f" and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
+    record = _cached(cache, key, shape) or _decode_into(cache, key, *opened(), shape, crop, source)
+    skipped = [f"{file if file.isprintable() else repr(file)}{why and f' ({why})'}" for file, why in record["skipped"]]
+    if skipped:
+        named = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5:,} more" if len(skipped) > 5 else "")
         count = "1 picture" if len(skipped) == 1 else f"{len(skipped):,} pictures"
-        errors.warn(f"{folder}: left out {count} that cannot be read: {named}{more}")
+        errors.warn(f"{folder}: left out {count} that cannot be read: {named}")
     try:
         images = np.memmap(cache / f"{key}.bytes", np.uint8, "r", shape=tuple(record["shape"]))
     except (OSError, ValueError) as error:
         raise RunError(f"cannot map {cache / key}.bytes: {errors.reason(error)}; expected another --cache_dir") from error
 
-    none = Split(np.zeros((0, side, side, 3), np.uint8), np.zeros(0, np.uint8))
+    used = f"{len(images):,} of {len(images) + len(skipped):,} {source}"
+    used += f", which has {others:,} other {'file' if others == 1 else 'files'}" if others else ""
+    none = Split(np.zeros((0, *shape), np.uint8), np.zeros(0, np.uint8))
     note = "every picture is for training, as in 2016: no held-out set"
     train = Split(images, np.zeros(len(images), np.uint8))
-    return Dataset(name, source, record["checksum"], train, none, none, note, comparable=False, file_order_first=False)
+    where = source if origin else used
+    return Dataset(name, where, record["checksum"], train, none, none, note, comparable=False, file_order_first=False)
+
+
+def drawings(image_dir: str, cache_dir: str | None = None) -> Dataset:
+    """Load a folder of pictures in the format of MNIST, for the autoencoder and the VAE: grey, 28×28, in three splits.
+
+    Which picture is in which split is drawn at random, in MNIST's proportions, the same for the same pictures. All labels are
+    0, because none are known. Arguments and errors are those of `load`; it is also an error if there are too few pictures.
+
+    Returns:
+        Images uint8 [n, 28, 28] and labels uint8 [n].
+    """
+    found = load("pictures", image_dir, None, cache_dir, side=28, channels=1)
+    images = np.array(found.train.images[..., 0])
+    if len(images) < FEWEST:
+        raise RunError(f"{found.source}: too few; expected at least {FEWEST}, of which {FEWEST // TEST_SHARE} are for testing")
+    order = np.random.RandomState(0).permutation(len(images))  # its output never changes, unlike that of `default_rng`
+    tested, rest = np.split(order, [len(images) // TEST_SHARE])
+    held_out, trained = np.split(rest, [len(rest) // VALIDATION_SHARE])
+    train, validation, test = (Split(images[rows], np.zeros(len(rows), np.uint8)) for rows in (trained, held_out, tested))
+    note = "your own pictures, not MNIST: not comparable with the 2016 post"
+    sums = checksum(train, validation, test)
+    return Dataset("pictures", found.source, sums, train, validation, test, note, comparable=False)
 
 
 # --- sources ---
 
 
-def _listing(folder: str, endings: tuple[str, ...] = ("",)) -> list[tuple[str, int, int, bool]]:
-    """Return relative path, size, mtime in ns and readability of each file, sorted. Any change gives a new cache key."""
-    listing = []
+def _listing(folder: str, endings: tuple[str, ...] = ("",)) -> tuple[list[tuple[str, int, int, bool]], int]:
+    """Return relative path, size, mtime in ns and readability of each file with these endings, sorted; and count the others.
+
+    Any change of the first gives a new cache key. Hidden files do not count.
+    """
+    listing, others = [], 0
 
     def leave_out(error: OSError) -> None:  # a folder that cannot be listed is reported like an unreadable file
         listing.append((f"{pathlib.Path(error.filename).relative_to(folder).as_posix()}/", -1, -1, False))
@@ -120,7 +158,10 @@ def _listing(folder: str, endings: tuple[str, ...] = ("",)) -> list[tuple[str, i
         folders[:] = [name for name in folders if not name.startswith(".")]
         prefix = "" if parent == folder else f"{pathlib.Path(parent).relative_to(folder).as_posix()}/"
         for name in files:
-            if name.startswith(".") or not name.lower().endswith(endings):
+            if name.startswith("."):
+                continue
+            if not name.lower().endswith(endings):
+                others += 1
                 continue
             path = os.path.join(parent, name)
             try:
@@ -130,7 +171,7 @@ def _listing(folder: str, endings: tuple[str, ...] = ("",)) -> list[tuple[str, i
                 continue
             if stat.S_ISREG(status.st_mode):  # reading a named pipe would block
                 listing.append((prefix + name, status.st_size, status.st_mtime_ns, os.access(path, os.R_OK)))
-    return sorted(listing)
+    return sorted(listing), others
 
 
 def _open_files(folder: str, files: list[str]) -> tuple[int, Iterator[Encoded]]:
@@ -179,59 +220,36 @@ def _intact(folder: str) -> Iterator[None]:
 # --- decoding ---
 
 
-@functools.cache
-def _decoder(side: int, crop: int | None) -> Callable[[bytes], np.ndarray]:
-    """Return a function that decodes a picture to uint8 [side, side, 3], or raises tf.errors.OpError.
-
-    Departs from 2016: antialiased, because pictures of any size are accepted and plain bilinear resizing skips pixels.
-    """
-    import tensorflow as tf
-
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])  # takes half the time of eager execution
-    def decode(encoded):
-        picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        if crop is not None:
-            top, left = (tf.maximum(0, (length - crop) // 2) for length in tf.unstack(tf.shape(picture)[:2], 2))
-            picture = picture[top : top + crop, left : left + crop]
-        resized = tf.image.resize(picture, [side, side], method="bilinear", antialias=True)
-        return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
-
-    def decode_on_cpu(encoded: bytes) -> np.ndarray:
-        with tf.device("/CPU:0"):
-            return decode(encoded).numpy()
-
-    return decode_on_cpu
-
-
-def _cached(cache: pathlib.Path, key: str, side: int) -> dict[str, Any] | None:
+def _cached(cache: pathlib.Path, key: str, of_each: list[int]) -> dict[str, Any] | None:
     """Return the record of pictures decoded earlier, or None if they are missing or incomplete."""
     try:
         record = json.loads((cache / f"{key}.json").read_text())
         shape, skipped = record["shape"], record["skipped"]
         size = (cache / f"{key}.bytes").stat().st_size
-        whole = shape[1:] == [side, side, 3] and size == math.prod(shape)
-        whole = whole and isinstance(record["checksum"], str) and isinstance(skipped, list)
+        whole = shape[1:] == of_each and size == math.prod(shape) and isinstance(record["checksum"], str)
+        whole = whole and all(isinstance(text, str) for file, why in skipped for text in (file, why))
     except (OSError, ValueError, LookupError, TypeError):  # missing or damaged
         return None
     return record if whole else None
 
 
 def _decode_into(
-    cache: pathlib.Path, key: str, count: int, pictures: Iterator[Encoded], side: int, crop: int | None, source: str
+    cache: pathlib.Path, key: str, count: int, pictures: Iterator[Encoded], of_each: list[int], crop: int | None, source: str
 ) -> dict[str, Any]:
     """Decode pictures into `<key>.bytes`, CHUNK at a time; write a record of them to `<key>.json` and return it.
 
     Each file is written under a unique name and then renamed, the record last. So a crash leaves no incomplete cache that
     looks complete, and a concurrent process can only replace the files with identical ones.
     """
-    import tensorflow as tf
+    decode = decoder(of_each[0], crop, of_each[2])
 
-    decode = _decoder(side, crop)
-
-    def decoded(picture: Encoded) -> np.ndarray | None:
-        with contextlib.suppress(OSError, tf.errors.OpError):
+    def decoded(picture: Encoded) -> np.ndarray | str:
+        try:
             return decode(picture[1]())
-        return None
+        except OSError:
+            return ""
+        except UnreadableError as error:
+            return str(error)
 
     digest, skipped, rows = hashlib.sha256(), [], 0
     name_of_new = f"{key}.{uuid.uuid4().hex}.new"
@@ -242,6 +260,7 @@ def _decode_into(
         cache.mkdir(parents=True, exist_ok=True)
         with (
             quiet_stderr(),
+            pillow_warnings(),
             written_anew(cache / f"{key}.bytes", name_of_new) as unfinished,
             open(unfinished, "xb") as file,
             ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -249,8 +268,8 @@ def _decode_into(
         ):
             while chunk := list(itertools.islice(pictures, CHUNK)):
                 for (name, _), row in zip(chunk, pool.map(decoded, chunk), strict=True):
-                    if row is None:
-                        skipped.append(name)
+                    if isinstance(row, str):
+                        skipped.append((name, row))
                     else:
                         rows += 1
                         digest.update(row.tobytes())
@@ -259,9 +278,10 @@ def _decode_into(
             file.flush()
             os.fsync(file.fileno())
             if not rows:
-                example = f", {skipped[0]!r} for one" if skipped else ""
-                raise RunError(f"{source}: none of {count:,} pictures can be read{example}; expected intact JPEG or PNG")
-        shape = (rows, side, side, 3)
+                example = f", {skipped[0][0]!r} for one{skipped[0][1] and f' ({skipped[0][1]})'}" if skipped else ""
+                expected = f"expected intact {', '.join(FORMATS)}"
+                raise RunError(f"{source}: none of {count:,} pictures can be read{example}; {expected}")
+        shape = (rows, *of_each)
         digest.update(f"{shape}".encode())
         record = {"shape": list(shape), "checksum": digest.hexdigest(), "skipped": skipped, "source": source}
         with written_anew(cache / f"{key}.json", name_of_new) as unfinished:
@@ -269,7 +289,7 @@ def _decode_into(
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         if isinstance(error, RunError):
             raise
-        need = f"a writable folder with {count * side * side * 3:,} bytes free (--cache_dir)"
+        need = f"a writable folder with {count * math.prod(of_each):,} bytes free (--cache_dir)"
         raise RunError(f"cannot keep decoded pictures in {str(cache)!r}: {errors.reason(error)}; expected {need}") from error
     return record
 

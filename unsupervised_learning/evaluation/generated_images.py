@@ -114,9 +114,9 @@ def report(
         ValueError: if the images do not have the model's size, there are too few, or the generated ones are not finite.
     """
     train = dataset.train.images
-    shape = (model.side, model.side, model.channels)[: 2 if model.channels == 1 else 3]
+    shape = (model.side, model.side, model.channels)
     wanted = SAMPLES[model.side] if samples is None else samples
-    if train.shape[1:] != shape or train.dtype != np.uint8:
+    if (*train.shape[1:], 1)[:3] != shape or train.dtype != np.uint8:  # grey images may lack the last axis, as MNIST's do
         raise ValueError(f"images must be bytes [n, {', '.join(map(str, shape))}]. Received: {train.dtype} {train.shape}")
     if wanted < 2 or len(train) < 4:
         raise ValueError(f"needs at least 2 samples and 4 training images. Received: {wanted} and {len(train)}")

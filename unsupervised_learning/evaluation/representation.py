@@ -56,6 +56,11 @@ def knn_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
     return float(cross_val_score(classifier, codes, labels, cv=folds).mean())
 
 
+def accuracy_if_labelled(codes: np.ndarray, labels: np.ndarray) -> float | None:
+    """Return `knn_accuracy`, or None if there is only one label, as in data that have none."""
+    return knn_accuracy(codes, labels) if len(np.unique(labels)) > 1 else None
+
+
 @one_thread
 def linear_probe_accuracy(codes: np.ndarray, labels: np.ndarray) -> float | None:
     """Measure the 5-fold cross-validated accuracy of a linear classifier of the codes (Alain & Bengio 2016).
@@ -147,7 +152,7 @@ def measures(codes: np.ndarray, labels: np.ndarray, images: np.ndarray) -> dict[
     """Compute every measure of this module, by name."""
     return {
         "dimensions": codes.shape[1],
-        "knn_accuracy": knn_accuracy(codes, labels),
+        "knn_accuracy": accuracy_if_labelled(codes, labels),
         "linear_probe_accuracy": linear_probe_accuracy(codes, labels),
         **clustering(codes, labels),
         "silhouette": silhouette(codes, labels),

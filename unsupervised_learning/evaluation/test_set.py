@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from unsupervised_learning.evaluation.representation import code_sparsity, fitted_pca, knn_accuracy, silhouette
+from unsupervised_learning.evaluation.representation import accuracy_if_labelled, code_sparsity, fitted_pca, silhouette
 from unsupervised_learning.losses import bernoulli_cross_entropy, gaussian_kl
 
 
@@ -81,7 +81,7 @@ def pca_baseline(train_images: np.ndarray, test_images: np.ndarray, test_labels:
         "components": components,
         "test_l2": l2_per_batch(test_mse),
         "test_mse": test_mse,
-        "knn_accuracy": knn_accuracy(codes, test_labels),
+        "knn_accuracy": accuracy_if_labelled(codes, test_labels),
     }
 
 
@@ -97,8 +97,8 @@ def autoencoder_report(
         batch_size: images per model call; affects memory, and the result only by rounding.
 
     Returns:
-        The numbers `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`, `silhouette` and `code_sparsity` (the last two
-        may be None), and the codes [n, d].
+        The numbers `test_l2` (see `l2_per_batch`), `test_mse`, `knn_accuracy`, `silhouette` and `code_sparsity` (the last
+        three may be None), and the codes [n, d].
     """
     images = checked_images(images, "images")
     codes, squared_errors = [], []
@@ -112,7 +112,7 @@ def autoencoder_report(
     numbers = {
         "test_l2": l2_per_batch(test_mse),
         "test_mse": test_mse,
-        "knn_accuracy": knn_accuracy(codes, labels),
+        "knn_accuracy": accuracy_if_labelled(codes, labels),
         "silhouette": silhouette(codes, labels),
         "code_sparsity": code_sparsity(codes),
     }
@@ -143,7 +143,7 @@ def vae_report(
         - `negative_elbo_standard_error`: standard error of the mean over draws, None for one draw. It covers the noise, not the
           variation between test images
         - `draws`
-        - `knn_accuracy` and `silhouette` (may be None) of mu
+        - `knn_accuracy` and `silhouette` of mu; both may be None
         - `log_var_mean`: mean over images for each latent dimension
         - `mu_alive`, `log_var_alive`: number of latent dimensions where mu (log_var) is nonzero for some image
         - `mu_zero_fraction`, `log_var_zero_fraction`: fraction of exact zeros, 2016's `sparsity`; above 0 if a relu clips the
@@ -154,7 +154,7 @@ def vae_report(
     """
     numbers, mu, log_var = bound(model, images, draws, seed, batch_size)
     numbers |= {
-        "knn_accuracy": knn_accuracy(mu, labels),
+        "knn_accuracy": accuracy_if_labelled(mu, labels),
         "silhouette": silhouette(mu, labels),
         "log_var_mean": log_var.mean(axis=0, dtype=np.float64).tolist(),
         "mu_alive": int(np.any(mu != 0, axis=0).sum()),

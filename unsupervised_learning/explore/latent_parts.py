@@ -41,20 +41,17 @@ def reconstructions(subject: Subject) -> Found:
     figure = latent_plots.error_maps(subject.images[shown], made[shown], errors[shown], name, title)
     means = [errors[subject.labels == label].mean() for label in np.unique(subject.labels)]
     names = [label_names(subject)[label] for label in np.unique(subject.labels)]
+    drawn = [Picture("reconstructions", "Image, output, and output minus image. The numbers are the errors.", figure)]
+    summary, numbers = f"The mean error is {errors.mean():.4g} ({name})", {"mean": float(errors.mean())}
+    numbers |= {"median": float(np.median(errors)), "unit": unit}
+    if not subject.labelled:
+        return Found(numbers, drawn, f"{summary}.{note}")
     by_label = measure_plots.bars(np.array(means), [name.split()[-1] for name in names], "Error by label", f"{name}")
     best, worst = names[int(np.argmin(means))], names[int(np.argmax(means))]
     return Found(
-        {
-            "mean": float(errors.mean()),
-            "median": float(np.median(errors)),
-            "unit": unit,
-            "by_label": dict(zip(names, map(float, means), strict=True)),
-        },
-        [
-            Picture("reconstructions", "Image, output, and output minus image. The numbers are the errors.", figure),
-            Picture("error_by_label", "Mean error of each label.", by_label),
-        ],
-        f"The mean error is {errors.mean():.4g} ({name}); it is lowest for {best} and highest for {worst}.{note}",
+        {**numbers, "by_label": dict(zip(names, map(float, means), strict=True))},
+        [*drawn, Picture("error_by_label", "Mean error of each label.", by_label)],
+        f"{summary}; it is lowest for {best} and highest for {worst}.{note}",
     )
 
 
@@ -242,7 +239,7 @@ def _of_different_labels(subject: Subject, count: int, purpose: int) -> np.ndarr
     """Indices of random test images with different labels; labels repeat if `count` exceeds their number."""
     order = subject.random(purpose).permutation(len(subject.labels))
     firsts = [order[np.flatnonzero(subject.labels[order] == label)[0]] for label in dict.fromkeys(subject.labels[order])]
-    return np.resize(np.array(firsts), count)
+    return np.resize(np.array(firsts) if subject.labelled else order, count)
 
 
 BOTH = (AE, VAE)
@@ -326,5 +323,6 @@ PARTS = (
         "Good: clearly above PCA. Bad: near PCA or chance; the extra layers then gained nothing.",
         BOTH,
         codes,
+        lambda subject: "" if subject.labelled else "the images have no labels",
     ),
 )

@@ -49,10 +49,11 @@ def rotating_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_nam
     centered = (codes - limits.mean(axis=1)) / (np.diff(limits, axis=1)[0, 0] / 2)  # scaled to −1 … 1
     drawn = [_frame(centered, labels, axis_names, START + 2 * np.pi * i / frames) for i in range(frames)]
     present, font = np.unique(labels), ImageFont.load_default(size=15)
+    named = present if len(present) > 1 else []  # data without labels
     sheet = Image.new("RGB", (SIDE + LEGEND, SIDE + TITLE), "white")
     pen = ImageDraw.Draw(sheet)
     pen.text((SIDE / 2, TITLE / 2 + 2), title, "black", ImageFont.load_default(size=17), anchor="mm")
-    for row, label in enumerate(present):
+    for row, label in enumerate(named):
         y = TITLE + SIDE / 2 + 24 * (row - (len(present) - 1) / 2)
         pen.ellipse(
             (SIDE + 8, y - 7, SIDE + 22, y + 7), scatters.DIGIT_COLORS[label], _mixed(scatters.DIGIT_COLORS[label], 0, SHADE)

@@ -125,6 +125,11 @@ class Subject:
         """Labels of the test images, int [n]."""
         return self.dataset.test.labels.astype(int)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the test images have labels: all are 0 if none are known."""
+        return len(np.unique(self.labels)) > 1
+
     @cached_property
     def images(self) -> np.ndarray:
         """The test images, float32 [n, 784] in [0, 1]."""
@@ -187,6 +192,8 @@ def axis_names(z_dim: int) -> list[str]:
 
 
 def label_names(subject: Subject) -> list[str]:
-    """Names of the labels 0 to 9: digits, or classes for other data sets."""
+    """Names of the labels 0 to 9: digits, or classes for other data sets. Without labels, they are all "image"."""
+    if not subject.labelled:
+        return ["image"] * 10
     kind = "digit" if subject.dataset.name in ("mnist", "digits") else "class"
     return [f"{kind} {label}" for label in range(10)]

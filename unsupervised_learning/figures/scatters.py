@@ -66,6 +66,8 @@ def latent_scatter(codes: np.ndarray, labels: np.ndarray, title: str, axis_names
     axes.set_ylabel(axis_names[1] if len(axis_names) > 1 else "", labelpad=6)
     axes.set_title(title, fontsize=14)
 
+    if len(np.unique(labels)) < 2:  # data without labels
+        return figure
     entries = [
         Line2D([], [], linestyle="", marker="o", markersize=9, markeredgecolor="black", markeredgewidth=0.5, color=color)
         for color in np.array(DIGIT_COLORS)[np.unique(labels)]

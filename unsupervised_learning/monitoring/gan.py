@@ -178,8 +178,9 @@ def through_training(pictures: dict[int, bytes], side: int) -> Figure:
     chosen = iterations[sorted({int(np.abs(iterations - moment).argmin()) for moment in wanted})]
     grids = [
         np.asarray(Image.open(io.BytesIO(pictures[iteration])))[:side] for iteration in chosen
-    ]  # [side, columns · side, channels]
-    rows = np.stack([grid.reshape(side, -1, side, *grid.shape[2:]).swapaxes(0, 1) for grid in grids])
+    ]  # [side, columns · side, channels], or [side, columns · side] if grey
+    channels = grids[0][0, 0].size
+    rows = np.stack([grid.reshape(side, -1, side, channels).swapaxes(0, 1) for grid in grids])
     names = [f"iteration {iteration:,}" for iteration in chosen]
     columns = [str(number) for number in range(rows.shape[1])]
     return plots.image_rows(rows, "Images of the same z through training", names, columns, "number of z")

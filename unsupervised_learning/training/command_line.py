@@ -60,6 +60,9 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
     flags.DEFINE_string(
         "data_dir", None, "Folder with MNIST's four original files, or with sets prepared by tensorflow-datasets."
     )
+    into = "at 64×64" if "DCGAN" in build.__name__ else "in grey at 28×28"
+    flags.DEFINE_string("image_dir", None, f"Folder of pictures to train on, {into}: JPEG, PNG, BMP, GIF, WEBP or TIFF files.")
+    flags.DEFINE_string("cache_dir", None, "Folder for decoded pictures; by default ~/.cache/unsupervised_learning.")
     define("enum", "jit", of_run, "Compile training with XLA; auto: if it is known to be faster.", ("auto", "on", "off"))
     sharing = "Devices that share each batch: one, all of this machine, or those of all processes in TF_CONFIG."
     define("enum", "strategy", of_run, sharing, ("none", "mirrored", "multi_worker"))
@@ -112,8 +115,7 @@ def define_gan_flags(default: Recipe, initializers: list[str], real_batches: lis
     define("float", "bn_decay", default, decay)
     define("enum", "real_batches", default, real, real_batches)
     define("bool", "divide_twice", default, "Divide images by 255 twice, as the first attempt did by mistake.")
-    flags.DEFINE_string("image_dir", None, "Folder of JPEG or PNG files to train on, at 64×64.")
-    flags.DEFINE_string("cache_dir", None, "Folder for decoded pictures; by default ~/.cache/unsupervised_learning.")
+    flags.DEFINE_enum("channels", None, ["1", "3"], "Pictures: 3 channels, colour, or 1, grey. MNIST has 1.")
     flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir. --seed changes z.")
     require_number("beta1", below=1)
     require_number("gamma_stddev")
@@ -146,6 +148,21 @@ def settings(build: type[keras.Model], recipes: Recipes, **more: Any) -> Setting
     )
 
 
+def dense_settings(build: type[keras.Model], recipes: Recipes) -> Settings:
+    """Return the settings of the autoencoder or the VAE.
+
+    Raises:
+        RunError: the flags contradict each other.
+    """
+    if not FLAGS.image_dir:
+        return settings(build, recipes)
+    if FLAGS.dataset != "auto":
+        raise RunError(
+            f"--image_dir is a data set of its own; expected it without --dataset. Received: --dataset={FLAGS.dataset}"
+        )
+    return settings(build, recipes, dataset="pictures")
+
+
 def gan_settings(build: type[keras.Model], recipes: Recipes) -> Settings:
     """Return the GAN's settings. The data set decides the image size and some defaults.
 
@@ -162,6 +179,9 @@ def gan_settings(build: type[keras.Model], recipes: Recipes) -> Settings:
     FLAGS.set_default("real_batches", "fresh" if name == "tf_flowers" else "shared")  # 2016 read flowers from a queue
     # xla_by_default=False: on a CPU, XLA's convolutions take several times as long as oneDNN's.
     side, channels = (64, 3) if large else (28, 1)
+    if FLAGS.channels and not large and FLAGS.channels != "1":
+        raise RunError(f"--channels=3 is for pictures; expected 1 for {name}, which is grey")
+    channels = int(FLAGS.channels or channels)
     return settings(build, recipes, dataset=name, side=side, channels=channels, xla_by_default=False)
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.data import binarization, mnist, pictures
+from unsupervised_learning.data import dense_images, mnist, pictures
 from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
@@ -90,10 +90,13 @@ class FinishedRun:
             name: recorded[name] for name in names if isinstance(recorded.get(name), str) and Path(recorded[name]).is_dir()
         }
         folders = {name: given.get(name) or there.get(name) for name in names}
-        if described["name"] in mnist.DATASETS:
-            dataset = binarization.binarized(mnist.load(described["name"], folders["data_dir"]), described["binarize"])
+        if self.model_name != DCGAN.__name__:
+            dataset = dense_images.load(described["name"], **folders, binarize=described["binarize"])
+        elif described["name"] in mnist.DATASETS:
+            dataset = mnist.load(described["name"], folders["data_dir"])
         else:
-            dataset = pictures.load(described["name"], folders["image_dir"], folders["data_dir"], folders["cache_dir"])
+            of_run = described["name"], folders["image_dir"], folders["data_dir"], folders["cache_dir"]
+            dataset = pictures.load(*of_run, channels=self.config["settings"].get("channels", 3))
         if dataset.checksum != described["checksum"]:
             raise RunError(
                 f"{self.path} was trained on other data: {described['name']} from {described['source']} there, "

@@ -103,6 +103,8 @@ def begin(
     if len(dataset.test.labels):
         sizes += f", {len(dataset.test.labels):,} test"
     print(f"{monitor.name} on {dataset.name} ({dataset.source}; {sizes} images) in {settings.logs_dir}")
+    if dataset.note:
+        print(f"Note: {dataset.note}")
     if model.compute_dtype != "float32":
         print(f"It computes in {model.compute_dtype}, unlike 2016: the results are not comparable with the post.")
     if not model.optimizer.built:

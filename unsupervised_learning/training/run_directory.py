@@ -21,6 +21,7 @@ from unsupervised_learning.training.settings import Settings, default_settings
 # Initialization of an autoencoder or VAE if config.json does not record it, as in older runs.
 OLDER_START = {"init_stddev": 0.02, "init_bias": 0.0}
 AnyModel = TypeVar("AnyModel", bound=keras.Model)
+AFRESH = "to start afresh, choose another --logs_dir, or delete that folder"
 
 # Errors when reading JSON that is missing, damaged or of another kind: no file, no JSON, a missing key, a wrong type, a number
 # too large, nesting too deep.
@@ -105,20 +106,18 @@ def earlier_run(settings: Settings, build: type[keras.Model]) -> dict[str, Any] 
     logs_dir = settings.logs_dir
     if not (logs_dir / "config.json").exists():
         if list(logs_dir.glob("model.ckpt-*.index")):
-            raise RunError(f"{logs_dir} holds checkpoints but no config.json with their settings; choose another --logs_dir")
+            raise RunError(f"{logs_dir} holds checkpoints but no config.json with their settings; {AFRESH}")
         return None
     config = recorded(logs_dir)
     if config["model"] != settings.model:
-        raise RunError(f"{logs_dir} holds a run of {config['model']}, this is {settings.model}; choose another --logs_dir")
+        raise RunError(f"{logs_dir} holds a run of {config['model']}, this is {settings.model}; {AFRESH}")
     there = settings_recorded(build, config)
     differences = settings.differences(there)
     if differences:
         listed = ", ".join(f"{name} is {before} there and {here} here" for name, (before, here) in differences.items())
         known = {**settings.later, **there}
         flags = " ".join(f"--{name}={str(known[name]).lower()}" for name in differences if name in known)
-        raise RunError(
-            f"{logs_dir} was made with other settings: {listed}. To resume it rerun with {flags}, or choose another --logs_dir"
-        )
+        raise RunError(f"{logs_dir} was made with other settings: {listed}. To resume it, rerun with {flags}; {AFRESH}")
     return config
 
 
@@ -135,7 +134,7 @@ def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: Dataset) ->
         )
         raise RunError(
             f"{logs_dir} was made with other data: {there['name']} from {there['source']} there, {dataset.name} from "
-            f"{dataset.source} here. To resume it rerun with {given} as before, or choose another --logs_dir"
+            f"{dataset.source} here. To resume it, rerun with {given} as before; {AFRESH}"
         )
 
 

@@ -32,7 +32,8 @@ self.play = self.play || {};
     const button = function (name) { return root.querySelector("[data-do=" + name + "]"); };
     const kinds = [...new Set(data.labels)].sort();
     let skipped = 0;
-    function tenFrom(k) {  // the k-th test image of each label
+    function tenFrom(k) {  // the k-th test image of each label, or the k-th ten images if they have no labels
+      if (kinds.length < 2) return images.slice(0, 10).map(function (_, i) { return (10 * k + i) % images.length; });
       return kinds.map(function (label) {
         const all = data.labels.map(function (v, i) { return v === label ? i : -1; }).filter(function (i) { return i >= 0; });
         return all[k % all.length];
