@@ -65,7 +65,7 @@ def test_interleaved_batches_contain_consecutive_batches():
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11])
 def test_batch_size_out_of_range(batch_size):
-    with pytest.raises(RunError, match=f"expected 1 to 10 .*Received: batch_size={batch_size}$"):
+    with pytest.raises(RunError, match=f"^there are 10 training images; .* --batch_size=10. Received: {batch_size}$"):
         BatchOrder(10, batch_size, seed=0)
     assert BatchOrder(10, 10, seed=0).batches_per_epoch == 1
 

@@ -513,14 +513,23 @@ def test_error_lists_the_places_searched(tmp_path, name):
     assert "refused" in message
 
 
-def test_auto_falls_back_to_digits_with_a_warning(tmp_path, capsys):
-    dataset = mnist.load("auto", str(tmp_path))
+def test_auto_falls_back_to_digits_with_a_warning(capsys):
+    dataset = mnist.load("auto")
     assert (dataset.name, dataset.comparable) == ("digits", False)
     reason, consequence = capsys.readouterr().err.splitlines()
     assert reason.startswith("WARNING: cannot find mnist: ")
-    assert str(tmp_path) in reason
     assert "no network" in reason
     assert "digits instead of MNIST: results are NOT comparable with the 2016 post" in consequence
+
+
+@pytest.mark.parametrize("given", ["data_dir", "TFDS_DATA_DIR"])
+def test_auto_does_not_fall_back_if_a_folder_is_given(tmp_path, monkeypatch, capsys, given):
+    if given == "TFDS_DATA_DIR":
+        monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    message = error_of("auto", tmp_path if given == "data_dir" else None)
+    assert str(tmp_path) in message
+    assert message.endswith("; to train on scikit-learn's digits instead, give --dataset=digits")
+    assert capsys.readouterr().err == ""
 
 
 def test_probe_gives_up_in_time():
@@ -602,7 +611,6 @@ def test_failed_download_leaves_no_apparent_set(tmp_path, tmp_path_factory, monk
         message = error_of("mnist", tmp_path)
         assert f"download into {tmp_path} failed: " in message
         assert not list(tmp_path.glob("mnist/*"))
-    assert mnist.load("auto", str(tmp_path)).name == "digits"
 
 
 def test_unfinished_version_folder_is_refused(tmp_path, tmp_path_factory, monkeypatch, serve):
