@@ -35,10 +35,15 @@ def main() -> int:
     return run(settings, model, AutoEncoderMonitor(model), load, strategy)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Define the flags and run `main`: the console command train-ae."""
     default = command_line.define_flags(AutoEncoder, runs.AUTOENCODER, "run5", "logs/MNIST_logs/", mnist.DATASETS)
     command_line.define_dense_flags(default, list(layers.ACTIVATIONS))
     flags.DEFINE_bool("mean_loss", default["mean_loss"], "Average the L2 loss over the batch instead of summing. By recipe.")
     flags.DEFINE_float("sparsity", default["sparsity"], "Weight of the codes' absolute values in the loss; 2016 had none.")
     command_line.require_number("sparsity")
     command_line.launch(main)
+
+
+if __name__ == "__main__":
+    command()

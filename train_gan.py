@@ -44,8 +44,13 @@ def main() -> int:
     return run(settings, model, GANMonitor(model), load, strategy)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Define the flags and run `main`: the console command train-gan."""
     datasets = (*mnist.DATASETS, *pictures.PICTURE_SETS)
     default = command_line.define_flags(gan.DCGAN, runs.GAN, "dcgan", "logs/MNIST_GAN_logs/", datasets)
     command_line.define_gan_flags(default, list(layers.INITIALIZERS), list(gan.REAL_BATCHES))
     command_line.launch(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -38,7 +38,8 @@ def main() -> int:
     return run(settings, model, monitor, load, strategy)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Define the flags and run `main`: the console command train-vae."""
     default = command_line.define_flags(VariationalAutoEncoder, runs.VAE, "fixed", "logs/MNIST_VAE_logs/", mnist.DATASETS)
     command_line.define_dense_flags(default, list(layers.ACTIVATIONS))
     flags.DEFINE_bool(
@@ -54,3 +55,7 @@ if __name__ == "__main__":
     flags.DEFINE_float("kl_weight", default["kl_weight"], "Weight of the KL divergence in the loss.")
     command_line.require_number("kl_weight")
     command_line.launch(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,8 +1,9 @@
 """Compares the original with our runs: `python -m unsupervised_learning.compare [--logs_dir logs] [--original_logs DIR]`.
 
-Finds the finished runs below --logs_dir, judges every claim of `claims.CLAIMS` by them, and writes a self-contained page,
-its tables as Markdown and its figures as PNG to --out. The author's numbers are in the package. Pictures, dumps and event files
-of 2016 come from --original_logs: clones of the author's repositories, or a folder with their files.
+Finds the finished runs below --logs_dir (without the flag: those below logs, and our reference runs), judges every claim of
+`claims.CLAIMS` by them, and writes a self-contained page, its tables as Markdown and its figures as PNG to --out. The author's
+numbers are in the package. Pictures, dumps and event files of 2016 come from --original_logs: clones of the author's
+repositories, or a folder with their files.
 """
 
 from unsupervised_learning.start import prepare
@@ -27,6 +28,10 @@ FLAGS = flags.FLAGS
 def main() -> int:
     """Write the report; returns the exit status."""
     logs_dir, out = path_of(FLAGS.logs_dir), path_of(FLAGS.out)
+    reference = experiments.reference_folder()
+    more = [reference] if FLAGS["logs_dir"].using_default_value and logs_dir.resolve() not in reference.parents else []
+    if more and not logs_dir.exists():  # an installed package, without runs of one's own
+        logs_dir, more = reference, []
     if not logs_dir.is_dir():
         raise RunError(f"--logs_dir must be a folder. Received: {logs_dir}")
     if out.exists() and not out.is_dir():
@@ -34,7 +39,7 @@ def main() -> int:
     if FLAGS.data_dir:
         existing_folder(FLAGS.data_dir, "data_dir")
     originals = Originals(path_of(FLAGS.original_logs) if FLAGS.original_logs else None)
-    runs = experiments.find_runs(logs_dir)
+    runs = experiments.find_runs(logs_dir, *more)
     found = judge(runs)
     rows = claim_rows(found)
     shown = list(exhibits(runs, originals, FLAGS.data_dir))
@@ -54,7 +59,7 @@ def main() -> int:
 
 def define_flags() -> None:
     """Define the flags."""
-    flags.DEFINE_string("logs_dir", "logs", "Folder with our runs; subfolders are searched.")
+    flags.DEFINE_string("logs_dir", "logs", "Folder with runs; subfolders are searched. The default also takes our own runs.")
     flags.DEFINE_string("original_logs", None, "Folder with the author's files of 2016; subfolders are searched.")
     flags.DEFINE_string("data_dir", None, "Folder with MNIST's four files, for a figure that replays the author's fixed VAE.")
     flags.DEFINE_string("out", "report", "Output folder for index.html, report.md and figures/.")

@@ -25,7 +25,9 @@ class BatchOrder:
     def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool = True):
         if not 1 <= batch_size <= examples:
             there = f"there are {examples:,} training images"
-            raise RunError(f"{there}; expected a batch size of at most that, as --batch_size={examples}. Received: {batch_size}")
+            raise RunError(
+                f"{there}; expected a batch size of at most that, as --batch_size={examples}. Received: {batch_size}"
+            )
         if seed < 0:
             raise RunError(f"expected a seed of 0 or more. Received: {seed=}")
         self.batches_per_epoch = examples // batch_size

@@ -135,13 +135,24 @@ class Runs(dict[str, list[FinishedRun]]):
         self.left_out, self.speed, self.graphs = left_out or {}, speed, graphs or {}
 
 
-def find_runs(logs_dir: Path) -> Runs:
-    """Find the runs that the claims need in a folder and its subfolders."""
+def reference_folder() -> Path:
+    """Return the folder of our finished runs: logs/reference in a checkout, or the part of it in an installed package."""
+    package = Path(__file__).parents[1]
+    checkout = package.parent / "logs" / "reference"
+    return checkout if checkout.is_dir() else package / "reference"
+
+
+def find_runs(logs_dir: Path, *more: Path) -> Runs:
+    """Find the runs that the claims need in a folder and its subfolders, and then in more folders."""
     found: dict[str, dict[int, FinishedRun]] = defaultdict(dict)
     graphs: dict[str, dict[int, FinishedRun]] = defaultdict(dict)
     left_out = {}
-    for path in below(logs_dir, "config.json"):
-        folder, name = path.parent, str(path.parent.relative_to(logs_dir))
+
+    def name_of(path: Path) -> str:
+        return str(path.relative_to(logs_dir) if path.is_relative_to(logs_dir) else path)
+
+    for path in [path for folder in (logs_dir, *more) for path in below(folder, "config.json")]:
+        folder, name = path.parent, name_of(path.parent)
         try:
             run = read_run(folder)
             if "original_graph" in run.config["settings"]:
@@ -153,16 +164,16 @@ def find_runs(logs_dir: Path) -> Runs:
             continue
         before = found[experiment].setdefault(run.seed, run)
         if before is not run:
-            left_out[name] = f"{experiment}, seed {run.seed}, is already in {before.path.relative_to(logs_dir)}"
+            left_out[name] = f"{experiment}, seed {run.seed}, is already in {name_of(before.path)}"
     speed = None
-    for path in below(logs_dir, "speed.json"):
+    for path in [path for folder in (logs_dir, *more) for path in below(folder, "speed.json")]:
         try:
             measured = read_speed(path)
             if speed is not None:
                 raise RunError("another speed.json is used")
             speed = measured
         except RunError as error:
-            left_out[str(path.relative_to(logs_dir))] = str(error)
+            left_out[name_of(path)] = str(error)
     ours, theirs = ({name: [of[name][seed] for seed in sorted(of[name])] for name in of} for of in (found, graphs))
     return Runs({name: ours.get(name, []) for name in EXPERIMENTS}, left_out, speed, theirs)
 

@@ -11,12 +11,11 @@ import numpy as np
 from unsupervised_learning import atomic_files
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original import runs
-from unsupervised_learning.reproduce.experiments import EXPERIMENTS, NOTES, SCRIPTS
+from unsupervised_learning.reproduce.experiments import EXPERIMENTS, NOTES, SCRIPTS, reference_folder
 from unsupervised_learning.training import checkpoints, finished_run, run_directory
 from unsupervised_learning.training.finished_run import FinishedRun
 
-ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT / "logs" / "reference"
+ROOT = Path(__file__).parents[2]  # where the scripts are: the checkout, or site-packages
 START = 15  # seconds that a run takes beside its training, roughly: importing TensorFlow, compiling, evaluating
 QUICK = {"AutoEncoder": 201, "VariationalAutoEncoder": 201, "DCGAN": 6}  # iterations with --quick
 # The author's graphs: name → recipe, number of seeds, ends of the .meta file's path (in the author's repositories; elsewhere).
@@ -196,7 +195,7 @@ def pace_of_reference(name: str) -> list[float]:
 def paces(folders: str) -> list[float]:
     """Return the seconds per iteration of the runs in these folders of logs/reference."""
     found = []
-    for folder in REFERENCE.glob(folders):
+    for folder in reference_folder().glob(folders):
         try:
             results = atomic_files.read_json(folder / "results.json")
             found.append(float(results["training_seconds"]) / int(results["iterations"]))

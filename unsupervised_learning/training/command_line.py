@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import keras
@@ -254,7 +255,16 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
             print(f"\nInterrupted; earlier checkpoints are intact. To resume, rerun: {command()}", file=sys.stderr)
             return KILLED + signal.SIGINT
 
+    show_help_of(sys.modules[main.__module__])
     app.run(run, flags_parser=parse)
+
+
+def show_help_of(script: ModuleType) -> None:
+    """Make --help show a script's flags and docstring if it runs as a console command, whose main module is another one."""
+    if script.__name__ != "__main__":
+        sys.modules["__main__"].__doc__ = script.__doc__
+        for flag in FLAGS.flags_by_module_dict().get(script.__name__, []):
+            FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def said_by(error: tf.errors.OpError) -> str:
@@ -273,5 +283,6 @@ def fail(message: str, status: int = RunError.status) -> NoReturn:
 
 
 def command() -> str:
-    """Return the command line that started this run."""
-    return shlex.join(["python", *sys.argv])
+    """Return the command line that started this run: that of a script, or of a console command."""
+    script, *arguments = sys.argv
+    return shlex.join(["python", *sys.argv] if script.endswith(".py") else [Path(script).name, *arguments])
