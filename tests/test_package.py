@@ -10,11 +10,14 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from absl import app, flags
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import train_ae
 from tests.support import REPOSITORY
 from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.training import command_line
 
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
@@ -73,20 +76,42 @@ def test_console_commands_are_the_scripts():
     assert set(SETUPTOOLS["py-modules"]) == {script.name.removesuffix(".py") for script in experiments.SCRIPTS.values()}
 
 
-def test_a_console_command_shows_its_help_and_names_itself_in_errors():
-    """Its main module is setuptools' wrapper, not the script."""
-    wrapper = "import sys; sys.argv[0] = '/somewhere/bin/train-ae'; from train_ae import command; command()"
-    outputs = {}
-    for argument in ("--help", "--max_iteration=1"):
-        ended = subprocess.run([sys.executable, "-c", wrapper, argument], capture_output=True, text=True, cwd=REPOSITORY)
-        outputs[argument] = ended.returncode, ended.stdout, ended.stderr
-    status, out, _ = outputs["--help"]
-    assert status == 0
+@pytest.fixture
+def run_command(monkeypatch, capfd):
+    """Function that runs train-ae in this process, as setuptools' wrapper does: the main module is another one."""
+
+    def to_its_end(*arguments: str) -> tuple[int | str | None, str, str]:
+        monkeypatch.setattr(sys, "argv", ["/somewhere/bin/train-ae", *arguments])
+        monkeypatch.setattr(sys.modules["__main__"], "__doc__", None)
+        app.define_help_flags()  # absl does this only once per process
+        before = set(flags.FLAGS)
+        try:
+            with pytest.raises(SystemExit) as exit_:
+                train_ae.command()
+        finally:
+            for name in set(flags.FLAGS) - before:
+                delattr(flags.FLAGS, name)
+            flags.FLAGS.unparse_flags()
+        return exit_.value.code, *capfd.readouterr()
+
+    return to_its_end
+
+
+def test_a_console_command_shows_its_help_and_names_itself_in_errors(run_command):
+    status, out, _ = run_command("--help")
+    assert not status
     assert "Trains the 2016 post's autoencoder" in out
     assert "--sparsity" in out
     assert "--logs_dir" in out
-    expected = "train-ae: error: unknown flag --max_iteration; did you mean --max_iterations?\n"
-    assert outputs["--max_iteration=1"] == (2, "", expected)
+    said = "train-ae: error: unknown flag --max_iteration; did you mean --max_iterations?\n"
+    assert run_command("--max_iteration=1") == (2, "", said)
+
+
+def test_the_recorded_command_can_be_repeated(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/train-ae", "--logs_dir=a b"])
+    assert command_line.command() == "train-ae '--logs_dir=a b'"
+    monkeypatch.setattr(sys, "argv", ["train_ae.py", "--seed=1"])
+    assert command_line.command() == "python train_ae.py --seed=1"
 
 
 def test_citation_agrees_with_the_metadata():
@@ -131,12 +156,12 @@ def built(tmp_path_factory) -> dict[str, set[str]]:
     subprocess.run(["git", "archive", f"--output={packed}", archive], cwd=REPOSITORY, check=True)
     with tarfile.open(packed) as file:
         file.extractall(copy, filter="data")
-    build = "import sys; from setuptools import build_meta as b; b.build_sdist(sys.argv[1]); b.build_wheel(sys.argv[1])"
+    build = f"from setuptools import build_meta; build_meta.build_sdist({str(out)!r}); build_meta.build_wheel({str(out)!r})"
     environment = out / "environment"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     python = str(environment / "bin" / "python")
     subprocess.run([python, "-m", "pip", "install", "--quiet", *PYPROJECT["build-system"]["requires"]], check=True)
-    subprocess.run([python, "-c", build, str(out)], cwd=copy, check=True, capture_output=True)
+    subprocess.run([python, "-c", build], cwd=copy, check=True, capture_output=True)
     (sdist,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
     with tarfile.open(sdist) as file:
         source = {str(Path(*Path(one.name).parts[1:])) for one in file.getmembers() if one.isfile()}
