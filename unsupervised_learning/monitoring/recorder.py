@@ -1,9 +1,13 @@
 """Computes a run's records and extras when they are due, and writes them in the background."""
 
+import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
@@ -13,6 +17,8 @@ from unsupervised_learning.figures import plots
 from unsupervised_learning.monitoring.event_files import EventFile, encoded, histogram_pb, image_pb
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record
 from unsupervised_learning.monitoring.writer_thread import Background
+
+FIGURES_KEPT = 10  # figures in memory before they are freed; our choice: a collection takes half a second
 
 
 class Recorder:
@@ -30,6 +36,7 @@ class Recorder:
         self.monitor, self.dataset, self.order, self.background = monitor, dataset, order, background
         self.record = tf.function(self.recorded)
         self.events = EventFile(logs_dir)
+        self.figures = 0  # drawn so far
 
     def recorded(self, batch: tf.Tensor) -> Record:
         """Compute the record of a uint8 batch, with its images encoded as PNG."""
@@ -64,9 +71,22 @@ class Recorder:
         """Draw the figures and write the extras."""
         summaries = [scalar_pb(tag, value) for tag, value in extras.scalars.items()]
         for tag, picture in extras.images.items():
-            pixels = plots.figure_to_rgb(picture())[None] if callable(picture) else picture
+            pixels = self.drawn(picture) if callable(picture) else picture
             summaries.append(image_pb(tag, encoded(pixels).numpy()))
         self.events.write(iteration, summaries)
+
+    def drawn(self, draw: Callable[[], Figure]) -> np.ndarray:
+        """Return a figure's pixels, uint8 [1, height, width, 3].
+
+        A figure refers to itself, and so its 3 MiB are freed only by the garbage collector. Python runs a full collection when
+        a quarter more objects have come than there were at the last one. With TensorFlow's million objects that takes hundreds
+        of figures, so a long run would grow by hundreds of MiB.
+        """
+        pixels = plots.figure_to_rgb(draw())[None]
+        self.figures += 1
+        if self.figures % FIGURES_KEPT == 0:
+            gc.collect()
+        return pixels
 
     def close(self) -> None:
         """Flush the pending writes and close the event file."""
