@@ -13,11 +13,11 @@ from absl import flags
 
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.data import dense_images, mnist
+from unsupervised_learning.data import mnist
 from unsupervised_learning.monitoring.autoencoder import AutoEncoderMonitor
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import resume_from
-from unsupervised_learning.training import command_line, distribution
+from unsupervised_learning.training import command_line, distribution, finished_run
 from unsupervised_learning.training.run import run
 
 FLAGS = flags.FLAGS
@@ -31,7 +31,7 @@ def main() -> int:
     model.compile(optimizer=layers.adam(settings.learning_rate))
     if settings.restore_original:
         resume_from(settings.restore_original, model, settings.max_iterations)
-    load = partial(dense_images.load, settings.dataset, FLAGS.data_dir, FLAGS.image_dir, FLAGS.cache_dir)
+    load = partial(finished_run.dense_images, settings.dataset, FLAGS.data_dir, FLAGS.image_dir, FLAGS.cache_dir)
     return run(settings, model, AutoEncoderMonitor(model), load, strategy)
 
 

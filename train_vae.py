@@ -12,11 +12,11 @@ from functools import partial
 from absl import flags
 
 from unsupervised_learning import layers
-from unsupervised_learning.data import binarization, dense_images, fixed_binarization, mnist
+from unsupervised_learning.data import binarization, fixed_binarization, mnist
 from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.original import runs
 from unsupervised_learning.original.replay import resume_from
-from unsupervised_learning.training import command_line, distribution
+from unsupervised_learning.training import command_line, distribution, finished_run
 from unsupervised_learning.training.run import run
 from unsupervised_learning.training.settings import Settings
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -34,7 +34,7 @@ def main() -> int:
         resume_from(settings.restore_original, model, settings.max_iterations)
     monitor = VAEMonitor(model, runs.KL_CONSTANT[settings.recipe])
     folders = FLAGS.data_dir, FLAGS.image_dir, FLAGS.cache_dir
-    load = partial(dense_images.load, settings.dataset, *folders, binarize=settings.binarize)
+    load = partial(finished_run.dense_images, settings.dataset, *folders, binarize=settings.binarize)
     return run(settings, model, monitor, load, strategy)
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from unsupervised_learning.data import dense_images, fixed_binarization
+from unsupervised_learning.data import fixed_binarization
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.training.finished_run import dense_images
 
 COUNTS = {"train": 5, "validation": 3, "test": 2}
 BITS = {name: np.random.default_rng(count).integers(0, 2, (count, 784)) for name, count in COUNTS.items()}
@@ -31,7 +32,7 @@ def test_published_sizes():
 
 
 def test_files_become_a_data_set_of_its_own(folder):
-    dataset = dense_images.load("auto", str(folder), binarize="larochelle")
+    dataset = dense_images("auto", str(folder), binarize="larochelle")
     for name, bits in BITS.items():
         split = getattr(dataset, name)
         assert (split.images.dtype, split.images.shape) == (np.uint8, (COUNTS[name], 28, 28))
@@ -82,7 +83,7 @@ def test_wrong_files_are_named_in_one_line(folder, text, expected):
     path = folder / "binarized_mnist_test.amat"
     path.write_text(text)
     with pytest.raises(RunError) as caught:
-        dense_images.load("mnist", str(folder), binarize="larochelle")
+        dense_images("mnist", str(folder), binarize="larochelle")
     assert str(caught.value).startswith(f"{path}: {expected}")
     assert str(caught.value).isprintable()
 
@@ -105,9 +106,9 @@ def test_missing_files_and_folders(folder, tmp_path_factory):
 @pytest.mark.parametrize("name", ["digits", "kmnist", "pictures"])
 def test_it_is_a_data_set_of_its_own(folder, name):
     with pytest.raises(RunError, match=f"expected no other. Received: {name}$"):
-        dense_images.load(name, str(folder), str(folder), binarize="larochelle")
+        dense_images(name, str(folder), str(folder), binarize="larochelle")
 
 
 def test_pictures_need_a_folder():
     with pytest.raises(RunError, match=r"expected --image_dir=<folder>\. Received: image_dir=None$"):
-        dense_images.load("pictures")
+        dense_images("pictures")

@@ -89,7 +89,7 @@ def test_the_list_says_what_is_left(tmp_path, monkeypatch):
     request = Request(["autoencoder", "vae_fixed", "gan_flowers"], seeds=2, out=tmp_path / "new")
     for seed, seconds in ((0, 40.0), (1, 60.0)):
         write_run(tmp_path / "reference", "autoencoder", seed, training_seconds=seconds)
-    monkeypatch.setattr(jobs, "REFERENCE", tmp_path / "reference")
+    monkeypatch.setattr(jobs, "reference_folder", lambda: tmp_path / "reference")
     rows = {line.split()[0]: line.split()[1:] for line in jobs.listing(request.jobs(), request.out, 2).splitlines()}
     assert rows["autoencoder"] == ["2", "0", "20,001", "1.1*", "–"]
     assert rows["vae_fixed"] == ["2", "0", "100,001", "–", "–"]
@@ -102,7 +102,7 @@ def test_the_list_says_what_is_left(tmp_path, monkeypatch):
 
 def test_an_experiment_that_was_never_timed_takes_as_long_per_iteration_as_its_model(tmp_path, monkeypatch):
     write_run(tmp_path, "vae_fixed", training_seconds=100_001 * 0.005)
-    monkeypatch.setattr(jobs, "REFERENCE", tmp_path)
+    monkeypatch.setattr(jobs, "reference_folder", lambda: tmp_path)
     costs = jobs.Costs(Request(["vae_kl_weight_10"], out=tmp_path / "new").jobs())
     assert costs.seconds["vae_kl_weight_10"] == pytest.approx(20_001 * 0.005 + jobs.START)
 

@@ -42,7 +42,7 @@ def test_a_run_is_resumed_only_with_its_own_settings(tmp_path):
     assert earlier_run(given, AutoEncoder) is None
     record(given)
     assert earlier_run(settings(tmp_path, max_iterations=20, strategy="mirrored"), AutoEncoder)
-    with pytest.raises(RunError, match=r"jit is auto there and off here.*rerun with --jit=auto, or choose"):
+    with pytest.raises(RunError, match=r"jit is auto there and off here.*rerun with --jit=auto; to start afresh, choose"):
         earlier_run(settings(tmp_path, jit="off"), AutoEncoder)
     with pytest.raises(RunError, match=r"seed is 0 there and 1 here, batch_size is 32 there.*--seed=0 --batch_size=32"):
         earlier_run(settings(tmp_path, arguments={"seed": 1}, batch_size=8), AutoEncoder)

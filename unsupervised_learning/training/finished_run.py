@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.data import dense_images, mnist, pictures
+from unsupervised_learning.data import binarization, fixed_binarization, mnist, pictures
 from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
@@ -91,7 +91,7 @@ class FinishedRun:
         }
         folders = {name: given.get(name) or there.get(name) for name in names}
         if self.model_name != DCGAN.__name__:
-            dataset = dense_images.load(described["name"], **folders, binarize=described["binarize"])
+            dataset = dense_images(described["name"], **folders, binarize=described["binarize"])
         elif described["name"] in mnist.DATASETS:
             dataset = mnist.load(described["name"], folders["data_dir"])
         else:
@@ -103,6 +103,36 @@ class FinishedRun:
                 f"{dataset.name} from {dataset.source} here, with another checksum. Give the run's --data_dir or --image_dir"
             )
         return dataset
+
+
+def dense_images(
+    name: str,
+    data_dir: str | None = None,
+    image_dir: str | None = None,
+    cache_dir: str | None = None,
+    binarize: str = "none",
+) -> Dataset:
+    """Load what an autoencoder or a VAE trains on: a data set in the format of MNIST, binarised if so wished.
+
+    Args:
+        name: one of `mnist.DATASETS`, or "pictures" for those in `image_dir`.
+        data_dir: folder for `mnist.load`.
+        image_dir: folder for `pictures.drawings`.
+        cache_dir: folder for decoded pictures.
+        binarize: one of `BINARIZATIONS`. `larochelle` reads Larochelle and Murray's files in `data_dir` instead of MNIST's.
+
+    Raises:
+        RunError: the data cannot be loaded.
+    """
+    if binarize == fixed_binarization.NAME:
+        if name not in ("auto", "mnist"):
+            raise RunError(f"--binarize={binarize} is a data set of its own, MNIST's; expected no other. Received: {name}")
+        return fixed_binarization.load(data_dir)
+    if name == "pictures":
+        if image_dir is None:
+            raise RunError(f"'pictures' are read from a folder; expected --image_dir=<folder>. Received: {image_dir=}")
+        return binarization.binarized(pictures.drawings(image_dir, cache_dir), binarize)
+    return binarization.binarized(mnist.load(name, data_dir), binarize)
 
 
 def read(path: Path) -> FinishedRun:
