@@ -29,6 +29,7 @@ def test_image_dir_is_the_data_set_pictures(script, settings_of, drawings):
     settings = settings_of(script, f"--image_dir={drawings}", f"--cache_dir={drawings.parent}")
     assert settings.dataset == "pictures"
     assert settings.folders == {"image_dir": str(drawings), "cache_dir": str(drawings.parent)}
+    assert settings.logs_dir.name.startswith("pictures_")
     assert settings_of(script).dataset == "auto"
 
 

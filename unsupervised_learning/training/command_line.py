@@ -161,6 +161,7 @@ def dense_settings(build: type[keras.Model], recipes: Recipes) -> Settings:
         raise RunError(
             f"--image_dir is a data set of its own; expected it without --dataset. Received: --dataset={FLAGS.dataset}"
         )
+    FLAGS.set_default("logs_dir", str(FLAGS["logs_dir"].default).replace("MNIST", "pictures"))  # as the GAN's
     return settings(build, recipes, dataset="pictures")
 
 
