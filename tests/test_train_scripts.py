@@ -286,7 +286,9 @@ def test_binarized_run_is_trained_recorded_and_resumed(idx_dir, tmp_path, run_sc
         # data_dir is also invalid, and would be reported instead if the data were loaded first.
         given = ["--data_dir=/no/such", f"--logs_dir={logs_dir}", "--batch_size=32", "--jit=off"]
         run = run_script("train_vae.py", *given, *flags)
-        assert_refused(run, difference, f"To resume it rerun with {there},")
+        assert_refused(
+            run, difference, f"To resume it, rerun with {there}; to start afresh, choose another --logs_dir, or delete"
+        )
         assert (logs_dir / "config.json").read_bytes() == kept
     run = run_script("train_vae.py", *uncompiled(idx_dir, black_or_white, "--max_iterations=4", "--binarize=sample"))
     assert run.status == 0, run.err

@@ -260,7 +260,7 @@ def test_few_images(cache_dir, digits, without_gradients):
 
 
 def test_refuses_wrong_sizes_too_few_images_and_non_finite_images(digits):
-    with pytest.raises(ValueError, match=r"bytes \[n, 28, 28\]. Received: uint8 \(26, 64, 64, 3\)"):
+    with pytest.raises(ValueError, match=r"bytes \[n, 28, 28, 1\]. Received: uint8 \(26, 64, 64, 3\)"):
         generated_images.report(DCGAN(), pictures(26))
     with pytest.raises(ValueError, match="Received: 1 and 1375"):
         generated_images.report(DCGAN(), digits, samples=1)
