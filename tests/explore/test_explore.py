@@ -90,8 +90,8 @@ def test_a_trained_vae(idx_dir, tmp_path, run_script):
     assert {tag.rsplit("/", 1)[1] for plugin, tag in events if plugin == "images"} == figures
     assert figures >= {"latent_rotation", "kl_through_training", "iwae_bound", "aggregate_posterior", "manifold"}
     assert text.count("<img ") == len(figures)
-    assert list(events["scalars", "explore/dimensions/kl"]) == [3]
-    assert float(events["scalars", "explore/dimensions/kl"][3]) == pytest.approx(found["parts"]["dimensions"]["kl"])
+    assert list(events["scalars", "ours/explore/dimensions/kl"]) == [3]
+    assert float(events["scalars", "ours/explore/dimensions/kl"][3]) == pytest.approx(found["parts"]["dimensions"]["kl"])
     assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
     (run / "model.keras").unlink()  # weights then come from the newest checkpoint

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from unsupervised_learning.compare import page
 from unsupervised_learning.compare.page import Exhibit, Pane
@@ -14,7 +13,8 @@ from unsupervised_learning.data import mnist
 from unsupervised_learning.data.dataset import to_unit_interval
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import latent_draws
-from unsupervised_learning.figures import curves, plots, scatters
+from unsupervised_learning.figures import curves, scatters
+from unsupervised_learning.figures.figure import Figure, figure_png
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.monitoring.tags import GAN_LOSSES
@@ -73,7 +73,7 @@ def legible_png(figure: Figure) -> bytes:
         axes.title.set_fontsize(10)  # the longest fits the paper
     figure.set_dpi(figure.dpi * width / smaller)
     figure.set_size_inches(smaller, height * smaller / width)
-    return plots.figure_png(figure)
+    return figure_png(figure)
 
 
 def scatter_of(title: str) -> Callable[[Path], bytes]:

@@ -19,6 +19,9 @@ class Split:
     images: np.ndarray
     labels: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"Split({len(self.images):,} images of {'×'.join(map(str, self.images.shape[1:]))})"
+
     @functools.cached_property
     def vectors(self) -> tf.Tensor:
         """Images as input of the dense models, float32 [n, 784] in [0, 1]; cached because they are used repeatedly."""
@@ -39,6 +42,10 @@ class Dataset:
     comparable: bool  # whether results are comparable with 2016, because these are the original MNIST images
     binarize: str = "none"  # how the pixels were binarised: see `binarization.py`
     file_order_first: bool = True  # whether the first training epoch uses file order: see `batches.py`
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{split}: {getattr(self, split)}" for split in ("train", "validation", "test"))
+        return f"Dataset({self.name}, {self.source}; {splits})"
 
     def describe(self) -> dict:
         """Return the `data` entry of a run's config.json: everything but the arrays."""

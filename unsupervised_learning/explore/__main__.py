@@ -29,6 +29,7 @@ from unsupervised_learning.compare import page
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.explore import gan_parts, gan_play, interactive, latent_parts, play, rendering, vae_parts
 from unsupervised_learning.explore.subject import GAN, Found, Part, Sizes, Subject
+from unsupervised_learning.monitoring.event_files import viewer
 from unsupervised_learning.training import command_line, finished_run
 from unsupervised_learning.training.finished_run import FinishedRun
 
@@ -159,7 +160,7 @@ def main(arguments: list[str]) -> int:
     write(target, subject, found, left_out)
     for name, why in left_out.items():
         print(f"left out: {name}: {why}")
-    print(f"The page is {target / 'index.html'}; to see it in TensorBoard: tensorboard --logdir {run.path.parent}")
+    print(f"The page is {target / 'index.html'}; to see it in TensorBoard: {viewer(run.path.parent)}")
     return 0
 
 

@@ -28,13 +28,24 @@ def script() -> str:
     return page.web_file("explore", "scatter.js")
 
 
+class Scatter(str):
+    """HTML of a scatter, which a notebook shows in a frame of its own."""
+
+    def __repr__(self) -> str:
+        return f"Scatter({len(self):,} characters of HTML)"
+
+    def _repr_html_(self) -> str:
+        whole = html.escape(page.document("Codes", self, style() + "h1 { display: none; } body { padding: 0; }"))
+        return f'<iframe srcdoc="{whole}" title="Scatter of codes" width="100%" height="860" style="border: 0"></iframe>'
+
+
 def scatter(
     codes: np.ndarray,
     labels: np.ndarray,
     images: np.ndarray,
     axis_names: Sequence[str],
     label_names: Sequence[str] | None = None,
-) -> str:
+) -> Scatter:
     """The scatter as HTML, for a page with `style()`; at most one per page.
 
     Args:
@@ -45,7 +56,7 @@ def scatter(
         label_names: names of the labels from 0 on; "digit 0", … by default.
 
     Returns:
-        HTML with buttons, a canvas, a script, and JSON that holds the data and the images as one PNG.
+        HTML with buttons, a canvas, a script, and JSON that holds the data and the images as one PNG. A notebook shows it.
 
     Raises:
         ValueError: arrays with invalid shapes or values.
@@ -86,13 +97,15 @@ def scatter(
         f'<button type="button" data-act="{act}" aria-label="{spoken.get(act, name)}">{name}</button>'
         for act, name in acts.items()
     )
-    return page.filled(
-        "explore",
-        "scatter.html",
-        legend=legend,
-        count=f"{len(codes):,}",
-        dragging="rotate" if solid else "move",
-        bar=bar,
-        data=embedded.json_text(content),
-        script=script(),
+    return Scatter(
+        page.filled(
+            "explore",
+            "scatter.html",
+            legend=legend,
+            count=f"{len(codes):,}",
+            dragging="rotate" if solid else "move",
+            bar=bar,
+            data=embedded.json_text(content),
+            script=script(),
+        )
     )

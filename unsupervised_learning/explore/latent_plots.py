@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from unsupervised_learning.figures import plots
+from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.figures.plots import SIDE
 
 MARK = "#ff7f0e"  # of highlighted items

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+from unsupervised_learning.figures.figure import Figure
 
 BLUE, ORANGE, RED, GREEN = "#2f62f0", "#ff7f0e", "#e3202c", "#00796b"  # from `scatters.DIGIT_COLORS`
 # For several curves: `scatters.DIGIT_COLORS`, ordered so that neighbours contrast.

@@ -8,22 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from matplotlib.figure import Figure
 from PIL import Image
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from unsupervised_learning.compare import page
 from unsupervised_learning.explore import interactive, play
 from unsupervised_learning.explore.subject import AE, GAN, VAE, Found, Json, Part, Picture, Subject
-from unsupervised_learning.figures.plots import figure_png
+from unsupervised_learning.figures.figure import Figure, figure_png
 from unsupervised_learning.monitoring import event_files
 
 HEAD = ("measure", "this run", "to compare", "meaning")
 MOST_IN_A_LIST = 20  # longer lists of numbers become no tags
-# The numbers that TensorBoard shows, under `explore/`; all are in evaluation.json.
+# The numbers that TensorBoard shows, under `ours/explore/`; all are in evaluation.json.
 MAIN = (
     *("reconstructions/mean", "codes/codes/knn_accuracy", "codes/pca/knn_accuracy", "codes/codes/silhouette"),
     *("dimensions/kl", "dimensions/active_units/count", "prior/mutual_information", "prior/marginal_kl"),
@@ -123,19 +119,17 @@ def pane(picture: Picture, content: bytes) -> str:
 
 def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Found]], files: dict[str, bytes]) -> None:
     """Write the main numbers and all figures to an event file of their own, at the iteration of the weights."""
-    summary = Summary()
+    summaries = []
     for name, (_, finding) in found.items():
         for tag, value in scalars(finding.numbers, name).items():
             if tag in MAIN:
-                summary.MergeFrom(scalar_pb(f"explore/{tag}", value))
+                summaries.append(scalar_pb(f"ours/explore/{tag}", value))
         for picture in finding.pictures:
             content = files[file_name(picture)]
             width, height = Image.open(io.BytesIO(content)).size
             strings = np.array([str(width).encode(), str(height).encode(), content], object)
-            summary.MergeFrom(event_files.image_pb(f"explore/{name}/{picture.name}", strings))
-    with tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{time.time():.0f}.explore.v2")) as writer:
-        writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
-        writer.write(Event(wall_time=time.time(), step=iteration, summary=summary).SerializeToString())
+            summaries.append(event_files.image_pb(f"ours/explore/{name}/{picture.name}", strings))
+    event_files.write_once(folder / f"events.out.tfevents.{time.time():010.0f}.explore.v2", iteration, summaries)
 
 
 def scalars(numbers: Any, tag: str) -> dict[str, float]:

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.evaluation import generated_images, likelihood, test_set
+from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.monitoring.event_files import courses_logged
 from unsupervised_learning.monitoring.latent import codes
 from unsupervised_learning.training.finished_run import FinishedRun

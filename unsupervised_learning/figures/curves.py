@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+
+from unsupervised_learning.figures.figure import Figure
 
 SMOOTHING = 0.9  # our choice: averages about ten logged losses
 QUANTILES = (0.0, 0.0668, 0.1587, 0.3085, 0.5, 0.6915, 0.8413, 0.9332, 1.0)  # TensorBoard's: a normal's, every half sd
@@ -71,6 +72,24 @@ def losses_overlaid(courses: dict[str, dict[int, float]], title: str, label: str
     axes.set_yscale("log")
     _dress(axes, label)
     axes.legend(frameon=False, fontsize=9)
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def lines(courses: dict[str, dict[int, float]], title: str, label: str) -> Figure:
+    """Draw numbers over iterations as they are, a line for each name.
+
+    Args:
+        courses: name → iteration → value, with at least one name.
+        title: title of the figure.
+        label: label of the value axis.
+    """
+    figure = Figure(figsize=(7, 3.6), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for name, course in courses.items():
+        axes.plot(list(course), list(course.values()), marker="o", markersize=3.5, linewidth=1.6, label=name)
+    _dress(axes, label)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))  # beside the axes, so that it hides no line
     figure.suptitle(title, fontsize=13)
     return figure
 

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
+
+from unsupervised_learning.figures.figure import Figure
 
 SIDE = 28  # pixels along a side of an MNIST image
 GIF_FRAMES = 100  # maximum
@@ -283,10 +284,3 @@ def _canvas_figure(canvas: np.ndarray, title: str, extra_width: float = 0.2, ext
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=13)
     return figure, axes
-
-
-def figure_png(figure: Figure) -> bytes:
-    """Encode a figure as PNG."""
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    return png.getvalue()

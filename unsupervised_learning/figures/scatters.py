@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from sklearn.decomposition import PCA
+
+from unsupervised_learning.figures.figure import Figure
 
 # One colour per digit, ordered like the post's jet map, dark blue to dark red. Adjacent jet colours look alike; here the
 # closest two are 39 apart in CIELAB (tab10: 28), and 15 under deuteranopia (tab10: 7).

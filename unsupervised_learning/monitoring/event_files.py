@@ -8,6 +8,7 @@ that is TensorBoard's format today. Images are clipped to [0, 1]; TensorFlow 0.x
 """
 
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.monitoring.tags import GAN_LOSSES, GRADIENT_NORM
 
 BUCKETS = 30  # per histogram, TensorBoard's default
+MOST_IMAGES = 10_000  # iterations with images that TensorBoard is told to keep; the longest run of 2016 logged 1,680
 
 
 class EventFile:
@@ -65,6 +67,24 @@ class EventFile:
         if self.writer:
             self.writer.close()
             self.writer = None
+
+
+def write_once(path: Path, iteration: int, summaries: Iterable[Summary]) -> None:
+    """Write an event file that holds these summaries only."""
+    merged = Summary()
+    for summary in summaries:
+        merged.MergeFrom(summary)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        writer.write(Event(wall_time=time.time(), step=iteration, summary=merged).SerializeToString())
+
+
+def viewer(folder: Path) -> str:
+    """Return the command that shows the runs in a folder, with the images of all iterations.
+
+    By default TensorBoard keeps images of ten iterations. 0 stands for all according to its help, but then it shows none.
+    """
+    return f"tensorboard --logdir {shlex.quote(str(folder))} --samples_per_plugin=images={MOST_IMAGES}"
 
 
 def encoded(images: tf.Tensor | np.ndarray) -> tf.Tensor:

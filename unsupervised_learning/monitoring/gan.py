@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 from PIL import Image
 from tqdm import tqdm
 
@@ -16,6 +15,7 @@ from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.evaluation import gan_diagnostics, latent_draws, latent_paths
 from unsupervised_learning.evaluation.gan_diagnostics import FIRST_LAYERS, NEAR_ZERO, NEAR_ZERO_PATIENCE
 from unsupervised_learning.figures import curves, plots
+from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.event_files import pictures_logged, scalars_logged
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record, save_model, write_figures

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 from tensorboard.plugins import projector
 
 from unsupervised_learning.atomic_files import Json, write_atomically
@@ -15,6 +14,7 @@ from unsupervised_learning.autoencoder import PIXELS, AutoEncoder
 from unsupervised_learning.data.dataset import Dataset, Split, as_vectors, to_unit_interval
 from unsupervised_learning.evaluation import test_set
 from unsupervised_learning.figures import plots, scatters
+from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, save_model, write_figures
 from unsupervised_learning.monitoring.samples import GRID, decoded_samples, tile
 from unsupervised_learning.original.runs import ITERATIONS_OF_2016, RESULTS_OF_2016

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from unsupervised_learning.atomic_files import Json, write_atomically, written_anew
 from unsupervised_learning.data.dataset import Dataset
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures.figure import Figure, figure_png
 from unsupervised_learning.monitoring.writer_thread import Background
 
 
@@ -105,7 +104,7 @@ def write_figures(logs_dir: Path, figures: dict[str, Figure]) -> None:
     folder = logs_dir / "figures"
     folder.mkdir(exist_ok=True)
     for name, figure in figures.items():
-        write_atomically(folder / f"{name}.png", plots.figure_png(figure))
+        write_atomically(folder / f"{name}.png", figure_png(figure))
 
 
 def save_model(logs_dir: Path, model: keras.Model) -> None:

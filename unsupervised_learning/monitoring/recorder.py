@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
-from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.figures import plots
+from unsupervised_learning.monitoring import hyperparameters
 from unsupervised_learning.monitoring.event_files import EventFile, encoded, histogram_pb, image_pb
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record
 from unsupervised_learning.monitoring.writer_thread import Background
@@ -49,7 +49,7 @@ class Recorder:
     def hyperparameters(self, settings: dict[str, Any], updates: int) -> None:
         """Write the settings for TensorBoard's HParams tab, unless a resumed run has already written them."""
         if self.monitor.iteration_of(updates) <= 0:
-            self.background.do(self.events.write, 0, [hparams_pb(settings)])
+            self.background.do(self.events.write, 0, hyperparameters.of_settings(settings))
 
     def record_due(self, updates: int) -> None:
         """Compute the record and the extras if they are due after `updates` updates."""

@@ -15,6 +15,7 @@ from tensorboard.util import tensor_util
 
 from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.errors import RunError
+from unsupervised_learning.monitoring.event_files import viewer
 from unsupervised_learning.original.checkpoints import name_today
 
 
@@ -36,7 +37,7 @@ def import_logs(given: str, logs_dir: Path) -> int:
             print(f"skipped: {error}", file=sys.stderr)
     if not imported:
         raise RunError(f"none of the event files in {folder} could be read")
-    print(f"To view them next to your runs: tensorboard --logdir {logs_dir}")
+    print(f"To view them next to your runs: {viewer(logs_dir)}")
     return 0
 
 

@@ -14,14 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from unsupervised_learning import atomic_files
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.data.dataset import Dataset, to_unit_interval
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.figures.plots import figure_png
+from unsupervised_learning.figures.figure import Figure, figure_png
 from unsupervised_learning.original.checkpoints import Model, read_checkpoint
 from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.graph_files import read_graph

@@ -8,7 +8,7 @@ import numpy as np
 from unsupervised_learning import atomic_files
 from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.figures import plots
+from unsupervised_learning.figures.figure import figure_png
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce.experiments import EXPERIMENTS, NOTES
@@ -66,5 +66,5 @@ def write(jobs: Sequence[Job], failed: Mapping[Job, str], dataset: Dataset, fold
     told = [dict(zip(("claim", "compared", "verdict"), claim, strict=True)) for claim in claims]
     folder.mkdir(parents=True, exist_ok=True)
     atomic_files.write_json(folder / "results.json", {**facts, "claims": told, "runs": runs})
-    atomic_files.write_atomically(folder / "figure.png", plots.figure_png(draw(results)))
+    atomic_files.write_atomically(folder / "figure.png", figure_png(draw(results)))
     atomic_files.write_atomically(folder / "report.md", report(results, claims, facts))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from unsupervised_learning.evaluation.gan_diagnostics import NEAR_ZERO, NEAR_ZERO_PATIENCE
+from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.reproduce.gan_measures import EQUILIBRIUM, LAST, NEIGHBOURS, SAMPLES
 from unsupervised_learning.reproduce.gan_verdicts import RULES, SETTINGS, Result, sign_of_failure
 

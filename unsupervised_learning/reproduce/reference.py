@@ -24,9 +24,12 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from unsupervised_learning import atomic_files
+from unsupervised_learning.data.dataset import Split
 from unsupervised_learning.errors import RunError
-from unsupervised_learning.monitoring import event_files
+from unsupervised_learning.figures.plots import SIDE
+from unsupervised_learning.monitoring import event_files, hyperparameters
 from unsupervised_learning.monitoring.dumps import read_dump
+from unsupervised_learning.monitoring.latent import write_projector
 from unsupervised_learning.monitoring.tags import TRUE_KL
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.reproduce.card import card
@@ -41,6 +44,7 @@ LOGGED = ("autoencoder_run1", "autoencoder_run2", "vae_first", "vae_fixed", "gan
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
 PICTURED = (*WHOLE, "gan_flowers")  # only figures of the flowers: one image grid in the event file takes 0.6 MiB
 TIMES, OFTEN = 5, 100  # kept iterations besides the first: of histograms and images; of the scalars of single layers
+PROJECTED = 2_000  # codes that are kept for TensorBoard's projector
 SEEDS_DUMPED = 5  # latent dumps are kept for this many seeds of the autoencoder
 EVENTS = "events.out.tfevents.0.reference.v2"
 WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(MODELS)}
@@ -77,6 +81,7 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
     if not shown or experiment not in PICTURED:
         return
     keep_dump(run.path / "z_vae_output.csv", target)
+    keep_projector(run.path / "projector", target)
     (target / "figures").mkdir()
     for path in sorted((run.path / "figures").glob("*.png")):
         atomic_files.write_atomically(target / "figures" / path.name, fewer_colors(path))
@@ -104,21 +109,34 @@ def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str])
     """Copy the kept events into one file: `histograms` at all iterations; other histograms and images at a few, if `whole`."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
+        began = None
         for event in event_files.events(run.path):
             values = [value for value in event.summary.value if is_kept(run, value, event.step, whole, histograms)]
+            if began is None:
+                began = event.wall_time
+                settings = {**run.config["settings"], "dataset": run.config["data"]["name"]}
+                values += values_of(hyperparameters.of_settings(settings, began))
             if values:
                 kept = Event(wall_time=event.wall_time, step=event.step, summary=Summary(value=values))
                 writer.write(kept.SerializeToString())
+        if results := values_of(hyperparameters.of_results(run.results)):
+            last = Event(wall_time=began or 0, step=run.results["iterations"] - 1, summary=Summary(value=results))
+            writer.write(last.SerializeToString())
+
+
+def values_of(summaries: list[Summary]) -> list[Summary.Value]:
+    """Return the values of several summaries."""
+    return [value for summary in summaries for value in summary.value]
 
 
 def is_kept(run: FinishedRun, value: Summary.Value, step: int, whole: bool, histograms: set[str]) -> bool:
     """Whether a value is copied."""
     plugin, iterations = value.metadata.plugin_data.plugin_name, run.results["iterations"] - 1
-    if plugin == "scalars":
+    if plugin == "scalars" and not value.tag.startswith(hyperparameters.TAG):
         return "/" not in value.tag or step % (iterations // OFTEN) == 0
     if plugin in ("histograms", "images"):
         return value.tag in histograms or (whole and step % (iterations // TIMES) == 0)
-    return True
+    return False  # the settings, which are written anew
 
 
 def keep_weights(path: Path, target: Path) -> None:
@@ -149,6 +167,17 @@ def keep_dump(path: Path, target: Path) -> None:
     np.savetxt(text, np.column_stack([latents, labels]), fmt=["%.9g"] * latents.shape[1] + ["%d"])
     packed = gzip.compress(text.getvalue().encode(), mtime=0)  # no date: equal dumps give equal bytes
     atomic_files.write_atomically(target / f"{path.name}.gz", packed)
+
+
+def keep_projector(folder: Path, target: Path) -> None:
+    """Copy the first codes, labels and images of TensorBoard's projector."""
+    if not folder.exists():
+        return
+    latents, labels = (np.loadtxt(folder / f"{name}.tsv", np.float32, ndmin=1)[:PROJECTED] for name in ("latents", "labels"))
+    pixels = np.asarray(Image.open(folder / "sprite.png"))
+    columns = len(pixels) // SIDE
+    images = pixels.reshape(columns, SIDE, columns, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)[: len(labels)]
+    write_projector(target, latents, Split(images, labels.astype(np.uint8)))
 
 
 def fewer_colors(path: Path) -> bytes:

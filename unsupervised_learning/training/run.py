@@ -12,7 +12,8 @@ from unsupervised_learning import atomic_files
 from unsupervised_learning.data.batches import BatchOrder, InterleavedBatches
 from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.errors import KILLED, RunError
-from unsupervised_learning.monitoring.event_files import discard_from
+from unsupervised_learning.monitoring import hyperparameters
+from unsupervised_learning.monitoring.event_files import discard_from, viewer
 from unsupervised_learning.monitoring.monitor import Monitor
 from unsupervised_learning.monitoring.writer_thread import Background
 from unsupervised_learning.training import distribution, loop, run_directory
@@ -138,9 +139,10 @@ def finish(settings: Settings, model: Any, monitor: Monitor, dataset: Dataset, c
         results |= monitor.write_outputs(logs_dir, dataset)
     except ValueError as error:  # raised by evaluation for unusable weights
         raise RunError(f"{logs_dir} is trained and saved, but cannot be evaluated: {error}") from None
+    hyperparameters.write_results(logs_dir, monitor.iteration_of(checkpoints.iteration), results)
     atomic_files.write_json(logs_dir / "results.json", results)
     print(monitor.table(results))
-    print(f"Figures, results.json and model.keras are in {logs_dir}; to see the run: tensorboard --logdir {logs_dir.parent}")
+    print(f"Figures, results.json and model.keras are in {logs_dir}; to see the run: {viewer(logs_dir.parent)}")
 
 
 def visualize(logs_dir: Path, build: type[keras.Model], draw: Callable[[Any], Any]) -> int:
