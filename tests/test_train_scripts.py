@@ -18,6 +18,7 @@ from tests.support import REPOSITORY, SCRIPTS, assert_refused, read_events, smal
 from unsupervised_learning import autoencoder, vae  # noqa: F401 (registers the classes for load_model)
 from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.original import runs
+from unsupervised_learning.training import flag_help
 
 AE_SCALARS = {"Loss", "Encoder_loss", "Reg_loss"}
 AE_HISTOGRAMS = {f"{kind}_fc{layer}" for kind in "Wb" for layer in range(1, 7)}
@@ -395,6 +396,15 @@ def test_diverging_training_ends_before_the_first_bad_iteration(script, rate, id
 
 
 # Help and data
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, "train_gan.py"])
+def test_help_has_groups_and_fits_80_columns(script, run_script):
+    run = run_script(script, "-h")
+    assert run.status == 0
+    assert [line for line in run.out.splitlines() if len(line) > 80] == []
+    titles = [line.rstrip(":") for line in run.out.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert titles == list(flag_help.GROUPS)  # all of them, and so every flag is in one
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -151,8 +151,8 @@ def written(idx_dir, tmp_path_factory) -> tuple[Path, dict[str, Subject]]:
     return folder, write_pages(folder, idx_dir)
 
 
-@pytest.fixture(scope="module", params=WIDTHS)
-def pages(request, written) -> Iterator[Pages]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
         pytest.skip("skipped, because chromium or chromedriver is missing (Debian: apt-get install chromium chromium-driver)")
@@ -161,12 +161,16 @@ def pages(request, written) -> Iterator[Pages]:
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1300,1100"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(driver))
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    yield started
+    started.quit()
+
+
+@pytest.fixture(scope="module", params=WIDTHS)
+def pages(request, browser, written) -> Pages:
     size = {"width": request.param, "height": 900, "deviceScaleFactor": 1, "mobile": request.param < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    folder, subjects = written
-    yield Pages(folder, subjects, browser, request.param)
-    browser.quit()
+    return Pages(*written, browser, request.param)
 
 
 @pytest.mark.parametrize("name", DENSE)

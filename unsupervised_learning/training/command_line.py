@@ -22,6 +22,7 @@ from absl import app, flags, logging
 
 from unsupervised_learning.data import mnist, pictures
 from unsupervised_learning.errors import KILLED, RunError
+from unsupervised_learning.training import flag_help
 from unsupervised_learning.training.settings import Settings, default_settings
 
 FLAGS = flags.FLAGS
@@ -226,14 +227,17 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
     """
 
     def parse(arguments: list[str]) -> list[str]:
+        if {"-h", "--help", "-help"} & set(arguments[1 : arguments.index("--") if "--" in arguments else None]):
+            print(flag_help.text(sys.modules["__main__"].__doc__ or "", FLAGS.get_key_flags_for_module(arguments[0])))
+            sys.exit(0)
         try:
-            rest = FLAGS(["--help" if word == "-h" else word for word in arguments])
+            rest = FLAGS(arguments)
         except flags.UnrecognizedFlagError as error:
             near = difflib.get_close_matches(error.flagname, list(FLAGS), n=1)
             fail(f"unknown flag --{error.flagname}{f'; did you mean --{near[0]}?' if near else '; --help lists all flags'}")
         except flags.Error as error:
             fail(str(error))
-        except SystemExit:  # after --help, absl exits with status 1
+        except SystemExit:  # after --helpfull, absl exits with status 1
             sys.exit(0)
         if len(rest) > 1 and not positional:
             fail(f"takes flags only, as in --seed=1. Received: {' '.join(rest[1:])}")
