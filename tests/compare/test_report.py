@@ -132,3 +132,39 @@ def test_damaged_or_missing_run_files_affect_only_their_figure(logs_dir, tmp_pat
     text = (tmp_path / "report" / "index.html").read_text()
     for why in ("checkpoint0.txt is not a latent dump", "z_vae_output.csv", "the file is not a picture"):
         assert why in text
+
+
+def test_runs_that_no_claim_uses_stand_beside_a_finished_one(logs_dir, tmp_path, run_script):
+    write_events(logs_dir / "autoencoder_seed0", {"Loss": {0: 80.0, 100: 8.0, 20_000: 4.5}})
+    flat = write_run(logs_dir / "mine", "autoencoder", settings={"z_dim": 2}, test_l2=7.25)
+    write_events(flat, {"Loss": {0: 80.0, 100: 9.0}})
+    (flat / "figures").mkdir()
+    (flat / "figures" / "samples.png").write_bytes(picture(200))
+    stopped = write_run(logs_dir / "mine", "vae_fixed", seed=1)
+    write_events(stopped, {"total_loss": {0: 500.0}})
+    (stopped / "results.json").unlink()
+    assert run_script(COMPARE, f"--logs_dir={logs_dir}", f"--out={tmp_path}/report").status == 0
+    text = (tmp_path / "report" / "index.html").read_text()
+    section = text[text.index('<h2 id="unfinished">') : text.index('<h2 id="claims">')]
+    assert "Logged up to iteration 100: no claim needs these settings: z_dim=2" in section
+    assert "On its test set: L2 loss 7.25 (reference: 4.45), kNN accuracy 0.82 (reference: 0.82)." in section
+    assert "Logged up to iteration 0: not finished: no results.json." in section
+    assert "It has no results on the test set yet." in section
+    alts = [attributes["alt"] for tag, attributes in Tags(section).seen if tag == "img"]
+    assert alts == ["yours", "yours: from random z", "yours"]
+
+
+def test_sections_tell_what_their_claims_found(logs_dir, tmp_path, run_script):
+    assert run_script(COMPARE, f"--logs_dir={logs_dir}", f"--out={tmp_path}/report").status == 0
+    text = (tmp_path / "report" / "index.html").read_text()
+    number = next(n for n, claim in enumerate(CLAIMS, start=1) if claim.text == "The KL must not be negative")
+    answer = (
+        f'<a href="#claim-{number}">The KL must not be negative</a>: the post asks how to enforce it in 2016; ours at least '
+    )
+    assert answer in text[text.index('id="negative-kl"') : text.index('<h2 id="gan">')]
+    row = text[text.index(f'<tr id="claim-{number}">') :]
+    assert (
+        row.index("<summary>how</summary>")
+        < row.index("reproduced if it is never below 0")
+        < row.index("<span>train_vae.py</span>")
+    )

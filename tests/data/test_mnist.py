@@ -700,3 +700,8 @@ def test_real_tfds_set_is_canonical_mnist(monkeypatch, capfd):
     assert dataset.validation.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]  # file order
     assert dataset.describe()["sizes"] == {"train": 55_000, "validation": 5_000, "test": 10_000}
     assert "WARNING" not in capfd.readouterr().err
+
+
+def test_a_data_set_is_one_line_in_a_notebook():
+    splits = "train: Split(1,375 images of 28×28), validation: Split(125 images of 28×28), test: Split(297 images of 28×28)"
+    assert repr(mnist.load("digits")) == f"Dataset(digits, scikit-learn load_digits; {splits})"

@@ -94,3 +94,13 @@ def test_html_is_small():
 def test_invalid_arrays_are_refused(codes, labels, message):
     with pytest.raises(ValueError, match=message):
         interactive.scatter(codes, labels, np.zeros((3, 28, 28), np.uint8), ["z1", "z2"])
+
+
+def test_a_notebook_shows_the_scatter_in_a_frame():
+    codes, labels, images = random_codes()
+    scatter = interactive.scatter(codes, labels, images, ["z1", "z2", "z3"])
+    assert "\n" not in repr(scatter)
+    (tag, attributes), *others = Tags(scatter._repr_html_()).seen
+    assert (tag, others) == ("iframe", [])
+    assert scatter in attributes["srcdoc"]  # unescaped by the parser
+    assert interactive.style() in attributes["srcdoc"]

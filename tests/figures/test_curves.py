@@ -55,3 +55,17 @@ class TestDistributions:
         assert [axes.get_title() for axes in figure.axes] == ["mu", "log_var"]
         assert figure.axes[0].get_ylim()[1] > 1000
         assert plots.figure_to_rgb(figure).std() > 0
+
+
+def test_lines_are_drawn_as_they_are():
+    courses = {"one": {0: -3.0, 100: 2.0}, "other": {0: 0.0, 50: 1.0, 100: 4.0}}
+    figure = curves.lines(courses, "a title", "nats")
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == ("iteration", "nats", "linear")
+    drawn = {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.get_lines()}
+    assert drawn == {name: [[iteration, value] for iteration, value in course.items()] for name, course in courses.items()}
+
+
+def test_a_figure_shows_itself_in_a_notebook():
+    figure = curves.lines({"one": {0: 1.0, 1: 2.0}}, "a title", "label")
+    assert figure._repr_png_().startswith(b"\x89PNG")

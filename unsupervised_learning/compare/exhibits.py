@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unsupervised_learning import atomic_files
 from unsupervised_learning.compare import page
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
@@ -15,7 +16,7 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import latent_draws
 from unsupervised_learning.figures import curves, scatters
 from unsupervised_learning.figures.figure import Figure, figure_png
-from unsupervised_learning.monitoring import event_files
+from unsupervised_learning.monitoring import event_files, hyperparameters
 from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.monitoring.tags import GAN_LOSSES
 from unsupervised_learning.original.checkpoints import read_checkpoint
@@ -29,6 +30,8 @@ RUN_3 = ("MNIST_AutoEncoder_logs", "ae_run3")  # the author's folder name, and t
 WIDTH = 5.6  # inches
 LOSS = {"AutoEncoder": "Loss", "VariationalAutoEncoder": "total_loss", "DCGAN": "Discriminator_loss"}  # tags
 REFERENCE = {"AutoEncoder": "autoencoder", "VariationalAutoEncoder": "vae_fixed", "DCGAN": "gan"}
+PICTURE = "figures/samples.png"
+SHORTEST = 500  # iterations of the reference beside a run that logged only its start; our choice
 CHECKPOINT_OF_FIXED = ("MNIST_VAE_logs_2/model.ckpt-100000", "vae/model.ckpt-100000")
 # The author's files
 
@@ -68,7 +71,7 @@ class Originals:
 def legible_png(figure: Figure) -> bytes:
     """Encode a figure as PNG, drawn on smaller paper at a higher resolution, so that its text is legible on a phone."""
     width, height = figure.get_size_inches()
-    smaller = WIDTH if len(figure.axes) == 1 else width / 1.25  # several panels need room for their labels
+    smaller = min(WIDTH, width)
     for axes in figure.axes:
         axes.title.set_fontsize(10)  # the longest fits the paper
     figure.set_dpi(figure.dpi * width / smaller)
@@ -267,18 +270,43 @@ def unfinished(runs: Runs, logs_dir: Path) -> list[Exhibit]:
         folder = logs_dir / name
         try:
             model = json.loads((folder / "config.json").read_text())["model"]
-            tag, reference = LOSS[model], runs[REFERENCE[model]]
-            course = event_files.scalars_logged(folder, tag)
+            course = event_files.scalars_logged(folder, LOSS[model])
         except (*run_directory.UNREADABLE, RunError):  # a benchmark's file, or a damaged run: the list of runs says why
             continue
         course = {iteration: loss for iteration, loss in course.items() if loss > 0}
         if not course:
             continue
-        courses = {"yours": course}
-        if reference and (whole := event_files.scalars_logged(reference[0].path, tag)):
-            courses[f"reference, seed {reference[0].seed}"] = whole
-        png = legible_png(curves.losses_overlaid(courses, f"{model}: {tag}", tag))
-        far = f"Logged up to iteration {max(course):,}. {why}"
-        source = f"{folder}" + (f"; reference: {reference[0].path}" if len(courses) > 1 else "")
-        shown.append(Exhibit(f"unfinished_{number}", name, far, [Pane("yours", png, source=source)]))
+        reference = next(iter(runs[REFERENCE[model]]), None)
+        panes = [loss_beside(course, reference, model, folder)]
+        pictures = {"yours": folder, **({f"reference, seed {reference.seed}": reference.path} if reference else {})}
+        for caption, path in pictures.items() if (folder / PICTURE).exists() else ():
+            panes.append(page.checked(f"{caption}: from random z", (path / PICTURE).read_bytes)._replace(source=str(path)))
+        text = f"Logged up to iteration {max(course):,}: {why}. {results_beside(folder, reference)}"
+        shown.append(Exhibit(f"unfinished_{number}", name, text, panes))
     return shown
+
+
+def loss_beside(course: dict[int, float], reference: FinishedRun | None, model: str, folder: Path) -> Pane:
+    """The loss of a run, and a finished run's up to twice as many iterations, so that a short run is not a dot."""
+    tag, courses, source = LOSS[model], {}, str(folder)
+    last = 2 * max(course) or SHORTEST
+    if reference and (whole := event_files.scalars_logged(reference.path, tag)):
+        until = {iteration: loss for iteration, loss in whole.items() if iteration <= last}
+        courses[f"reference, seed {reference.seed}"] = until
+        source += f"; reference: {reference.path}"
+    png = legible_png(curves.losses_overlaid({**courses, "yours": course}, f"{model}: {tag}", tag))
+    return Pane("yours", png, source=source)
+
+
+def results_beside(folder: Path, reference: FinishedRun | None) -> str:
+    """The test set's numbers of a run beside a finished run's, as text."""
+    try:
+        results = atomic_files.read_json(folder / "results.json")
+        found = {name: float(results[name]) for name in hyperparameters.RESULTS if results.get(name) is not None}
+    except run_directory.UNREADABLE:
+        return "It has no results on the test set yet."
+    parts = []
+    for name, value in found.items():
+        beside = reference.results.get(name) if reference else None
+        parts.append(f"{hyperparameters.RESULTS[name]} {value:.4g}" + (f" (reference: {beside:.4g})" if beside else ""))
+    return f"On its test set: {', '.join(parts)}." if parts else ""

@@ -88,27 +88,39 @@ def markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def html_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A table in HTML, with coloured verdicts and commands as code."""
+def html_table(head: tuple[str, ...], rows: list[tuple[str, ...]], anchor: str = "", notes: tuple[str, ...] = ()) -> str:
+    """A table in HTML, with coloured verdicts.
+
+    Args:
+        head: names of the columns.
+        rows: cells, as text.
+        anchor: row n, counted from 1, can be linked to as `<anchor>-<n>`.
+        notes: HTML below each row, over all columns; none by default.
+    """
     lines = []
-    for row in rows:
+    for number, row in enumerate(rows, start=1):
         cells = []
         for name, cell in zip(head, row, strict=True):
             text = html.escape(cell)
             if name == "verdict":
                 verdict, _, why = text.partition(": ")
                 text = f'<span class="{verdict.split()[0]}">{verdict}</span>' + (f"<br>{why}" if why else "")
-            elif name == "command":
-                text = "<br>".join(code(part) if part.startswith("python ") else part for part in text.split("; "))
             cells.append(f'<td data-head="{html.escape(name)}">{text}</td>')
-        lines.append(f"<tr>{''.join(cells)}</tr>")
+        target = f' id="{anchor}-{number}"' if anchor else ""
+        lines.append(f"<tr{target}>{''.join(cells)}</tr>")
+        if notes:
+            lines.append(f'<tr class="note"><td colspan="{len(head)}">{notes[number - 1]}</td></tr>')
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
-def code(command: str) -> str:
-    """A command as code with line breaks only between words."""
-    return f"<code>{' '.join(f'<span>{word}</span>' for word in command.split())}</code>"
+def commands(text: str) -> str:
+    """Commands, separated by semicolons, as code with line breaks only between words; what is no command stays text."""
+    parts = []
+    for part in html.escape(text, quote=False).split("; "):
+        words = " ".join(f"<span>{word}</span>" for word in part.split())
+        parts.append(f"<code>{words}</code>" if part.startswith("python ") else part)
+    return "<br>".join(parts)
 
 
 def html_pane(pane: Pane) -> str:

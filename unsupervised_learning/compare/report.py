@@ -73,13 +73,13 @@ def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
 
 
 UNFINISHED = (
-    "These runs are in --logs_dir and no claim uses them. Each one's loss is drawn beside a finished run of that model. The "
-    "settings may differ as well as the length."
+    "These runs are in --logs_dir and no claim uses them. Each stands beside a finished run of that model: the loss, the "
+    "numbers on the test set and the images from random z, if there are any. The settings may differ as well as the length."
 )
 OUTCOMES = (
     "In the first VAE a head that is negative for every image gets no gradient through its relu and stays at zero. The first "
     "iterations settle which heads stay alive, and that determines the ELBO. The author's graph, trained today from its own "
-    "initialisers (`original train`), has the same few outcomes."
+    "initialisers (“original train”), has the same few outcomes."
 )
 RULE = (
     "“Matches 2016” means two things. 2016's number is one of ours: it lies in the prediction interval for one more run. And "
@@ -94,8 +94,12 @@ RULE = (
 def body(found: Found, shown: list[Exhibit], unfinished: list[Exhibit], runs: Runs) -> str:
     """The body of the HTML page: the post's story with its figures, then the claims, then how they were established."""
     rows, by_name = claim_rows(found), {exhibit.name: exhibit for exhibit in shown}
+    numbered = {claim.text: (number, claim, finding) for number, (claim, finding) in enumerate(found, start=1)}
     parts = [
-        (one.anchor, one.title, *map(paragraph, one.paragraphs), *(page.html_exhibit(by_name[name]) for name in one.exhibits))
+        (
+            *(one.anchor, one.title, *map(paragraph, one.paragraphs), answers([numbered[text] for text in one.claims])),
+            *(page.html_exhibit(by_name[name]) for name in one.exhibits),
+        )
         for one in SECTIONS
     ]
     if unfinished:
@@ -110,7 +114,7 @@ def body(found: Found, shown: list[Exhibit], unfinished: list[Exhibit], runs: Ru
     without = "".join(f"<li><code>{html.escape(name)}</code>: {html.escape(why)}</li>" for name, why in runs.left_out.items())
     compared = chart.chart(found)
     parts += [
-        ("claims", "The claims", paragraph(f"{len(rows)} claims: {verdicts(rows)}."), compared, scrolled(CLAIMS_HEAD, rows)),
+        ("claims", "The claims", paragraph(f"{len(rows)} claims: {verdicts(rows)}."), compared, claims_table(found)),
         (
             "outcomes",
             "The first VAE's outcomes",
@@ -136,6 +140,27 @@ def body(found: Found, shown: list[Exhibit], unfinished: list[Exhibit], runs: Ru
     )
     sections = (f'<h2 id="{anchor}">{html.escape(name)}</h2>{"".join(inside)}' for anchor, name, *inside in parts)
     return f"{paragraph(intro)}<nav><ul>{contents}</ul></nav>{''.join(sections)}"
+
+
+def answers(numbered: list[tuple[int, judgements.Claim, judgements.Judgement]]) -> str:
+    """What the claims of a section found, each with a link to its row in the table of claims."""
+    lines = [
+        f'<li><a href="#claim-{number}">{html.escape(claim.text)}</a>: {html.escape(claim.original)} in 2016; ours '
+        f'{html.escape(finding.ours)} <span class="{finding.verdict.split()[0]}">{finding.verdict}</span></li>'
+        for number, claim, finding in numbered
+    ]
+    return f"<ul>{''.join(lines)}</ul>" if lines else ""
+
+
+def claims_table(found: Found) -> str:
+    """The claims, with how each is measured and the commands behind a click."""
+    rows = [row[: len(CLAIMS_HEAD) - 2] for row in claim_rows(found)]
+    notes = tuple(
+        f"<details><summary>how</summary><p>{html.escape(claim.how)}; reproduced if {html.escape(claim.expected)}</p>"
+        f"<p>{page.commands(claim.command)}</p></details>"
+        for claim, _ in found
+    )
+    return f'<div class="claims">{page.html_table(CLAIMS_HEAD[:-2], rows, "claim", notes)}</div>'
 
 
 def paragraph(text: str) -> str:

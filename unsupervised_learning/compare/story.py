@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 
 class Section(NamedTuple):
-    """One section: its anchor, title, paragraphs (plain text), and the names of the exhibits that follow them."""
+    """One section: its anchor, title, paragraphs (plain text), the claims it answers, and the exhibits that follow them."""
 
     anchor: str
     title: str
     paragraphs: tuple[str, ...]
     exhibits: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()  # texts of `claims.CLAIMS`
 
 
 SECTIONS = (
@@ -22,6 +23,11 @@ SECTIONS = (
             "axes mean nothing by themselves: another seed turns and mirrors the cloud.",
         ),
         ("autoencoder_scatter_0", "autoencoder_scatter_20000", "autoencoder_loss"),
+        (
+            "The autoencoder's code separates the digits",
+            "The autoencoder reconstructs as well as in 2016",
+            "The autoencoder beats PCA with 3 components",
+        ),
     ),
     Section(
         "vae",
@@ -33,14 +39,16 @@ SECTIONS = (
             "author reports three observations.",
         ),
         ("generated_digits",),
+        ("The fixed VAE reaches its ELBO of 2016", "The means of the fixed VAE separate the digits"),
     ),
     Section(
         "reconstruction",
         "First observation: the reconstruction dominates",
         (
             "It does. The reconstruction is a sum over 784 pixels and the KL a sum over three dimensions. In 2016's fixed VAE "
-            "the reconstruction is 125.1 nats and the KL 8.6. The claims below test the ratio at three weights of the KL.",
+            "the reconstruction is 125.1 nats and the KL 8.6. We measured the ratio at three weights of the KL.",
         ),
+        claims=("The reconstruction dominates the KL",),
     ),
     Section(
         "log-var",
@@ -51,6 +59,7 @@ SECTIONS = (
             "there. Without the relu, log_var moves to about −6 and each image gets a place of its own.",
         ),
         ("vae_first_distributions", "vae_first_scatter", "vae_fixed_distributions", "vae_fixed_scatter"),
+        ("In the first VAE log_var goes to zero", "In the fixed VAE log_var moves away from zero"),
     ),
     Section(
         "negative-kl",
@@ -61,6 +70,7 @@ SECTIONS = (
             "dimensions that logs 3 nats too little. A constant has no gradient, so training was not affected: only the logged "
             "number was wrong.",
         ),
+        claims=("Training sometimes ends up with a negative KL", "The KL must not be negative"),
     ),
     Section(
         "gan",
@@ -72,6 +82,7 @@ SECTIONS = (
             "“python -m unsupervised_learning.reproduce”; docs/gan.md has the results.",
         ),
         ("gan_losses", "gan_flowers", "gan_samples"),
+        ("The 64×64 GAN's losses begin with a spike and then stay level", "During GAN training D's loss falls and G's rises"),
     ),
 )
 ESTABLISHED = (

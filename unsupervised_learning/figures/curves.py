@@ -23,7 +23,7 @@ def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
             iteration → nats, with at least one iteration.
         title: title of the figure.
     """
-    figure = Figure(figsize=(9, 7), dpi=100, layout="constrained")
+    figure = Figure(figsize=(7, 7), dpi=110, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     lines = [
         (above, "discriminator_loss_real", "#2f62f0", "on real images"),
@@ -36,7 +36,7 @@ def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
         axes.plot(iterations, values, color=color, linewidth=0.6, alpha=0.35)
         axes.plot(iterations, smoothed(values), color=color, linewidth=1.8, label=label)
     equilibrium = 2 * math.log(2)
-    label = f"equilibrium of the sum, 2 ln 2 = {equilibrium:.3f}"
+    label = f"equilibrium, 2 ln 2 = {equilibrium:.3f}"
     above.axhline(equilibrium, color="black", linewidth=1, linestyle="--", label=label)
     above.set_ylabel("discriminator's loss, nats", fontsize=11)
     below.set_ylabel("generator's loss, nats", fontsize=11)
@@ -46,11 +46,12 @@ def gan_losses(courses: dict[str, dict[int, float]], title: str) -> Figure:
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        thin = Line2D([], [], color="0.5", linewidth=0.6, alpha=0.7, label="as logged")
-        thick = Line2D([], [], color="0.5", linewidth=1.8, label=f"smoothed as in TensorBoard, {SMOOTHING}")
         drawn = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+        if axes is below:
+            drawn.append(Line2D([], [], color="0.5", linewidth=0.6, label="thin: as logged"))
+            drawn.append(Line2D([], [], color="0.5", linewidth=1.8, label=f"thick: smoothed, {SMOOTHING}"))
         where = {"loc": "lower left", "bbox_to_anchor": (0, 1)}  # above the axes, so that it hides no line
-        axes.legend(handles=[*drawn, thin, thick], frameon=False, fontsize=9, ncols=3, **where)
+        axes.legend(handles=drawn, frameon=False, fontsize=9, ncols=2, **where)
     figure.suptitle(title, fontsize=14)
     return figure
 
@@ -68,7 +69,9 @@ def losses_overlaid(courses: dict[str, dict[int, float]], title: str, label: str
     for number, (name, course) in enumerate(courses.items()):
         iterations, values = np.array(list(course)), np.array(list(course.values()))
         axes.plot(iterations, values, color=f"C{number}", linewidth=0.6, alpha=0.35)
-        axes.plot(iterations, smoothed(values, 0.6), color=f"C{number}", linewidth=1.6, label=name)  # 0.9 lags at the start
+        marker = "o" if len(values) == 1 else None  # a line through one point cannot be seen
+        drawn = smoothed(values, 0.6)  # 0.9 lags at the start
+        axes.plot(iterations, drawn, color=f"C{number}", linewidth=1.6, marker=marker, label=name)
     axes.set_yscale("log")
     _dress(axes, label)
     axes.legend(frameon=False, fontsize=9)
@@ -97,12 +100,14 @@ def lines(courses: dict[str, dict[int, float]], title: str, label: str) -> Figur
 def distributions(histograms: dict[str, dict[int, np.ndarray]], title: str) -> Figure:
     """Draw distributions over iterations like TensorBoard's distributions view: bands between quantiles, a panel per tag.
 
+    The panels are one below the other, so that they stay large on a narrow screen.
+
     Args:
         histograms: tag → iteration → [buckets, 3] (left edge, right edge, count), with at least one iteration.
         title: title of the figure.
     """
-    figure = Figure(figsize=(4.8 * len(histograms), 3.6), dpi=110, layout="constrained")
-    for axes, (tag, course) in zip(np.atleast_1d(figure.subplots(1, len(histograms))), histograms.items(), strict=True):
+    figure = Figure(figsize=(5.6, 2.7 * len(histograms) + 0.4), dpi=110, layout="constrained")
+    for axes, (tag, course) in zip(np.atleast_1d(figure.subplots(len(histograms), 1)), histograms.items(), strict=True):
         iterations = np.array(list(course))
         bands = np.array([quantiles(buckets) for buckets in course.values()])  # [iterations, quantiles]
         for low in range(len(QUANTILES) // 2):
