@@ -186,6 +186,7 @@ def test_what_one_draws_is_encoded_and_decoded(pages, name):
     assert pages.state()["z"] != before["z"]
     assert not np.array_equal(pages.pixels("[data-out]"), decoded)
     assert len(pages.browser.find_elements(By.CSS_SELECTOR, "[data-near] figcaption")) == 6 * (3 if name == "several" else 1)
+    assert pages.one("[data-near] figure").size["width"] < 100  # side by side
     pages.assert_healthy()
 
 
