@@ -2,15 +2,18 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from tests.support import REPOSITORY, assert_refused, write_dumps, write_events, write_run
+from tests.support import REPOSITORY, assert_refused, read_events, write_dumps, write_events, write_run
 from unsupervised_learning import layers
 from unsupervised_learning.compare import claims
 from unsupervised_learning.compare.claims import CLAIMS
+from unsupervised_learning.data.dataset import Split
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import event_files
-from unsupervised_learning.reproduce import experiments
+from unsupervised_learning.monitoring.latent import write_projector
+from unsupervised_learning.reproduce import experiments, reference
 from unsupervised_learning.reproduce.experiments import Runs
 from unsupervised_learning.training import finished_run
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -120,6 +123,25 @@ def test_a_gans_weights_are_kept_on_request(tmp_path, run_script):
     for flags, there in (([], False), (["--weights=all"], True)):
         assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept", *flags).status == 0
         assert path.exists() == there
+
+
+def test_a_copy_has_named_settings_results_and_the_first_codes_for_tensorboard(tmp_path, run_script, monkeypatch):
+    monkeypatch.setattr(reference, "PROJECTED", 5)
+    folder = write_run(tmp_path / "logs", "vae_fixed")
+    write_events(folder, {"total_loss": {0: 500.0, 500: 200.0}, "ours/test/negative_elbo": {100_000: 1.0}})
+    random = np.random.default_rng(0)
+    images, codes = random.integers(0, 256, (7, 28, 28)).astype(np.uint8), random.normal(size=(7, 3))
+    write_projector(folder, codes, Split(images, np.arange(7).astype(np.uint8)))
+    assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    copy = tmp_path / "kept" / "vae_fixed_seed0"
+    events = read_events(copy)  # which refuses a value that is there twice
+    assert {tag for plugin, tag in events if plugin == "hparams"} == {"_hparams_/experiment", "_hparams_/session_start_info"}
+    assert float(events["scalars", "ours/test/negative_elbo"][100_000]) == pytest.approx(133.9)
+    np.testing.assert_allclose(np.loadtxt(copy / "projector" / "latents.tsv"), codes[:5], rtol=1e-5)
+    assert (copy / "projector" / "labels.tsv").read_text().split() == list("01234")
+    sprite = tf.io.decode_png((copy / "projector" / "sprite.png").read_bytes()).numpy()[..., 0]
+    np.testing.assert_array_equal(sprite[28:56, :28], images[3])
+    assert "projector/sprite.png" in (copy / "projector_config.pbtxt").read_text()
 
 
 def test_unusable_runs_and_folders_are_rejected(tmp_path, run_script):
