@@ -67,5 +67,7 @@ def test_results_replace_earlier_ones(tmp_path):
     for loss in (4.5, 4.25):
         hyperparameters.write_results(tmp_path, 9, {"test_l2": loss})
     assert {key: dict(course) for key, course in read_events(tmp_path).items()} == {("scalars", "ours/test/test_l2"): {9: 4.25}}
+    hyperparameters.write_results(tmp_path, 9, {"test_l2": 1e39})
+    assert read_events(tmp_path)["scalars", "ours/test/test_l2"][9] == float("inf")
     hyperparameters.write_results(tmp_path, 9, {})
     assert not list(tmp_path.iterdir())

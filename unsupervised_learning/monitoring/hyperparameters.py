@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
@@ -45,7 +46,9 @@ def of_settings(settings: dict[str, Any], began: float | None = None) -> list[Su
 
 def of_results(results: dict[str, Any]) -> list[Summary]:
     """Return the summaries of the results that the tab shows."""
-    return [scalar_pb(f"{TAG}/{name}", results[name]) for name in RESULTS if results.get(name) is not None]
+    with np.errstate(over="ignore"):  # TensorBoard's float32 shows the results of a run that went astray as infinite
+        found = {name: np.float32(results[name]) for name in RESULTS if results.get(name) is not None}
+    return [scalar_pb(f"{TAG}/{name}", value) for name, value in found.items()]
 
 
 def write_results(logs_dir: Path, iteration: int, results: dict[str, Any]) -> None:

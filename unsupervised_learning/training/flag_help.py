@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable
+from typing import Any
 
 from absl import flags
 
@@ -33,7 +34,7 @@ def text(doc: str, of_script: Iterable[flags.Flag]) -> str:
     return "\n\n".join([*parts, "--helpfull lists absl's own flags too."])
 
 
-def line(flag: flags.Flag) -> str:
+def line(flag: Any) -> str:
     """Return a flag's name, and beside it what it does, its values and its default."""
     name = f"  --[no]{flag.name}" if flag.boolean else f"  --{flag.name}"
     said = [(flag.help or "").rpartition(">: ")[2]]  # absl puts the values of an enum before the text
