@@ -40,10 +40,12 @@ def line(flag: Any) -> str:
     said = [(flag.help or "").rpartition(">: ")[2]]  # absl puts the values of an enum before the text
     if isinstance(flag, flags.EnumFlag):
         said.append(f"One of {', '.join(flag.parser.enum_values)}.")
-    high = getattr(flag.parser, "upper_bound", None)
+    low, high = (getattr(flag.parser, f"{end}_bound", None) for end in ("lower", "upper"))
     if high is not None and high < LARGEST:
-        said.append(f"{flag.parser.lower_bound:,} to {high:,}.")
+        said.append(f"{low:,} to {high:,}.")
     if flag.default is not None and not (flag.boolean and not flag.default):
-        said.append(f"Default: {flag.default if isinstance(flag.default, str | int) else flag.default_as_str.strip(chr(39))}.")
+        said.append(
+            f"Default: {flag.default if isinstance(flag.default, str | int) else str(flag.default_as_str).strip(chr(39))}."
+        )
     first = f"{name:<{COLUMN}}" if len(name) < COLUMN - 1 else f"{name}\n{'':<{COLUMN}}"
     return first + f"\n{'':<{COLUMN}}".join(textwrap.wrap(" ".join(said), WIDTH - COLUMN, break_on_hyphens=False))
