@@ -170,7 +170,8 @@ def browser() -> Iterator[webdriver.Chrome]:
 def pages(request, browser, written) -> Pages:
     size = {"width": request.param, "height": 900, "deviceScaleFactor": 1, "mobile": request.param < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    return Pages(*written, browser, request.param)
+    folder, subjects = written
+    return Pages(folder, subjects, browser, request.param)
 
 
 @pytest.mark.parametrize("name", DENSE)
