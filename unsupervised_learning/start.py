@@ -6,6 +6,9 @@ import re
 import signal
 import sys
 import tempfile
+from pathlib import Path
+
+from unsupervised_learning import registration
 
 _NOISE = re.compile(rb"(I\d{4} |WARNING: All log messages before absl::InitializeLog)")
 
@@ -19,8 +22,12 @@ def prepare() -> None:
       `keep_freed_memory`), and on CPUs without AVX-512 a GAN's convolutions run without oneDNN;
     - a resumed run may differ from an uninterrupted one in the last bits, because operations run in parallel.
 
-    Environment variables set by the user are kept. Further calls have no effect.
+    Environment variables set by the user are kept. Further calls have no effect. If Keras is set to another backend, the
+    process ends here with one line.
     """
+    if wrong := registration.other_backend():
+        print(f"{Path(sys.argv[0]).name}: error: {wrong}", file=sys.stderr)
+        sys.exit(2)
     keep_freed_memory()
     # oneDNN's convolutions are off by default on CPUs without AVX-512; its transposed ones were 1.6 to 6 times as fast. It
     # requires one operation at a time, each on all cores, because oneDNN's rounding can vary if operations run in parallel.
