@@ -5,8 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from unsupervised_learning.image_model import ImageModel, checked_optimizer
-from unsupervised_learning.input_checks import Accepted
+from unsupervised_learning import input_checks
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
@@ -56,20 +55,19 @@ class Evaluation:
         return {metric.name: metric.result() for metric in self.metrics}
 
 
-class AdversarialModel(ImageModel):
-    """Base class of the GAN: z ~ U(−1, 1) to images. A subclass also defines the attributes below, and how to train them."""
+class AdversarialModel(keras.Model):
+    """Base class, beside `ImageModel`, of the GAN: two networks, two optimizers, images from z ~ U(−1, 1)."""
 
     z_dim: int
     side: int
     channels: int
     generator: keras.Model
     discriminator: keras.Model
-    discriminator_variables: list
 
     @property
-    def inputs_taken(self) -> Accepted:
+    def inputs_taken(self) -> input_checks.Accepted:
         """The latents that calling the model takes."""
-        return Accepted("latents", ((self.z_dim,),))
+        return input_checks.Accepted("latents", ((self.z_dim,),))
 
     @property
     def output_shape(self) -> tuple[int | None, ...]:
@@ -112,8 +110,8 @@ class AdversarialModel(ImageModel):
             ValueError: it is neither, or both are one object; or a loss or metrics are given.
         """
         self.refuse(metrics=kwargs.get("metrics"), weighted_metrics=kwargs.get("weighted_metrics"))
-        generator_optimizer = checked_optimizer("generator_optimizer", generator_optimizer)
-        discriminator_optimizer = checked_optimizer("discriminator_optimizer", discriminator_optimizer)
+        generator_optimizer = input_checks.optimizer("generator_optimizer", generator_optimizer)
+        discriminator_optimizer = input_checks.optimizer("discriminator_optimizer", discriminator_optimizer)
         if generator_optimizer is discriminator_optimizer:
             raise ValueError(f"the networks must have an optimizer each. Received: one for both, {generator_optimizer.name}")
         super().compile(generator_optimizer, **kwargs)

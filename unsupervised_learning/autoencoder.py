@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from unsupervised_learning import layers, losses
 from unsupervised_learning.dense_model import DenseModel
+from unsupervised_learning.image_model import ImageModel
 
 PIXELS = 28 * 28
 Sum = Callable[[tf.Tensor], tf.Tensor]
@@ -14,7 +15,7 @@ EVALUATION_BATCH = 256  # 2016 reported the test L2 as a sum over a batch of 256
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
-class AutoEncoder(DenseModel):
+class AutoEncoder(DenseModel, ImageModel):
     """784-50-50-z-50-50-784 with tanh after every layer except the last, which is linear. 84,687 parameters for a 3-D code.
 
     The input is images [batch, 784] in [0, 1]; the output is [batch, 784], unbounded. Pass an optimizer to `compile`, and

@@ -7,17 +7,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from unsupervised_learning.image_model import ImageModel
 from unsupervised_learning.input_checks import Accepted
 
 
-class DenseModel(ImageModel):
-    """Base class of the autoencoder and the VAE: 28×28 grey images as vectors, an encoder and a decoder."""
+class DenseModel(keras.Model):
+    """Base class, beside `ImageModel`, of the autoencoder and the VAE: 28×28 grey images as vectors, encoder and decoder."""
 
     takes_weights = True
 
     # Bytes are multiplied by 1/255, as in 2016, not divided by 255: the two differ in the last bit.
-    images = inputs_taken = Accepted(
+    images_taken = inputs_taken = Accepted(
         "images", ((784,), (28, 28), (28, 28, 1)), 0.0, 1.0, from_bytes=lambda values: values * np.float32(1 / 255)
     )
     output_shape = (None, 784)
@@ -34,7 +33,7 @@ class DenseModel(ImageModel):
 
     def encode(self, images: Any) -> Any:
         """Return the encoder's output for images as `fit` takes them."""
-        return self.compiled_encoder(self.images.checked(images))
+        return self.compiled_encoder(self.images_taken.checked(images))
 
     @tf.function(autograph=False)
     def compiled_encoder(self, images: tf.Tensor) -> Any:

@@ -22,6 +22,7 @@ import tensorflow as tf
 from unsupervised_learning import gan_networks, layers, losses
 from unsupervised_learning.adversarial_model import AdversarialModel
 from unsupervised_learning.gan_networks import CHANNELS, RECIPES
+from unsupervised_learning.image_model import ImageModel
 from unsupervised_learning.input_checks import Accepted, one_of
 
 REAL_BATCHES = ("shared", "fresh")
@@ -32,7 +33,7 @@ LOSSES = ("discriminator_loss_real", "discriminator_loss_fake", "discriminator_l
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
-class DCGAN(AdversarialModel):
+class DCGAN(AdversarialModel, ImageModel):  # pyright: ignore[reportIncompatibleMethodOverride] (two optimizers)
     """Generator and discriminator, trained in turns. 5,135,363 and 4,316,545 parameters for 64×64 colour images.
 
     Training takes real images [batch, side, side, channels], as bytes or scaled by `scale`. Calling the model maps z
@@ -125,7 +126,7 @@ class DCGAN(AdversarialModel):
         return tf.clip_by_value(images, 0.0, 1.0)
 
     @property
-    def images(self) -> Accepted:
+    def images_taken(self) -> Accepted:
         """The images that training and evaluation take."""
         shapes = ((self.side, self.side, self.channels), *(((self.side, self.side),) if self.channels == 1 else ()))
         low, high = self.form.lowest / self.image_factor, self.form.highest / self.image_factor

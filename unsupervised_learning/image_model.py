@@ -61,7 +61,7 @@ class ImageModel(keras.Model):
 
     Attributes:
         trackers: metrics of the losses, in order.
-        images: the images that training and evaluation take.
+        images_taken: the images that training and evaluation take.
         inputs_taken: what calling the model takes.
         takes_weights: whether `sample_weight` is honoured.
         batches_each_iteration: the number of images in a training batch must be a multiple of this.
@@ -71,7 +71,7 @@ class ImageModel(keras.Model):
     """
 
     trackers: list
-    images: Any
+    images_taken: Any
     inputs_taken: Any
     output_shape: Any
     takes_weights = False
@@ -131,7 +131,13 @@ class ImageModel(keras.Model):
         scaled = kwargs.pop("auto_scale_loss", False) and self.dtype_policy.name == "mixed_float16"
         self.refuse(auto_scale_loss=True if scaled else None)
         given = {"metrics": metrics, "weighted_metrics": weighted_metrics}
-        super().compile(optimizer=checked_optimizer("optimizer", optimizer), **given, auto_scale_loss=False, **kwargs)
+        for name, value in given.items():
+            input_checks.metric_names(name, value)
+        if "steps_per_execution" in kwargs:
+            kwargs["steps_per_execution"] = input_checks.whole("steps_per_execution", kwargs["steps_per_execution"])
+        if kwargs.get("jit_compile", "auto") not in ("auto", True, False, None):
+            raise ValueError(f"`jit_compile` must be auto, True or False. Received: jit_compile={shown(kwargs['jit_compile'])}")
+        super().compile(input_checks.optimizer("optimizer", optimizer), **given, auto_scale_loss=False, **kwargs)
 
     def compile_from_config(self, config):
         """Compile a loaded model."""
@@ -200,7 +206,7 @@ class ImageModel(keras.Model):
             watched = str(getattr(callback, "monitor", "")).removeprefix("val_")
             if getattr(callback, "mode", "") == "auto" and watched in [tracker.name for tracker in self.trackers]:
                 callback.mode = "min"
-        images, k = self.images, self.batches_each_iteration
+        images, k = self.images_taken, self.batches_each_iteration
         if method == "train_on_batch" or (method == "fit" and is_batches(x)):
             images = replace(images, multiple=k)
         found = self.checked_fields(images, x, given.get("y"), given.get("sample_weight"))
@@ -214,7 +220,7 @@ class ImageModel(keras.Model):
                 )
         if given.get("validation_data") is not None:
             fields = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
-            checked = self.checked_fields(self.images, *fields)
+            checked = self.checked_fields(self.images_taken, *fields)
             found["validation_data"] = checked["x"] if is_batches(fields[0]) else tuple(checked.values())
         return found
 
@@ -272,21 +278,3 @@ def listed(callbacks: Any) -> Iterable[Any]:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks.callbacks
     return callbacks if isinstance(callbacks, list | tuple) else [callbacks]
-
-
-def checked_optimizer(name: str, optimizer: Any) -> keras.optimizers.Optimizer:
-    """Return an optimizer, given itself, its name or its config.
-
-    Raises:
-        ValueError: anything else, or one that scales the loss.
-    """
-    try:
-        found = keras.optimizers.get(optimizer)
-    except Exception:  # of many types, with messages of many lines
-        found = None
-    if not isinstance(found, keras.optimizers.Optimizer) or isinstance(found, keras.optimizers.LossScaleOptimizer):
-        raise ValueError(
-            f"`{name}` must be a Keras optimizer, but not LossScaleOptimizer, or its name or config. "
-            f"Received: {name}={shown(optimizer)}"
-        )
-    return found

@@ -1,4 +1,4 @@
-"""Checks of what a user passes to a model: constructor arguments, images, latents, sample weights.
+"""Checks of what a user passes to a model: arguments of the constructor and of `compile`, images, latents, sample weights.
 
 Each raises a ValueError of one line: what is accepted, then what was received. A tensor in a graph has no values yet, so only
 its dtype and shape can be checked there.
@@ -100,6 +100,38 @@ def argument(name: str, value: Any) -> Any:
     return ARGUMENTS[name](name, value) if name in ARGUMENTS else value
 
 
+# Arguments of compile
+
+
+def optimizer(name: str, value: Any) -> keras.optimizers.Optimizer:
+    """Return an optimizer, given itself, its name or its config.
+
+    Raises:
+        ValueError: anything else, or one that scales the loss.
+    """
+    try:
+        found = keras.optimizers.get(value)
+    except Exception:  # of many types, with messages of many lines
+        found = None
+    if not isinstance(found, keras.optimizers.Optimizer) or isinstance(found, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            f"`{name}` must be a Keras optimizer, but not LossScaleOptimizer, or its name or config. "
+            f"Received: {name}={shown(value)}"
+        )
+    return found
+
+
+def metric_names(name: str, metrics: Any) -> None:
+    """Raise ValueError unless all names among the metrics, nested as Keras allows, are those of Keras metrics."""
+    for one in keras.tree.flatten(metrics):
+        try:
+            known = not isinstance(one, str) or one in ("crossentropy", "ce") or keras.metrics.get(one) is not None
+        except ValueError:
+            known = False
+        if not known:
+            raise ValueError(f"`{name}` must be Keras metrics or their names, as in ['mse']. Received: {name}={shown(metrics)}")
+
+
 # Images and latents
 
 
@@ -161,7 +193,7 @@ class Accepted:
         """Return, inside a graph, whether there are float32 values, and all are in the range; they are not if one is NaN."""
         count = tf.shape(values)[0]
         inside = tf.reduce_all((values >= self.lowest - ROUNDING) & (values <= self.highest + ROUNDING))
-        return inside & (count > 0) & (count % self.multiple == 0)
+        return inside & (count > 0) & (tf.math.floormod(count, self.multiple) == 0)
 
 
 def weights(values: Any, images: int | None) -> Any:

@@ -13,12 +13,13 @@ import tensorflow as tf
 
 from unsupervised_learning import layers, losses
 from unsupervised_learning.dense_model import DenseModel
+from unsupervised_learning.image_model import ImageModel
 
 PIXELS = 28 * 28
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
-class VariationalAutoEncoder(DenseModel):
+class VariationalAutoEncoder(DenseModel, ImageModel):
     """784-50-50 → (mu, log_var) → z → 50-50-784 logits. 84,840 parameters for z_dim 3.
 
     The input is images [batch, 784] in [0, 1]; the output is pixel probabilities [batch, 784], decoded from mu without noise.
