@@ -63,6 +63,7 @@ class AdversarialModel(keras.Model):
     channels: int
     generator: keras.Model
     discriminator: keras.Model
+    iterations: tf.Variable
 
     @property
     def inputs_taken(self) -> input_checks.Accepted:
@@ -114,10 +115,10 @@ class AdversarialModel(keras.Model):
         discriminator_optimizer = input_checks.optimizer("discriminator_optimizer", discriminator_optimizer)
         if generator_optimizer is discriminator_optimizer:
             raise ValueError(f"the networks must have an optimizer each. Received: one for both, {generator_optimizer.name}")
-        super().compile(generator_optimizer, **kwargs)
-        self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
         generator_optimizer.build(self.generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator_variables)
+        super().compile(generator_optimizer, **kwargs)
+        self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
 
     def get_compile_config(self):
         """Return both optimizers for a saved model; None if the model is not compiled."""
@@ -129,3 +130,12 @@ class AdversarialModel(keras.Model):
     def compile_from_config(self, config):
         """Compile a loaded model."""
         self.compile(**{name: keras.optimizers.deserialize(optimizer) for name, optimizer in config.items()})
+
+    def save_own_variables(self, store):
+        """Save the number of iterations, which decides the next z."""
+        store["iterations"] = self.iterations.numpy()
+
+    def load_own_variables(self, store):
+        """Restore the number of iterations; older files have none."""
+        if "iterations" in store.keys():  # noqa: SIM118 (Keras's store has no `in`)
+            self.iterations.assign(int(store["iterations"][()]))

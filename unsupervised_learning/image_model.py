@@ -133,16 +133,14 @@ class ImageModel(keras.Model):
         given = {"metrics": metrics, "weighted_metrics": weighted_metrics}
         for name, value in given.items():
             input_checks.metric_names(name, value)
-        if "steps_per_execution" in kwargs:
-            kwargs["steps_per_execution"] = input_checks.whole("steps_per_execution", kwargs["steps_per_execution"])
-        if kwargs.get("jit_compile", "auto") not in ("auto", True, False, None):
-            raise ValueError(f"`jit_compile` must be auto, True or False. Received: jit_compile={shown(kwargs['jit_compile'])}")
+        for name in kwargs.keys() & {"steps_per_execution", "run_eagerly", "jit_compile"}:
+            kwargs[name] = input_checks.argument(name, kwargs[name])
         super().compile(input_checks.optimizer("optimizer", optimizer), **given, auto_scale_loss=False, **kwargs)
+        self.optimizer.build(self.trainable_variables)  # so that a model saved before it is trained can be loaded
 
     def compile_from_config(self, config):
         """Compile a loaded model."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def refuse(self, **given: Any) -> None:
         """Raise ValueError for the first argument that is not None, because this model has no use for it."""

@@ -27,7 +27,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-# Constructor arguments
+# Arguments of constructors and of `compile`
 
 
 def whole(name: str, value: Any, lowest: int = 1) -> int:
@@ -46,13 +46,13 @@ def whole(name: str, value: Any, lowest: int = 1) -> int:
 
 
 def number(name: str, value: Any, wanted: str, accepts: Callable[[float], bool]) -> float:
-    """Return a number that `accepts` accepts as float.
+    """Return a number that is finite, in float32 too, and that `accepts` accepts, as float.
 
     Raises:
         ValueError: it is anything else.
     """
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not accepts(float(value)):
+    if not is_number or not abs(value) <= FINITE or not accepts(float(value)):
         raise ValueError(f"`{name}` must be {wanted}. Received: {name}={shown(value)}")
     return float(value)
 
@@ -79,28 +79,26 @@ def one_of(name: str, value: Any, options: tuple) -> Any:
     return value
 
 
-NOT_NEGATIVE = partial(number, wanted="a finite number not below 0", accepts=lambda value: 0 <= value < math.inf)
+NOT_NEGATIVE = partial(number, wanted="a finite number not below 0", accepts=lambda value: value >= 0)
 ARGUMENTS: dict[str, Callable[[str, Any], Any]] = {
-    **dict.fromkeys(("z_dim", "width", "generator_steps", "discriminator_every"), whole),
+    **dict.fromkeys(("z_dim", "width", "generator_steps", "discriminator_every", "steps_per_execution"), whole),
     **dict.fromkeys(("regularization", "sparsity", "kl_weight", "init_stddev", "gamma_stddev"), NOT_NEGATIVE),
-    **dict.fromkeys(("relu_heads", "mean_loss", "shared_normalization", "divide_twice"), yes_or_no),
+    **dict.fromkeys(("relu_heads", "mean_loss", "shared_normalization", "divide_twice", "run_eagerly"), yes_or_no),
+    "jit_compile": lambda name, value: value if value in ("auto", None) else yes_or_no(name, value),
     "seed": partial(whole, lowest=0),
-    "init_bias": partial(number, wanted="a finite number", accepts=math.isfinite),
-    "discriminator_width": partial(number, wanted="a finite number above 0", accepts=lambda value: 0 < value < math.inf),
+    "init_bias": partial(number, wanted="a finite number", accepts=lambda value: True),
+    "discriminator_width": partial(number, wanted="a finite number above 0", accepts=lambda value: value > 0),
     "bn_decay": partial(number, wanted="a number of at least 0 and below 1", accepts=lambda value: 0 <= value < 1),
 }
 
 
 def argument(name: str, value: Any) -> Any:
-    """Return a constructor's argument, checked if the table above has its name; numbers as int or float.
+    """Return an argument, checked if the table above has its name; numbers as int or float.
 
     Raises:
         ValueError: names the argument, what is accepted, and the value.
     """
     return ARGUMENTS[name](name, value) if name in ARGUMENTS else value
-
-
-# Arguments of compile
 
 
 def optimizer(name: str, value: Any) -> keras.optimizers.Optimizer:

@@ -1,7 +1,7 @@
-"""Registers the models with Keras as soon as Keras is imported, so that `keras.saving.load_model` finds their classes.
+"""Makes the models known to Keras as soon as Keras is imported, so that `keras.saving.load_model` finds their classes.
 
 Keras knows a class only after its module has been imported. The package cannot import the models itself: they import
-TensorFlow, which takes seconds and has to come after `start.prepare`.
+TensorFlow, which takes seconds and has to come after `start.prepare`. So Keras gets a stand-in for each class.
 """
 
 import importlib
@@ -15,10 +15,27 @@ from pathlib import Path
 MODELS = {"AutoEncoder": "autoencoder", "VariationalAutoEncoder": "vae", "DCGAN": "gan"}  # class → module
 
 
-def import_models() -> None:
-    """Import the modules of the models, which registers their classes."""
-    for module in MODELS.values():
-        importlib.import_module(f"unsupervised_learning.{module}")
+class StandIn:
+    """Stands for a model's class in Keras's registry, until importing the class replaces it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def from_config(self, config):
+        """Import the class, and return its model with this configuration."""
+        return model_class(self.name).from_config(config)
+
+
+def model_class(name: str):
+    """Import a model's class."""
+    return getattr(importlib.import_module(f"unsupervised_learning.{MODELS[name]}"), name)
+
+
+def register_stand_ins() -> None:
+    """Give Keras, which has been imported, a stand-in for each class that it does not know yet."""
+    known = sys.modules["keras"].saving.get_custom_objects()
+    for name in MODELS:
+        known.setdefault(f"unsupervised_learning>{name}", StandIn(name))
 
 
 def other_backend() -> str | None:
@@ -29,7 +46,7 @@ def other_backend() -> str | None:
         backend = os.environ.get("KERAS_BACKEND") or configured_backend()
     if backend == "tensorflow":
         return None
-    return f"the models need Keras's TensorFlow backend: set KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={backend}"
+    return f"the models need Keras's TensorFlow backend: set KERAS_BACKEND=tensorflow. Received: {backend}"
 
 
 def configured_backend() -> str:
@@ -42,7 +59,7 @@ def configured_backend() -> str:
 
 
 class WithKeras(MetaPathFinder):
-    """Import hook: after Keras, it imports the models. With another backend, it refuses to import Keras.
+    """Import hook: registers the stand-ins after Keras is imported. With another backend, it refuses to import Keras.
 
     Raises:
         ImportError: another backend; from `import keras`.
@@ -61,14 +78,14 @@ class WithKeras(MetaPathFinder):
 
             def execute_and_register(module) -> None:
                 execute(module)
-                import_models()
+                register_stand_ins()
 
             spec.loader.exec_module = execute_and_register
         return spec
 
 
 def register() -> None:
-    """Register the models now if Keras has been imported, and otherwise when it is.
+    """Register the stand-ins now if Keras has been imported, and otherwise when it is.
 
     Raises:
         ImportError: Keras has been imported with another backend.
@@ -78,4 +95,4 @@ def register() -> None:
     elif wrong := other_backend():
         raise ImportError(wrong)
     else:
-        import_models()
+        register_stand_ins()
