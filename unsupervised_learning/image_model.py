@@ -176,7 +176,7 @@ class ImageModel(keras.Model):
         super().save(filepath, *args, **kwargs)
 
     def export(self, filepath, format="tf_saved_model", verbose=False):
-        """Write a SavedModel for serving, which needs neither this package nor Keras: `tf.saved_model.load(filepath)`.
+        """Write a SavedModel for serving, which does not need this package: `tf.saved_model.load(filepath)`.
 
         Its endpoints take float32 and check nothing: `serve`, which is the model called, and the model's parts by name.
 
