@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 
 from unsupervised_learning import layers, losses
+from unsupervised_learning.dense_model import DenseModel
+from unsupervised_learning.image_model import ImageModel
 
 PIXELS = 28 * 28
 Sum = Callable[[tf.Tensor], tf.Tensor]
@@ -13,11 +15,11 @@ EVALUATION_BATCH = 256  # 2016 reported the test L2 as a sum over a batch of 256
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
-class AutoEncoder(layers.DenseModel):
+class AutoEncoder(DenseModel, ImageModel):
     """784-50-50-z-50-50-784 with tanh after every layer except the last, which is linear. 84,687 parameters for a 3-D code.
 
-    The input is images [batch, 784] in [0, 1]; the output is [batch, 784], unbounded. Pass only an optimizer to `compile`;
-    the loss is built in. The 2016 optimizer is `layers.adam()`.
+    The input is images [batch, 784] in [0, 1]; the output is [batch, 784], unbounded. Pass an optimizer to `compile`, and
+    metrics of the output if you like; the loss is built in. The 2016 optimizer is `layers.adam()`.
 
     Args:
         z_dim: size of the code.
@@ -31,7 +33,7 @@ class AutoEncoder(layers.DenseModel):
         mean_loss: average the reconstruction loss over the batch, as run 1 of 2016 did; the other runs sum it.
 
     Raises:
-        ValueError: for an unknown activation.
+        ValueError: for an argument out of its range, an unknown activation, or an unknown argument.
     """
 
     def __init__(
@@ -47,25 +49,22 @@ class AutoEncoder(layers.DenseModel):
         mean_loss: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.z_dim, self.activation, self.regularization, self.sparsity = z_dim, activation, regularization, sparsity
-        self.init_stddev, self.init_bias, self.seed, self.width = init_stddev, init_bias, seed, width
-        self.mean_loss = mean_loss
-        function, start = layers.activation_named(activation), layers.start_values(seed, init_stddev, init_bias)
+        super().__init__(kwargs, locals())
+        function, start = layers.activation_named(activation), layers.start_values(self.seed, self.init_stddev, self.init_bias)
         self.encoder = keras.Sequential(
             [
                 keras.Input((PIXELS,)),
-                layers.dense(width, function, start, name="fc1"),
-                layers.dense(width, function, start, name="fc2"),
-                layers.dense(z_dim, function, start, name="fc3"),  # the code, in (-1, 1) with tanh
+                layers.dense(self.width, function, start, name="fc1"),
+                layers.dense(self.width, function, start, name="fc2"),
+                layers.dense(self.z_dim, function, start, name="fc3"),  # the code, in (-1, 1) with tanh
             ],
             name="encoder",
         )
         self.decoder = keras.Sequential(
             [
-                keras.Input((z_dim,)),
-                layers.dense(width, function, start, name="fc4"),
-                layers.dense(width, function, start, name="fc5"),
+                keras.Input((self.z_dim,)),
+                layers.dense(self.width, function, start, name="fc4"),
+                layers.dense(self.width, function, start, name="fc5"),
                 layers.dense(PIXELS, None, start, name="fc6"),
             ],
             name="decoder",
@@ -76,20 +75,22 @@ class AutoEncoder(layers.DenseModel):
         """Return reconstructions [batch, 784] of images [batch, 784] in [0, 1]."""
         return self.decoder(self.encoder(images))
 
-    @tf.function(autograph=False)
-    def encode(self, images):
-        """Return codes [batch, z_dim] for images [batch, 784] in [0, 1]."""
-        return self.encoder(images)
-
-    def decode(self, code):
+    def decode(self, latent):
         """Return images [batch, 784] for codes [batch, z_dim]."""
-        return self.decoder(code)
+        return self.decoder(self.latents.checked(latent))
 
-    def objective(self, images: tf.Tensor, sum_over_batch: Sum | None = None) -> dict[str, tf.Tensor]:
+    def prior(self, n, random):
+        """Draw n codes, [n, z_dim], from U(−1, 1), the range of tanh: an autoencoder has no prior, so few give good images."""
+        return random.uniform(-1, 1, (n, self.z_dim))
+
+    def objective(
+        self, images: tf.Tensor, weights: tf.Tensor | None = None, sum_over_batch: Sum | None = None
+    ) -> dict[str, tf.Tensor]:
         """Return the 2016 loss and its terms.
 
         Args:
             images: [batch, 784], in [0, 1].
+            weights: [batch], `sample_weight` of `fit`; they multiply what is summed over the batch.
             sum_over_batch: function [batch] → scalar to use instead of `self.sum_over_batch`.
 
         Returns:
@@ -100,34 +101,39 @@ class AutoEncoder(layers.DenseModel):
         sum_over_batch = sum_over_batch or self.sum_over_batch
         code = self.encoder(images)  # [batch, z_dim]
         errors = losses.squared_error(images, self.decoder(code))  # [batch]
+        sizes = tf.reduce_sum(tf.abs(code), axis=-1)  # [batch]
+        if weights is not None:
+            errors, sizes = weights * errors, weights * sizes
         reconstruction = tf.reduce_mean(errors) if self.mean_loss else sum_over_batch(errors)
         regularization = losses.l2_regularization(self.trainable_variables)
         loss = reconstruction + self.regularization * regularization
         if self.sparsity:
-            loss += self.sparsity * sum_over_batch(tf.reduce_sum(tf.abs(code), axis=-1))
+            loss += self.sparsity * sum_over_batch(sizes)
         return {"loss": loss, "reconstruction": reconstruction, "regularization": regularization}
 
     def sum_over_batch(self, values: tf.Tensor) -> tf.Tensor:
         """Return the sum of values [batch] as a scalar."""
         return tf.reduce_sum(values)
 
-    def update(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def update(self, images: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Take one optimizer step; return the losses before the step, averaged over all images since the last reset."""
         with tf.GradientTape() as tape:
-            objective = self.objective(images)
+            objective = self.objective(images, weights)
         gradients = tape.gradient(objective["loss"], self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return self.report(objective, images)
 
     def train_step(self, data):
         """Run one iteration for Keras's `fit`."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.update(images)
+        images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        metrics = self.measured(images, weights)
+        return {**self.update(images, weights), **metrics}
 
     def test_step(self, data):
         """Return the losses scaled to a batch of 256, averaged over all images: 4.447 for run 5 of 2016 on the test set."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.report(self.objective(images, lambda values: EVALUATION_BATCH * tf.reduce_mean(values)), images)
+        images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        losses_of_256 = self.objective(images, weights, lambda values: EVALUATION_BATCH * tf.reduce_mean(values))
+        return {**self.report(losses_of_256, images), **self.measured(images, weights)}
 
     def variables_of_2016(self) -> dict[str, tf.Variable]:
         """Return the trainable variables by 2016 name, in 2016 order: W_fc1, b_fc1, … b_fc6."""

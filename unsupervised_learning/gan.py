@@ -20,21 +20,25 @@ import keras
 import tensorflow as tf
 
 from unsupervised_learning import gan_networks, layers, losses
+from unsupervised_learning.adversarial_model import AdversarialModel
 from unsupervised_learning.gan_networks import CHANNELS, RECIPES
+from unsupervised_learning.image_model import ImageModel
+from unsupervised_learning.input_checks import Accepted, one_of
 
 REAL_BATCHES = ("shared", "fresh")
 ONLY_FEATURES = "only"
 FEATURE_WEIGHT = 0.1  # 2016
+EVALUATION_BATCH = 64  # 2016's, for what is summed over the batch
 LOSSES = ("discriminator_loss_real", "discriminator_loss_fake", "discriminator_loss", "generator_loss")
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
-class DCGAN(keras.Model):
+class DCGAN(AdversarialModel, ImageModel):  # pyright: ignore[reportIncompatibleMethodOverride] (two optimizers)
     """Generator and discriminator, trained in turns. 5,135,363 and 4,316,545 parameters for 64×64 colour images.
 
-    Training takes real images [batch, side, side, channels], scaled by `scale`. Calling the model maps z [batch, z_dim] in
-    (−1, 1) to images [batch, side, side, channels] in the generator's range, using the moving statistics. Pass the two
-    optimizers to `compile`; the losses are built in. The 2016 optimizers are `layers.adam(2e-4, beta1=0.5)`.
+    Training takes real images [batch, side, side, channels], as bytes or scaled by `scale`. Calling the model maps z
+    [batch, z_dim] in (−1, 1) to images [batch, side, side, channels] in the generator's range, using the moving statistics.
+    Pass the two optimizers to `compile`; the losses are built in. The 2016 optimizers are `layers.adam(2e-4, beta1=0.5)`.
 
     Args:
         side: height and width of the images: 64 or 28.
@@ -61,7 +65,7 @@ class DCGAN(keras.Model):
         seed: seed of the initial weights and of z.
 
     Raises:
-        ValueError: for an unsupported value.
+        ValueError: for an unsupported value, or an unknown argument.
     """
 
     def __init__(
@@ -85,37 +89,26 @@ class DCGAN(keras.Model):
         seed: int = 0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        if side not in CHANNELS:
-            raise ValueError(f"`side` must be one of {', '.join(map(str, CHANNELS))}. Received: side={side}")
-        if recipe not in RECIPES:
-            raise ValueError(f"`recipe` must be one of {', '.join(RECIPES)}. Received: recipe={recipe!r}")
+        one_of("side", side, tuple(CHANNELS))
+        one_of("channels", channels, (1, 3))
+        one_of("recipe", recipe, tuple(RECIPES))
+        one_of("real_batches", real_batches, REAL_BATCHES)
         if recipe == "first_attempt" and (side, channels) != (28, 1):
             raise ValueError(f"first_attempt is for 28×28 grey images. Received: side={side}, channels={channels}")
-        if real_batches not in REAL_BATCHES:
-            raise ValueError(
-                f"`real_batches` must be one of {', '.join(REAL_BATCHES)}. Received: real_batches={real_batches!r}"
-            )
-        self.side, self.channels, self.recipe, self.z_dim = side, channels, recipe, z_dim
-        self.feature_matching, self.adversarial_weight, self.feature_weight = feature_matching, *weights_of(feature_matching)
-        self.generator_steps, self.discriminator_every = generator_steps, discriminator_every
-        self.discriminator_width = discriminator_width
-        self.initializer, self.init_stddev, self.init_bias = initializer, init_stddev, init_bias
-        self.gamma_stddev, self.shared_normalization, self.bn_decay = gamma_stddev, shared_normalization, bn_decay
-        self.real_batches, self.divide_twice, self.seed = real_batches, divide_twice, seed
+        super().__init__(kwargs, locals())
+        self.adversarial_weight, self.feature_weight = weights_of(feature_matching)
         self.form, self.image_factor = RECIPES[recipe], 255.0 if divide_twice and recipe == "first_attempt" else 1.0
-        start = gan_networks.Start(initializer, init_stddev, init_bias, gamma_stddev, bn_decay)
+        start = gan_networks.Start(initializer, self.init_stddev, self.init_bias, self.gamma_stddev, self.bn_decay)
         of_images = (side, channels, self.form, start)
-        self.generator = gan_networks.generator(z_dim, *of_images, seed)
-        self.discriminator = gan_networks.discriminator(*of_images, seed + 1, discriminator_width)
+        self.generator = gan_networks.generator(self.z_dim, *of_images, self.seed)
+        self.discriminator = gan_networks.discriminator(*of_images, self.seed + 1, self.discriminator_width)
         self.discriminator_of_fake = self.discriminator  # applied to fake images
         if not shared_normalization:
             self.discriminator_of_fake = gan_networks.discriminator(
-                *of_images, seed + 2, discriminator_width, beside=self.discriminator
+                *of_images, self.seed + 2, self.discriminator_width, beside=self.discriminator
             )
         self.iterations = tf.Variable(tf.zeros((), tf.int64), trainable=False, name="iterations")
-        self.trackers = [layers.Newest(name=name) for name in LOSSES]
-        self.built = True
+        self.track(*LOSSES)
 
     # Conversion between bytes, the networks' range and [0, 1]
 
@@ -132,6 +125,13 @@ class DCGAN(keras.Model):
         images = (images * self.image_factor - self.form.lowest) / (self.form.highest - self.form.lowest)
         return tf.clip_by_value(images, 0.0, 1.0)
 
+    @property
+    def images_taken(self) -> Accepted:
+        """The images that training and evaluation take."""
+        shapes = ((self.side, self.side, self.channels), *(((self.side, self.side),) if self.channels == 1 else ()))
+        low, high = self.form.lowest / self.image_factor, self.form.highest / self.image_factor
+        return Accepted("images", shapes, low, high, self.scale)
+
     def call(self, latent):
         """Return images [batch, side, side, channels] in the generator's range for z [batch, z_dim], in inference mode."""
         return self.generator(latent, training=False)
@@ -141,24 +141,6 @@ class DCGAN(keras.Model):
         return self.as_pictures(self(latent))
 
     # Training
-
-    def compile(self, generator_optimizer, discriminator_optimizer, **kwargs):
-        """Set one optimizer for each network."""
-        super().compile(optimizer=generator_optimizer, **kwargs)
-        self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
-        generator_optimizer.build(self.generator.trainable_variables)
-        discriminator_optimizer.build(self.discriminator_variables)
-
-    def get_compile_config(self):
-        """Return both optimizers for a saved model; None if the model is not compiled."""
-        if not self.compiled:
-            return None
-        optimizers = {"generator_optimizer": self.generator_optimizer, "discriminator_optimizer": self.discriminator_optimizer}
-        return {name: keras.optimizers.serialize(optimizer) for name, optimizer in optimizers.items()}
-
-    def compile_from_config(self, config):
-        """Compile a loaded model."""
-        self.compile(**{name: keras.optimizers.deserialize(optimizer) for name, optimizer in config.items()})
 
     @property
     def discriminator_variables(self) -> list[keras.Variable]:
@@ -197,6 +179,27 @@ class DCGAN(keras.Model):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         self.update(images, self.training_noise(images))
         return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def test_step(self, data):
+        """Return both networks' losses in inference mode, with the moving statistics, averaged over all images.
+
+        Every evaluation uses the same z. Feature matching is scaled to a batch of 64, 2016's, so that the losses do not depend
+        on the batch size. They are not those of training, where batches are normalized by their own statistics.
+        """
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        z = layers.named_uniform(
+            (tf.shape(images)[0], self.z_dim), self.seed, layers.EVALUATION_NOISE, self.evaluation.images_seen
+        )
+        logit_real, feature_real = self.discriminator(images, training=False)
+        logit_fake, feature_fake = self.discriminator_of_fake(self.generator(z, training=False), training=False)
+        found = self.discriminator_losses(logit_real, logit_fake)
+        found["generator_loss"] = self.generator_loss(
+            logit_fake,
+            feature_fake,
+            feature_real if self.feature_weight else None,
+            lambda values: EVALUATION_BATCH * tf.reduce_mean(values),
+        )
+        return self.evaluation.report(found, images)
 
     def plain_update(self, images: tf.Tensor, latent: tf.Tensor) -> None:
         """Run one iteration in its textbook form, as 2016 did: each update on its own, with the same z.
@@ -315,7 +318,13 @@ class DCGAN(keras.Model):
             "objective": self.form.objective * loss,
         }
 
-    def generator_loss(self, logit_fake: tf.Tensor, feature_fake: tf.Tensor, feature_real: tf.Tensor | None) -> tf.Tensor:
+    def generator_loss(
+        self,
+        logit_fake: tf.Tensor,
+        feature_fake: tf.Tensor,
+        feature_real: tf.Tensor | None,
+        sum_over_batch: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> tf.Tensor:
         """Return the generator's loss, a scalar: adversarial, feature matching, or the weighted sum of both as in 2016.
 
         As in 2016, the adversarial loss is averaged over the batch and feature matching is summed.
@@ -323,7 +332,7 @@ class DCGAN(keras.Model):
         loss = self.adversarial_weight * tf.reduce_mean(losses.adversarial_cross_entropy(logit_fake, real=True))
         if feature_real is not None:
             distances = losses.feature_matching(feature_real, feature_fake, self.side**2)  # [batch]
-            loss += self.feature_weight * self.sum_over_batch(distances)
+            loss += self.feature_weight * (sum_over_batch or self.sum_over_batch)(distances)
         return loss
 
     def sum_over_batch(self, values: tf.Tensor) -> tf.Tensor:
@@ -347,11 +356,6 @@ class DCGAN(keras.Model):
             for layer in normalizations:
                 layer.update_statistics = True
 
-    @property
-    def metrics(self):
-        """Metrics that `fit` reports."""
-        return self.trackers
-
     def variables_of_2016(self) -> dict[str, tf.Variable]:
         """Return the trainable variables by 2016 name, in 2016 order: generator/W_0 … discriminator/b_4.
 
@@ -368,13 +372,6 @@ class DCGAN(keras.Model):
                     names |= {f"{scope}/W_{number}": layer.kernel, f"{scope}/b_{number}": layer.bias}
         return names
 
-    def get_config(self):
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **{name: getattr(self, name) for name in ARGUMENTS}}
-
-
-ARGUMENTS = layers.arguments_of(DCGAN)
-
 
 def weights_of(feature_matching: str) -> tuple[float, float]:
     """Return the weights of the adversarial loss and of feature matching for a value of `feature_matching`.
@@ -385,8 +382,8 @@ def weights_of(feature_matching: str) -> tuple[float, float]:
     if feature_matching == ONLY_FEATURES:
         return 0.0, FEATURE_WEIGHT
     try:
-        weight = float(feature_matching)
-    except ValueError:
+        weight = math.nan if isinstance(feature_matching, bool) else float(feature_matching)
+    except (TypeError, ValueError):
         weight = math.nan
     if not 0 <= weight < math.inf:
         raise ValueError(f"`feature_matching` must be a number not below 0, or {ONLY_FEATURES}. Received: {feature_matching!r}")

@@ -1,9 +1,7 @@
 """Building blocks of the models: layers and optimizer as in 2016, activations by name, sampling, reproducible noise."""
 
-import inspect
 import math
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -33,7 +31,7 @@ def activation_named(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
     Raises:
         ValueError: for a name that is not in `ACTIVATIONS`.
     """
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(f"`activation` must be one of {', '.join(ACTIVATIONS)}. Received: activation={name!r}")
     return ACTIVATIONS[name]
 
@@ -173,63 +171,3 @@ def named_uniform(shape: tuple, seed: int, stream: int, position: tf.Tensor) -> 
 
 def _stateless_seed(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int64), tf.cast(position, tf.int64) + (stream << 32)])
-
-
-def arguments_of(model_class: type[keras.Model]) -> tuple[str, ...]:
-    """Return the names of the constructor's arguments, in order, without Keras's own."""
-    return tuple(name for name in inspect.signature(model_class).parameters if name != "kwargs")
-
-
-@keras.saving.register_keras_serializable(package="unsupervised_learning")
-class Newest(keras.metrics.Metric):
-    """Metric that reports the latest value. A mean would be empty over iterations without a discriminator update."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.value = self.add_variable((), "zeros", name="value")
-
-    def update_state(self, value):
-        """Store the value."""
-        self.value.assign(value)
-
-    def result(self):
-        """Return the latest value."""
-        return self.value
-
-    def reset_state(self):
-        """Do nothing: the value stays until the next one arrives."""
-
-
-class DenseModel(keras.Model):
-    """Base class of the autoencoder and the VAE: loss tracking and serialization for Keras."""
-
-    def track(self, *names: str) -> None:
-        """Create a metric for each named loss. Call this at the end of the constructor."""
-        self.trackers = [keras.metrics.Mean(name=name) for name in names]
-        self.built = True
-
-    def report(self, losses: dict[str, tf.Tensor], images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Add a batch's losses to the running means over all images since the last reset; return these means.
-
-        Args:
-            losses: scalars or [batch], by metric name.
-            images: [batch, 784].
-        """
-        count = tf.cast(tf.shape(images)[0], tf.float32)
-        for tracker in self.trackers:
-            tracker.update_state(tf.reduce_mean(losses[tracker.name]), sample_weight=count)
-        return {tracker.name: tracker.result() for tracker in self.trackers}
-
-    @property
-    def iterations(self) -> tf.Variable:
-        """Number of completed updates."""
-        return self.optimizer.iterations
-
-    @property
-    def metrics(self):
-        """Metrics that `fit` and `evaluate` reset and report."""
-        return self.trackers
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), **{name: getattr(self, name) for name in arguments_of(type(self))}}

@@ -1,12 +1,17 @@
 """Prepares a process for silent, fast and bit-exact training. Importing the package does none of this."""
 
 import ctypes
+import mmap
 import os
 import re
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
+from unsupervised_learning import registration
+
+_FATAL = "3"  # log only fatal errors; the others reach Python as exceptions
 _NOISE = re.compile(rb"(I\d{4} |WARNING: All log messages before absl::InitializeLog)")
 
 
@@ -19,15 +24,24 @@ def prepare() -> None:
       `keep_freed_memory`), and on CPUs without AVX-512 a GAN's convolutions run without oneDNN;
     - a resumed run may differ from an uninterrupted one in the last bits, because operations run in parallel.
 
-    Environment variables set by the user are kept. Further calls have no effect.
+    Environment variables set by the user are kept. Further calls have no effect. If Keras is set to another backend, the
+    process ends here with one line.
     """
+    if wrong := registration.other_backend():
+        script = Path(sys.argv[0])
+        name = script.parent.name if script.name == "__main__.py" else script.name
+        print(f"{name}: error: {wrong}", file=sys.stderr)
+        sys.exit(2)
     keep_freed_memory()
     # oneDNN's convolutions are off by default on CPUs without AVX-512; its transposed ones were 1.6 to 6 times as fast. It
     # requires one operation at a time, each on all cores, because oneDNN's rounding can vary if operations run in parallel.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") == "3" and "tensorflow" not in sys.modules:
-        _import_tensorflow_quietly()
+    if "tensorflow" not in sys.modules:
+        if os.environ.get("TF_CPP_MIN_LOG_LEVEL", _FATAL) == _FATAL:
+            _import_tensorflow_quietly()
+    elif "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        _quiet_tensorflow(Path(sys.modules["tensorflow"].sysconfig.get_lib()))
 
 
 def keep_freed_memory() -> None:
@@ -49,7 +63,7 @@ def _import_tensorflow_quietly() -> None:
 
     No setting of TensorFlow 2.21 suppresses these lines, because they are printed before its logging is initialised.
     """
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # log only fatal errors; the others reach Python as exceptions
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = _FATAL
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as caught:
@@ -66,3 +80,17 @@ def _import_tensorflow_quietly() -> None:
             for line in caught:
                 if not _NOISE.match(line):
                     os.write(2, line)
+
+
+def _quiet_tensorflow(folder: Path) -> None:
+    """Stop the log lines of a TensorFlow that has been imported already, as by `import keras`; `folder` holds its libraries.
+
+    By then it has read its environment variable. The function that sets the level has no Python form, and the version of
+    Abseil in its name; so the name is looked up. Without it the lines appear.
+    """
+    for path in folder.glob("libtensorflow*.so.2"):
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            at = content.find(b"14SetMinLogLevelE")
+            if at >= 0:
+                name = content[content.rfind(b"\0", 0, at) + 1 : content.find(b"\0", at)].decode()
+                getattr(ctypes.CDLL(str(path)), name, lambda level: None)(int(_FATAL))

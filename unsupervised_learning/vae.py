@@ -12,16 +12,19 @@ import keras
 import tensorflow as tf
 
 from unsupervised_learning import layers, losses
+from unsupervised_learning.dense_model import DenseModel
+from unsupervised_learning.image_model import ImageModel
 
 PIXELS = 28 * 28
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
-class VariationalAutoEncoder(layers.DenseModel):
+class VariationalAutoEncoder(DenseModel, ImageModel):
     """784-50-50 → (mu, log_var) → z → 50-50-784 logits. 84,840 parameters for z_dim 3.
 
     The input is images [batch, 784] in [0, 1]; the output is pixel probabilities [batch, 784], decoded from mu without noise.
-    Pass only an optimizer to `compile`; the loss is built in. The 2016 optimizer is `layers.adam()`.
+    Pass an optimizer to `compile`, and metrics of the output if you like; the loss is built in. The 2016 optimizer is
+    `layers.adam()`.
 
     Args:
         z_dim: number of latent dimensions.
@@ -35,7 +38,7 @@ class VariationalAutoEncoder(layers.DenseModel):
         width: units per hidden layer; 2016 used 50.
 
     Raises:
-        ValueError: for an unknown activation.
+        ValueError: for an argument out of its range, an unknown activation, or an unknown argument.
     """
 
     def __init__(
@@ -51,25 +54,22 @@ class VariationalAutoEncoder(layers.DenseModel):
         width: int = 50,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.z_dim, self.activation, self.relu_heads = z_dim, activation, relu_heads
-        self.kl_weight, self.regularization = kl_weight, regularization
-        self.init_stddev, self.init_bias, self.seed, self.width = init_stddev, init_bias, seed, width
-        function, start = layers.activation_named(activation), layers.start_values(seed, init_stddev, init_bias)
+        super().__init__(kwargs, locals())
+        function, start = layers.activation_named(activation), layers.start_values(self.seed, self.init_stddev, self.init_bias)
         head = tf.nn.relu if relu_heads else None
 
         images = keras.Input((PIXELS,))
-        hidden = layers.dense(width, function, start, name="hfc_1")(images)
-        hidden = layers.dense(width, function, start, name="hfc_2")(hidden)
-        mu = layers.dense(z_dim, head, start, name="mu")(hidden)
-        log_var = layers.dense(z_dim, head, start, name="log_var")(hidden)
+        hidden = layers.dense(self.width, function, start, name="hfc_1")(images)
+        hidden = layers.dense(self.width, function, start, name="hfc_2")(hidden)
+        mu = layers.dense(self.z_dim, head, start, name="mu")(hidden)
+        log_var = layers.dense(self.z_dim, head, start, name="log_var")(hidden)
         self.encoder = keras.Model(images, [mu, log_var], name="encoder")
 
         self.decoder = keras.Sequential(
             [
-                keras.Input((z_dim,)),
-                layers.dense(width, function, start, name="hdfc_1"),
-                layers.dense(width, function, start, name="hdfc_2"),
+                keras.Input((self.z_dim,)),
+                layers.dense(self.width, function, start, name="hdfc_1"),
+                layers.dense(self.width, function, start, name="hdfc_2"),
                 layers.dense(PIXELS, None, start, name="logits"),
             ],
             name="decoder",
@@ -81,21 +81,22 @@ class VariationalAutoEncoder(layers.DenseModel):
         mu, _ = self.encoder(images)
         return self.decode(mu)
 
-    @tf.function(autograph=False)
-    def encode(self, images):
-        """Return mu and log_var of q(z|x), each [batch, z_dim], for images [batch, 784] in [0, 1]."""
-        return self.encoder(images)
-
     def decode(self, latent):
         """Return pixel probabilities [batch, 784] for latents [batch, z_dim]. Latents from N(0, 1) give new digits."""
-        return tf.sigmoid(self.decoder(latent))
+        return tf.sigmoid(self.decoder(self.latents.checked(latent)))
 
-    def objective(self, images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+    def prior(self, n, random):
+        """Draw n latents, [n, z_dim], from N(0, 1)."""
+        return random.standard_normal((n, self.z_dim))
+
+    def objective(self, images: tf.Tensor, noise: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Return the negative ELBO, its two terms, and the 2016 regularization.
 
         Args:
             images: [batch, 784], in [0, 1].
             noise: [batch, z_dim], standard normal.
+            weights: [batch], `sample_weight` of `fit`; they multiply reconstruction and KL. The mean still divides by the
+                number of images, as Keras's does.
 
         Returns:
             `reconstruction` and `kl`: [batch], nats; `regularization`: scalar, l2_loss of all weights and biases; `loss`:
@@ -105,33 +106,38 @@ class VariationalAutoEncoder(layers.DenseModel):
         latent = layers.sample_latent(mu, log_var, noise)  # [batch, z_dim]
         reconstruction = losses.bernoulli_cross_entropy(images, self.decoder(latent))
         kl = losses.gaussian_kl(mu, log_var)
+        if weights is not None:
+            reconstruction, kl = weights * reconstruction, weights * kl
         regularization = losses.l2_regularization(self.trainable_variables)
         loss = tf.reduce_mean(reconstruction + self.kl_weight * kl) + self.regularization * regularization
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "regularization": regularization}
 
-    def gradients(self, images: tf.Tensor, noise: tf.Tensor) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+    def gradients(
+        self, images: tf.Tensor, noise: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """Return the losses, and the gradient of `loss` with respect to each trainable variable."""
         with tf.GradientTape() as tape:
-            objective = self.objective(images, noise)
+            objective = self.objective(images, noise, weights)
         return objective, tape.gradient(objective["loss"], self.trainable_variables)
 
-    def update(self, images: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+    def update(self, images: tf.Tensor, noise: tf.Tensor, weights: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Take one optimizer step; return the losses before the step, averaged over all images since the last reset."""
-        objective, gradients = self.gradients(images, noise)
+        objective, gradients = self.gradients(images, noise, weights)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return self.report(objective, images)
 
     def train_step(self, data):
         """Run one iteration for Keras's `fit`: draw the noise, then update."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.update(images, self.training_noise(images))
+        images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        metrics = self.measured(images, weights)
+        return {**self.update(images, self.training_noise(images), weights), **metrics}
 
     def test_step(self, data):
         """Return the losses averaged over all images. Every evaluation uses the same noise."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
         images_seen = self.trackers[0].count  # since the start of this evaluation
         noise = self.noise_named(layers.EVALUATION_NOISE, images, images_seen)
-        return self.report(self.objective(images, noise), images)
+        return {**self.report(self.objective(images, noise, weights), images), **self.measured(images, weights)}
 
     def training_noise(self, images: tf.Tensor) -> tf.Tensor:
         """Return the noise for the next update. It depends only on the seed and the iteration, so that resume is exact."""

@@ -6,7 +6,8 @@ import numpy as np
 
 from tests.golden.trajectories import GOLDEN_DIR, norm
 from unsupervised_learning import layers
-from unsupervised_learning.gan import ARGUMENTS, DCGAN
+from unsupervised_learning.gan import DCGAN
+from unsupervised_learning.image_model import arguments_of
 from unsupervised_learning.original.runs import GAN
 
 LOSSES = {  # 2016's tags → ours
@@ -30,7 +31,7 @@ WITH_SHARED_BATCHES = [path for path in FILES if "fresh_real" not in json.loads(
 
 
 def first_attempt_settings() -> dict:
-    return {name: value for name, value in GAN["first_attempt"].items() if name in ARGUMENTS}
+    return {name: value for name, value in GAN["first_attempt"].items() if name in arguments_of(DCGAN)}
 
 
 def build_model(golden: dict) -> DCGAN:

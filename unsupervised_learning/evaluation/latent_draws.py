@@ -8,11 +8,6 @@ def of_posterior(mu: np.ndarray, log_var: np.ndarray, random: np.random.Generato
     return mu + np.exp(log_var / 2) * random.standard_normal(mu.shape, dtype)
 
 
-def of_prior(count: int, z_dim: int, random: np.random.Generator) -> np.ndarray:
-    """Draw z ~ N(0, 1) for a VAE's decoder: float32 [count, z_dim]."""
-    return random.standard_normal((count, z_dim)).astype(np.float32)
-
-
 def of_gan(count: int, z_dim: int, random: np.random.Generator) -> np.ndarray:
     """Draw z ~ U(−1, 1) for a GAN's generator: float32 [count, z_dim]."""
     return random.uniform(-1, 1, (count, z_dim)).astype(np.float32)

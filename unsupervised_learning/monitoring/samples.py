@@ -2,24 +2,14 @@
 
 import numpy as np
 
-from unsupervised_learning.autoencoder import AutoEncoder
-from unsupervised_learning.evaluation import latent_draws
-from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.vae import VariationalAutoEncoder
+from unsupervised_learning.image_model import ImageModel
 
 GRID = 64  # images in a grid
 
 
-def decoded_samples(model: AutoEncoder | VariationalAutoEncoder | DCGAN, count: int = GRID, seed: int = 0) -> np.ndarray:
-    """Return images [count, …] decoded from latents drawn with this seed.
-
-    The VAE's latents come from its prior N(0, 1), the GAN's from U(−1, 1). An autoencoder has no prior: its codes come from
-    U(−1, 1), the range of tanh.
-    """
-    random = np.random.default_rng(seed)
-    if isinstance(model, VariationalAutoEncoder):
-        return np.asarray(model.decode(latent_draws.of_prior(count, model.z_dim, random)))
-    return np.asarray(model.decode(latent_draws.of_gan(count, model.z_dim, random)))
+def decoded_samples(model: ImageModel, count: int = GRID, seed: int = 0) -> np.ndarray:
+    """Return images [count, …] decoded from latents drawn with this seed: see `prior` of the model."""
+    return model.sample(count, seed)
 
 
 def tile(images: np.ndarray) -> np.ndarray:
