@@ -17,7 +17,8 @@ import tensorflow as tf
 
 import unsupervised_learning
 from tests.support import REPOSITORY
-from unsupervised_learning import DCGAN, AutoEncoder, VariationalAutoEncoder, gan_networks, input_checks, layers, registration
+from unsupervised_learning import DCGAN, AutoEncoder, VariationalAutoEncoder, gan_networks, layers, registration
+from unsupervised_learning.bases import input_checks
 
 BYTES = (np.random.default_rng(0).random((12, 28, 28)) ** 4 * 255).astype(np.uint8)
 FLOATS = BYTES.reshape(-1, 784) * np.float32(1 / 255)  # [12, 784] in [0, 1]

@@ -20,10 +20,10 @@ import keras
 import tensorflow as tf
 
 from unsupervised_learning import gan_networks, layers, losses
-from unsupervised_learning.adversarial_model import AdversarialModel
+from unsupervised_learning.bases.adversarial_model import AdversarialModel
+from unsupervised_learning.bases.image_model import ImageModel
+from unsupervised_learning.bases.input_checks import Accepted, one_of
 from unsupervised_learning.gan_networks import CHANNELS, RECIPES
-from unsupervised_learning.image_model import ImageModel
-from unsupervised_learning.input_checks import Accepted, one_of
 
 REAL_BATCHES = ("shared", "fresh")
 ONLY_FEATURES = "only"

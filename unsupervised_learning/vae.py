@@ -12,8 +12,8 @@ import keras
 import tensorflow as tf
 
 from unsupervised_learning import layers, losses
-from unsupervised_learning.dense_model import DenseModel
-from unsupervised_learning.image_model import ImageModel
+from unsupervised_learning.bases.dense_model import DenseModel
+from unsupervised_learning.bases.image_model import ImageModel
 
 PIXELS = 28 * 28
 

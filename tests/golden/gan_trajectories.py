@@ -6,8 +6,8 @@ import numpy as np
 
 from tests.golden.trajectories import GOLDEN_DIR, norm
 from unsupervised_learning import layers
+from unsupervised_learning.bases.image_model import arguments_of
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.image_model import arguments_of
 from unsupervised_learning.original.runs import GAN
 
 LOSSES = {  # 2016's tags → ours

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unsupervised_learning.image_model import ImageModel
+from unsupervised_learning.bases.image_model import ImageModel
 
 GRID = 64  # images in a grid
 

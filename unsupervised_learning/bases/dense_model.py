@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from unsupervised_learning.input_checks import Accepted
+from unsupervised_learning.bases.input_checks import Accepted
 
 
 class DenseModel(keras.Model):

@@ -15,9 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from unsupervised_learning import input_checks
-from unsupervised_learning.checked_batches import each_checked, is_batches, one_line_errors, passed
-from unsupervised_learning.input_checks import Accepted, shown
+from unsupervised_learning.bases import input_checks
+from unsupervised_learning.bases.checked_batches import each_checked, is_batches, one_line_errors, passed
+from unsupervised_learning.bases.input_checks import Accepted, shown
 
 KERAS_ARGUMENTS = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
 SAMPLED_AT_ONCE = 256  # images; the GAN's activations for more would take gigabytes

@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from unsupervised_learning import input_checks
+from unsupervised_learning.bases import input_checks
 
 
 @keras.saving.register_keras_serializable(package="unsupervised_learning")
