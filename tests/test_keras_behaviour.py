@@ -6,6 +6,7 @@ What is refused must be refused in one line that says what was received, and bef
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -757,7 +758,13 @@ def test_ways_of_execution_agree_for_the_gan(given):
 
 
 def run(program: str, *arguments: str, cwd: Path = REPOSITORY, **environment: str) -> subprocess.CompletedProcess:
-    whole = {"PATH": "", "HOME": str(cwd), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", **environment}
+    whole = {
+        "PATH": "",
+        "HOME": tempfile.gettempdir(),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        **environment,
+    }
     return subprocess.run(
         [sys.executable, "-c", program, *arguments], cwd=cwd, env=whole, capture_output=True, text=True, check=False
     )
