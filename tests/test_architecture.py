@@ -20,7 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "start": {"registration"},
     "models": {"bases"},
     "evaluation": {"models", "data"},
-    "monitoring": {"models", "data", "figures", "evaluation"},
+    "monitoring": {"models", "bases", "data", "figures", "evaluation"},
     "training": {"models", "data", "monitoring"},
     "original": {"models", "data", "figures", "evaluation", "monitoring", "training"},
     "reproduce": {"models", "data", "figures", "evaluation", "monitoring", "training", "original"},

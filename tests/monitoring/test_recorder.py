@@ -4,8 +4,7 @@ import gc
 import weakref
 from types import SimpleNamespace
 
-from matplotlib.figure import Figure
-
+from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.monitoring import recorder
 from unsupervised_learning.monitoring.recorder import FIGURES_KEPT, Recorder
 

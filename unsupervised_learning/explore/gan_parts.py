@@ -10,7 +10,7 @@ from unsupervised_learning.explore.subject import GAN, Found, Json, Part, Pictur
 from unsupervised_learning.figures import plots
 from unsupervised_learning.monitoring import gan
 from unsupervised_learning.monitoring.event_files import pictures_logged
-from unsupervised_learning.monitoring.samples import decoded_samples
+from unsupervised_learning.monitoring.samples import GRID
 from unsupervised_learning.monitoring.tags import FIXED_GRID
 
 GRADIENTS = "gradient_norm_"
@@ -21,7 +21,7 @@ STARTS, ENDS, TYPICAL = range(10, 13)  # purposes of random numbers; different f
 
 def samples(subject: Subject) -> Found:
     """Images of random z, and of fixed z during training."""
-    made = decoded_samples(subject.model)
+    made = subject.model.sample(GRID, seed=0)
     pictures = [Picture("samples", "64 images of random z, not selected.", plots.image_grid(made, "Images from z ~ U(−1, 1)"))]
     grids = pictures_logged(subject.run.path, FIXED_GRID)
     if len(grids) > 1:

@@ -12,12 +12,12 @@ from unsupervised_learning.explore import interactive, latent_plots, measure_plo
 from unsupervised_learning.explore.subject import AE, VAE, Found, Part, Picture, Row, Subject, axis_names, label_names
 from unsupervised_learning.figures import plots, scatters
 from unsupervised_learning.losses import bernoulli_cross_entropy
-from unsupervised_learning.monitoring.samples import decoded_samples
+from unsupervised_learning.monitoring.samples import GRID
 
 STEPS = 11  # steps of a walk
 MOST_DIMENSIONS = 10  # maximum number of dimensions in the traversal
 PAIRS = 4  # pairs of images to interpolate between
-GRID = 20  # images along each side of the plane
+PLANE = 20  # images along each side of the plane
 DOTS_OF_GIF = 800
 STARTS, ENDS, SPREAD = range(3)  # purposes of random numbers
 
@@ -143,10 +143,10 @@ def manifold(subject: Subject) -> Found:
     along = walks(subject)
     first, second = sorted(along.dimensions[np.argsort(-along.change, kind="stable")[:2]])
     if subject.kind == VAE:  # evenly spaced quantiles of the prior (Kingma & Welling 2013, figure 4)
-        across = upward = np.array([NormalDist().inv_cdf(share) for share in np.linspace(0.02, 0.98, GRID)])
+        across = upward = np.array([NormalDist().inv_cdf(share) for share in np.linspace(0.02, 0.98, PLANE)])
     else:
         across, upward = (
-            np.linspace(*(np.quantile(subject.codes[:, one], share) for share in (0.01, 0.99)), num=GRID)
+            np.linspace(*(np.quantile(subject.codes[:, one], share) for share in (0.01, 0.99)), num=PLANE)
             for one in (first, second)
         )
     images = subject.decode(latent_paths.plane(subject.center, (first, second), across, upward))
@@ -191,7 +191,7 @@ def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndar
 
 def samples(subject: Subject) -> Found:
     """Images decoded from random codes."""
-    made = decoded_samples(subject.model)
+    made = subject.model.sample(GRID, seed=0)
     prior = "the prior, N(0, 1)" if subject.kind == VAE else "a uniform distribution over the range of the codes"
     figure = plots.image_grid(made, f"Images decoded from {prior}")
     return Found({}, [Picture("samples", f"{len(made)} codes drawn from {prior}.", figure)])

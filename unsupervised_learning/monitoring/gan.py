@@ -19,7 +19,7 @@ from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring.event_files import pictures_logged, scalars_logged
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record, save_model, write_figures
-from unsupervised_learning.monitoring.samples import decoded_samples, tile
+from unsupervised_learning.monitoring.samples import GRID, tile
 from unsupervised_learning.monitoring.tags import FIXED_GRID, GAN_LOSSES, GRADIENT_NORM
 from unsupervised_learning.original.runs import GAN_CADENCE
 
@@ -84,7 +84,7 @@ class GANMonitor(Monitor):
 
     def extras(self, dataset: Dataset | None, iteration: int) -> Extras:
         """Generate images from a fixed z, with the moving statistics."""
-        return Extras({}, {FIXED_GRID: tile(decoded_samples(self.model))})
+        return Extras({}, {FIXED_GRID: tile(self.model.sample(GRID, seed=0))})
 
     def watch(self, iteration: int, losses: dict[str, float]) -> None:
         """Warn once when the discriminator's loss stays near zero."""
@@ -103,7 +103,7 @@ class GANMonitor(Monitor):
         latents = latent_draws.of_gan(20, model.z_dim, np.random.default_rng(own))
         for number, image in enumerate(np.asarray(model.decode(latents))):
             write_atomically(logs_dir / f"{number}pred_image.png", plots.png(image))  # 2016's files
-        samples = decoded_samples(model, seed=seed or 0)
+        samples = model.sample(GRID, seed or 0)
         figures = {
             "samples": plots.image_grid(samples, "Images generated from z ~ U(−1, 1)"),
             "interpolation": interpolation(model, latents[:12]),

@@ -10,8 +10,8 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.bases.image_model import arguments_of
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -30,7 +30,7 @@ def of_settings(settings: dict[str, Any], began: float | None = None) -> list[Su
     would make a column of every scalar. A run without a trial's name is called by its folder. `began` is when the run began, in
     seconds since 1970; by default now.
     """
-    names = {*settings, *OF_TRAINING, *(name for build in MODELS for name in layers.arguments_of(build))}
+    names = {*settings, *OF_TRAINING, *(name for build in MODELS for name in arguments_of(build))}
     experiment = api_pb2.Experiment(
         hparam_infos=[api_pb2.HParamInfo(name=name, differs=name in SHOWN) for name in sorted(names)],
         metric_infos=[

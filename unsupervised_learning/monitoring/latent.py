@@ -16,7 +16,7 @@ from unsupervised_learning.evaluation import test_set
 from unsupervised_learning.figures import plots, scatters
 from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, save_model, write_figures
-from unsupervised_learning.monitoring.samples import GRID, decoded_samples, tile
+from unsupervised_learning.monitoring.samples import GRID, tile
 from unsupervised_learning.original.runs import ITERATIONS_OF_2016, RESULTS_OF_2016
 from unsupervised_learning.vae import VariationalAutoEncoder
 
@@ -47,7 +47,7 @@ class LatentMonitor(Monitor):
         pairs = np.stack([shown.reshape(8, -1), model.predict_on_batch(shown).reshape(8, -1)], axis=1)
         pictures: dict[str, np.ndarray | Callable[[], Figure]] = {
             "ours/reconstructions": tile(pairs.reshape(-1, 28, 28, 1)),
-            "ours/samples": tile(decoded_samples(model).reshape(-1, 28, 28, 1)),
+            "ours/samples": tile(model.sample(GRID, seed=0).reshape(-1, 28, 28, 1)),
         }
         latents = codes(model, images) if iteration % self.scatter_every == 0 else None
         if latents is not None and np.isfinite(latents).all():  # otherwise the losses are not finite either and end the run
@@ -60,7 +60,7 @@ class LatentMonitor(Monitor):
         shown = to_unit_interval(dataset.test.images[:40])
         title = "Test images and their reconstructions"
         figures["reconstructions"] = plots.reconstructions(shown, np.asarray(self.model(shown)), title)
-        figures["samples"] = plots.image_grid(decoded_samples(self.model), f"Images decoded from {self.prior}")
+        figures["samples"] = plots.image_grid(self.model.sample(GRID, seed=0), f"Images decoded from {self.prior}")
         write_figures(logs_dir, figures)
         write_projector(logs_dir, latents, dataset.test)
         save_model(logs_dir, self.model)

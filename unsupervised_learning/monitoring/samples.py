@@ -1,15 +1,8 @@
-"""Images decoded from fixed latents, so that pictures can be compared across iterations and runs."""
+"""Grids of generated images. Each is decoded from the same latents, so that they can be compared across iterations and runs."""
 
 import numpy as np
 
-from unsupervised_learning.bases.image_model import ImageModel
-
 GRID = 64  # images in a grid
-
-
-def decoded_samples(model: ImageModel, count: int = GRID, seed: int = 0) -> np.ndarray:
-    """Return images [count, …] decoded from latents drawn with this seed: see `prior` of the model."""
-    return model.sample(count, seed)
 
 
 def tile(images: np.ndarray) -> np.ndarray:
