@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from unsupervised_learning.data.batches import BatchOrder
 from unsupervised_learning.data.dataset import Dataset
 from unsupervised_learning.figures import plots
-from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.monitoring import hyperparameters
 from unsupervised_learning.monitoring.event_files import EventFile, encoded, histogram_pb, image_pb
 from unsupervised_learning.monitoring.monitor import Extras, Monitor, Record
