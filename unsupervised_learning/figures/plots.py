@@ -12,6 +12,7 @@ import io
 import math
 from collections.abc import Sequence
 
+import matplotlib.figure
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -197,7 +198,7 @@ def sprite(images: np.ndarray) -> np.ndarray:
     return np.round(_tile(cells, columns=rows, gap=0, background=0.0) * 255).astype(np.uint8)
 
 
-def figure_to_rgb(figure: Figure) -> np.ndarray:
+def figure_to_rgb(figure: matplotlib.figure.Figure) -> np.ndarray:
     """Render a figure to pixels, uint8 [height, width, 3], for TensorBoard's images."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -9,7 +9,7 @@ from absl import flags
 # Flags of the training scripts by subject, in the order of the text. Other commands have few flags, and no groups.
 GROUPS = {
     "run and output": ("recipe", "logs_dir", "max_iterations", "seed", "snapshots", "restore_original", "visualize"),
-    "data": ("dataset", "data_dir", "image_dir", "cache_dir", "binarize", "divide_twice"),
+    "data": ("dataset", "data_dir", "image_dir", "cache_dir", "channels", "binarize", "divide_twice"),
     "model": (
         *("z_dim", "activation", "relu_heads", "discriminator_width", "shared_normalization", "bn_decay"),
         *("initializer", "init_stddev", "init_bias", "gamma_stddev"),
