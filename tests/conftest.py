@@ -51,6 +51,7 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
     return to_its_end
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one process, because they share finished runs, and start the longest files first.
 
