@@ -884,3 +884,7 @@ def test_the_table_names_tests_that_exist():
     assert named <= set(globals())
     tests = {name for name in globals() if name.startswith("test_")}
     assert tests - named == {"test_the_table_names_tests_that_exist"}
+    elsewhere = re.findall(r"`([\w/]+\.py)::(test_\w+)`", text)
+    assert len(elsewhere) > 10
+    for file, name in elsewhere:
+        assert f"def {name}(" in (REPOSITORY / file).read_text(), (file, name)
