@@ -51,14 +51,8 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
     return to_its_end
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, because they share finished runs, and start the longest files first.
-
-    The fault tests share nothing and take minutes, so each may have a process of its own.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.name if item.path.name == "test_faults.py" else item.path.name))
+    """Start the longest files first, so that neither process is left with one at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
