@@ -144,28 +144,28 @@ def reproduce(*arguments: str) -> tuple[int, str, str]:
 @pytest.mark.slow
 def test_everything_of_two_runs_at_a_tiny_size(tmp_path):
     """The command is killed and typed again; the results are those of an undisturbed command."""
-    names = ("autoencoder", "gan_notes_baseline", "gan_notes_bn_decay_0.5")
-    flags = (*names, "--quick", "--dataset=digits")
-    process = start("-m", "unsupervised_learning.reproduce", *flags, f"--out={tmp_path}/killed")
+    names = ("gan_notes_baseline", "autoencoder", "gan_notes_bn_decay_0.5")
+    quick = ("--quick", "--dataset=digits")
+    process = start("-m", "unsupervised_learning.reproduce", *names, *quick, f"--out={tmp_path}/killed")
     wait_for((tmp_path / "killed" / "gan_notes_baseline_seed0" / "config.json").exists, process)
     process.kill()
     process.communicate()
-    for out in ("killed", "whole"):
-        status, said, _ = reproduce(*flags, f"--out={tmp_path / out}")
+    for out, asked in (("killed", names), ("whole", names[:2])):
+        status, said, _ = reproduce(*asked, *quick, f"--out={tmp_path / out}")
         assert status == 0, said
         assert "The numbers mean nothing." in said
-    for name in names:
+    for name in names[:2]:
         killed, whole = (
             json.loads((tmp_path / out / f"{name}_seed0" / "results.json").read_text()) for out in ("killed", "whole")
         )
         assert {**killed, "training_seconds": 0} == {**whole, "training_seconds": 0}
-    notes = json.loads((tmp_path / "whole" / "gan_notes" / "results.json").read_text())
+    notes = json.loads((tmp_path / "killed" / "gan_notes" / "results.json").read_text())
     one, other = notes["runs"]
     assert one["frechet_batch_statistics"] == other["frechet_batch_statistics"]  # the decay does not affect training
     assert one["frechet"] != other["frechet"]
-    assert "preliminary" in (tmp_path / "whole" / "gan_notes" / "report.md").read_text()
-    assert "bit for bit in 1 of 1 runs" in (tmp_path / "whole" / "gan_notes" / "report.md").read_text()
-    assert (tmp_path / "whole" / "report" / "index.html").exists()
+    assert "preliminary" in (tmp_path / "killed" / "gan_notes" / "report.md").read_text()
+    assert "bit for bit in 1 of 1 runs" in (tmp_path / "killed" / "gan_notes" / "report.md").read_text()
+    assert (tmp_path / "killed" / "report" / "index.html").exists()
 
 
 @pytest.mark.parametrize(
