@@ -152,10 +152,10 @@ def built(tmp_path_factory) -> dict[str, set[str]]:
     archive = (
         subprocess.run(["git", "stash", "create"], cwd=REPOSITORY, capture_output=True, text=True).stdout.strip() or "HEAD"
     )
-    packed = out / "files.tar"
+    packed = out / "files.zip"
     subprocess.run(["git", "archive", f"--output={packed}", archive], cwd=REPOSITORY, check=True)
-    with tarfile.open(packed) as file:
-        file.extractall(copy, filter="data")
+    with zipfile.ZipFile(packed) as file:
+        file.extractall(copy)
     build = f"from setuptools import build_meta; build_meta.build_sdist({str(out)!r}); build_meta.build_wheel({str(out)!r})"
     environment = out / "environment"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)

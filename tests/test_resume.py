@@ -24,7 +24,7 @@ def assert_same_events(logs_dir: Path, whole: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_path, run_script, without_outputs):
+def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_path, run_script):
     """550 + 551 iterations end with the same weights as 1,101, and each summary is written once."""
     arguments = small(idx_dir, tmp_path / "run", "--seed=3", "--z_dim=2")
     first = run_script(script, *arguments, "--max_iterations=550")
