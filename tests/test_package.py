@@ -147,7 +147,7 @@ def test_constraints_pin_everything_that_requirements_install():
 def built(tmp_path_factory) -> dict[str, set[str]]:
     """Contents of the wheel and the source distribution of a copy of the tracked files: it needs PyPI for setuptools."""
     if not CONTENT_OF_CHECKOUT:
-        pytest.skip("needs a checkout")
+        pytest.skip("not a git checkout, so there is no list of tracked files to compare with")
     copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("built")
     archive = (
         subprocess.run(["git", "stash", "create"], cwd=REPOSITORY, capture_output=True, text=True).stdout.strip() or "HEAD"
