@@ -51,8 +51,12 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
     return to_its_end
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest files first, so that neither process is left with one at the end."""
+    """Mark as slow what needs a finished run; start the longest files first, so that neither process has one at the end."""
+    for item in items:
+        if "finished" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 

@@ -317,6 +317,7 @@ def test_nothing_is_computed_twice(monkeypatch):
     assert calls == {"generator": 2, "discriminator": 5}
 
 
+@pytest.mark.slow
 def test_discriminator_is_updated_every_n_iterations():
     model = first_attempt(discriminator_every=2)
     images, latent = batch(model)

@@ -17,7 +17,7 @@ def test_golden_dir_contains_trajectories():
     assert {json.loads(path.read_text())["case"] for path in FILES}, f"no autoencoder or VAE trajectory in {GOLDEN_DIR}"
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("jit_compile", [pytest.param(False, id="graph"), pytest.param(True, id="xla", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_training_follows_2016(path, jit_compile):
     golden = read(path)

@@ -732,6 +732,7 @@ def test_reconstruct_returns_the_shape_it_is_given(dense):
 # Execution
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{"steps_per_execution": 2}, {"jit_compile": True}, {"run_eagerly": True}], ids=str)
 def test_ways_of_execution_agree(dense, given):
     plain, other = dense.compiled(run_eagerly=False), dense.compiled(**{"run_eagerly": False, **given})

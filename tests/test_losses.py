@@ -69,6 +69,7 @@ def test_plain_kl_rounds_below_zero_but_ours_does_not(compiled):
     np.testing.assert_allclose(ours, reordered, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plain", [plain_kl, plain_kl_reordered])
 def test_training_with_the_plain_kl_gives_the_same_losses(plain, monkeypatch):
     images = (np.random.default_rng(0).random((40, 32, 784)) ** 4).astype(np.float32)

@@ -36,10 +36,8 @@ def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_pat
     assert_same_events(tmp_path / "run", finished[script])
 
 
-@pytest.mark.parametrize(
-    ("script", "sent"),
-    [pytest.param("train_ae.py", signal.SIGTERM, marks=pytest.mark.slow), ("train_vae.py", signal.SIGINT)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("script", "sent"), [("train_ae.py", signal.SIGTERM), ("train_vae.py", signal.SIGINT)])
 def test_ctrl_c_saves_and_prints_how_to_resume(script, sent, finished, idx_dir, tmp_path):
     """The signal arrives while the first call compiles. The resumed run ends like the uninterrupted one."""
     logs_dir = tmp_path / "run"
@@ -76,6 +74,7 @@ def test_two_processes_do_not_share_a_directory(idx_dir, tmp_path, run_script):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
 
 
+@pytest.mark.slow
 def test_finished_run_is_reported_and_its_outputs_are_rewritten(idx_dir, tmp_path, run_script):
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--max_iterations=150")
@@ -94,6 +93,7 @@ def test_finished_run_is_reported_and_its_outputs_are_rewritten(idx_dir, tmp_pat
     assert read_events(logs_dir).keys() == events.keys()
 
 
+@pytest.mark.slow
 def test_foreign_event_files_are_left_alone(idx_dir, tmp_path, run_script, without_outputs):
     other = tmp_path / "events.out.tfevents.1.other"
     other.write_bytes(b"not ours")

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support import REPOSITORY
 
 IMPORT_ALL = """
@@ -22,6 +24,7 @@ def python(program: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_imports_have_no_side_effects():
     done = python(IMPORT_ALL)
     assert done.returncode == 0, done.stderr

@@ -139,6 +139,7 @@ def test_recipes_set_the_defaults(monkeypatch, idx_dir, tmp_path, run_script):
     assert [se.deciding()["batch_size"] for se, *_ in reached] == [64, 128, 128]  # as config.json records it
 
 
+@pytest.mark.slow
 def test_real_batches_are_fresh_only_for_tf_flowers(monkeypatch, tmp_path, run_script):
     reached = []
     monkeypatch.setattr(run, "run", lambda _, model, *others: reached.append(model.real_batches) or 0)

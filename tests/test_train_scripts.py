@@ -260,6 +260,7 @@ def test_other_precision_is_recorded(idx_dir, tmp_path, run_script):
     assert "jit is off" in refused.err
 
 
+@pytest.mark.slow
 def test_binarized_run_is_trained_recorded_and_resumed(idx_dir, tmp_path, run_script, monkeypatch):
     black_or_white, grey = tmp_path / "sample", tmp_path / "none"
     run = run_script("train_vae.py", *uncompiled(idx_dir, black_or_white, "--max_iterations=2", "--binarize=sample"))
@@ -301,6 +302,7 @@ def test_unknown_binarization(tmp_path, run_script):
     assert_refused(run, "binarize", "dynamic", "none|threshold|sample")
 
 
+@pytest.mark.slow
 def test_logs_dir_with_other_settings_is_refused(idx_dir, tmp_path, run_script, without_outputs):
     logs_dir = tmp_path / "run"
     assert run_script("train_vae.py", *uncompiled(idx_dir, logs_dir, "--max_iterations=2", "--relu_heads")).status == 0
@@ -324,6 +326,7 @@ def test_logs_dir_with_other_settings_is_refused(idx_dir, tmp_path, run_script, 
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
+@pytest.mark.slow
 def test_finished_run_without_checkpoints_is_not_restarted(idx_dir, tmp_path, run_script, without_outputs):
     logs_dir = tmp_path / "run"
     arguments = uncompiled(idx_dir, logs_dir, "--max_iterations=2")
@@ -348,6 +351,7 @@ def test_invalid_logs_dir_names(name, part, idx_dir, tmp_path, run_script):
     assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path / name)), name, part)
 
 
+@pytest.mark.slow
 def test_pca_is_skipped_with_more_latent_dimensions_than_images(tmp_path, run_script):
     folder = write_idx(tmp_path / "idx", 24, 12)
     run = run_script(
@@ -357,12 +361,14 @@ def test_pca_is_skipped_with_more_latent_dimensions_than_images(tmp_path, run_sc
     assert "pca" not in json.loads((tmp_path / "run" / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_finite_are_not_saved(idx_dir, tmp_path, run_script):
     run = run_script("train_vae.py", *uncompiled(idx_dir, tmp_path / "run", "--max_iterations=1", "--learning_rate=1e39"))
     assert_refused(run, "hfc_1/kernel", "more are not finite from iteration 0 on", "model.ckpt-0")
     assert not (tmp_path / "run" / "model.ckpt-1.index").exists()
 
 
+@pytest.mark.slow
 def test_file_in_place_of_a_folder_is_refused_in_one_line(idx_dir, tmp_path, run_script):
     (tmp_path / "figures").write_text("kept")
     assert_refused(run_script("train_ae.py", *uncompiled(idx_dir, tmp_path, "--max_iterations=2")), "figures")

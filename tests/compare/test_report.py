@@ -134,6 +134,7 @@ def test_damaged_or_missing_run_files_affect_only_their_figure(logs_dir, tmp_pat
         assert why in text
 
 
+@pytest.mark.slow
 def test_runs_that_no_claim_uses_stand_beside_a_finished_one(logs_dir, tmp_path, run_script):
     write_events(logs_dir / "autoencoder_seed0", {"Loss": {0: 80.0, 100: 8.0, 20_000: 4.5}})
     flat = write_run(logs_dir / "mine", "autoencoder", settings={"z_dim": 2}, test_l2=7.25)

@@ -67,6 +67,7 @@ def test_training_is_deterministic_for_a_seed(bars, quick):
     assert weights(first) != weights(digit_classifier.train(bars, seed=2))
 
 
+@pytest.mark.slow
 def test_learns_from_training_images_only(bars, quick):
     held = Split(255 - bars.test.images, 9 - bars.test.labels)
     other = dataclasses.replace(bars, test=held, validation=held)
@@ -80,6 +81,7 @@ def test_works_with_three_images(bars, quick):
     assert digit_classifier.train(few).accuracy is not None
 
 
+@pytest.mark.slow
 def test_accepted_image_formats(bars, trained):
     images = bars.test.images
     expected = trained.features(images)

@@ -79,6 +79,7 @@ def copied(digits, cache_dir):
         return generated_images.report(scripted(digits.train.images), digits, samples=COUNT, cache_dir=cache_dir)
 
 
+@pytest.mark.slow
 def test_detects_a_copying_generator(copied, digits):
     numbers, arrays = copied
     for where in ("pixels", "classifier"):
@@ -93,6 +94,7 @@ def test_detects_a_copying_generator(copied, digits):
     assert np.array_equal(arrays["samples"], shown)
 
 
+@pytest.mark.slow
 def test_copies_score_like_real_images(copied):
     numbers, _ = copied
     assert numbers["samples"] == COUNT
@@ -106,6 +108,7 @@ def test_copies_score_like_real_images(copied):
     assert numbers["labels"]["confidence"]["samples"] == pytest.approx(numbers["labels"]["confidence"]["real"], abs=0.1)
 
 
+@pytest.mark.slow
 def test_detects_a_collapsed_generator(digits, cache_dir, without_gradients):
     model = scripted(digits.test.images[:1])
     numbers, arrays = generated_images.report(model, digits, samples=COUNT, cache_dir=cache_dir)
@@ -131,6 +134,7 @@ def model() -> DCGAN:
     return DCGAN(seed=1)
 
 
+@pytest.mark.slow
 def test_is_reproducible_and_leaves_the_model_unchanged(model, digits, cache_dir):
     few = dataclasses.replace(digits, train=Split(digits.train.images[:40], digits.train.labels[:40]))
     before = [variable.numpy() for variable in model.variables]
@@ -178,6 +182,7 @@ def test_batches_have_nearly_equal_size():
         assert len(sizes) == math.ceil(count / 64)
 
 
+@pytest.mark.slow
 def test_gradient_norms_match_the_logged_ones(model, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (8, 28, 28), np.uint8)
     random = np.random.default_rng([3, 4])
@@ -228,6 +233,7 @@ def pictures(count: int) -> Dataset:
     return Dataset("pictures", "", "", Split(shades.astype(np.uint8), np.zeros(count, np.uint8)), NONE, NONE, "", False)
 
 
+@pytest.mark.slow
 def test_pictures(without_gradients):
     dataset = pictures(26)
     model = scripted(dataset.train.images, side=64, channels=3)

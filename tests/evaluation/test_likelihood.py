@@ -99,6 +99,7 @@ class TestImageBounds:
             log_q = multivariate_normal(mu[number], np.diag(deviation**2)).logpdf(z)
             assert bound == pytest.approx(logsumexp(log_p_x + log_p_z - log_q) - np.log(5), rel=1e-5)
 
+    @pytest.mark.slow
     def test_results_depend_only_on_the_seed(self):
         model, _ = linear_vae()
         images = some_images(23)

@@ -55,6 +55,7 @@ def test_our_models_follow_a_graph_from_its_initialisers(file, idx_dir, tmp_path
     assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".png"]
 
 
+@pytest.mark.slow
 def test_from_a_checkpoint_all_weights_stay_equal(file, idx_dir, tmp_path, run_script):
     graph = read_graph(file)
     running = RunningGraph(graph, describe(graph), seed=1, as_it_stands=True)
@@ -75,6 +76,7 @@ def test_from_a_checkpoint_all_weights_stay_equal(file, idx_dir, tmp_path, run_s
     assert_refused(run_script(ORIGINAL, "follow", str(other), *given), "checkpoint")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["regularization", "learning_rate"])
 def test_a_model_with_other_settings_is_detected(file, setting, idx_dir, tmp_path, run_script, monkeypatch):
     def other(description):
@@ -142,6 +144,7 @@ def test_an_interrupted_training_of_a_graph_resumes_bit_for_bit(file, idx_dir, t
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_named(file, idx_dir, tmp_path, run_script):
     given = ["--max_iterations=6", f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'a'}"]
     assert run_script(ORIGINAL, "train", str(file), *given).status == 0

@@ -331,6 +331,7 @@ def test_explore_reads_a_kept_replay(idx_dir, tmp_path, run_script):
 
 
 @real_artefacts
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("checkpoint", "dump", "expected"),
     [
@@ -359,6 +360,7 @@ def test_the_authors_checkpoints(checkpoint, dump, expected, run_script):
         assert float(deviation) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.slow
 @real_artefacts
 def test_resuming_the_authors_checkpoint_without_a_jump():
     """The loss stays level for 100 iterations after the author's 20,000, but jumps if Adam's slots are zeroed."""

@@ -94,6 +94,7 @@ def test_an_interruption_stops_the_jobs_and_waits_for_them(job, monkeypatch):
     assert not one.finished()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LINUX, reason="only Linux can end a process with its parent")
 def test_jobs_end_when_the_pool_is_killed(job, tmp_path):
     one = job(0, seconds=60)

@@ -34,7 +34,7 @@ def train(logs_dir: Path, idx_dir: Path, iterations: int, jit: str = "off") -> i
     return run.run(settings, model, VAEMonitor(model), partial(mnist.load, "mnist", str(idx_dir)))
 
 
-def test_few_calls_lead_from_main_to_the_loss(idx_dir, tmp_path, monkeypatch):
+def test_few_calls_lead_from_main_to_the_loss(idx_dir, tmp_path, monkeypatch, without_outputs):
     ways = []
     loss = losses.bernoulli_cross_entropy
 
@@ -53,7 +53,7 @@ def is_ours(file: str) -> bool:
     return Path(run.__file__).parents[1] in Path(file).parents
 
 
-def test_stopped_and_resumed_run_equals_uninterrupted_run(idx_dir, tmp_path):
+def test_stopped_and_resumed_run_equals_uninterrupted_run(idx_dir, tmp_path, without_outputs):
     assert train(tmp_path / "whole", idx_dir, 5) == 0
     assert train(tmp_path / "parts", idx_dir, 2) == 0
     assert train(tmp_path / "parts", idx_dir, 5) == 0
@@ -65,6 +65,7 @@ def test_stopped_and_resumed_run_equals_uninterrupted_run(idx_dir, tmp_path):
     assert config["folders"] == {"data_dir": str(idx_dir.resolve())}
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused(idx_dir, tmp_path):
     assert train(tmp_path, idx_dir, 1) == 0
     with pytest.raises(ValueError, match="jit is off there and on here"):

@@ -69,6 +69,7 @@ def test_a_killed_and_resumed_run_has_the_same_snapshots(finished, idx_dir, tmp_
     assert here == there
 
 
+@pytest.mark.slow
 def test_no_snapshots_on_request(idx_dir, tmp_path, run_script):
     assert run_script("train_ae.py", *uncompiled(idx_dir, tmp_path, "--max_iterations=2", "--snapshots=0")).status == 0
     assert not (tmp_path / "snapshots").exists()
