@@ -48,7 +48,7 @@ def rounds(share: float, batch_size: int, z_dim: int, width: int, images: int) -
     model = VariationalAutoEncoder(z_dim, width=width)
     model.compile(optimizer=layers.adam())
     model.optimizer.build(model.trainable_variables)
-    length = max(1, 500 * 256 * 50 // max(256 * 50, batch_size * width))  # iterations per call: fewer if they are slow
+    length = max(1, round(share * 500 * 256 * 50 / max(256 * 50, batch_size * width)))  # iterations per call: fewer if slow
     monitor = VAEMonitor(model)
     monitor.record_every = length
     pixels = random_bytes((images, 28, 28))

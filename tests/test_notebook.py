@@ -70,7 +70,10 @@ def test_links_lead_to_files():
 
 @pytest.mark.slow
 def test_every_cell_runs():
+    """With a tenth of the iterations, because trained for longer the models run the same code."""
     cells = json.dumps(["".join(cell["source"]) for cell in CODE])
+    assert cells.count("share = 1.0") == 1
+    cells = cells.replace("share = 1.0", "share = 0.1")
     run = subprocess.run(
         [sys.executable, "-c", RUN], input=cells, cwd=NOTEBOOK.parent, capture_output=True, text=True, timeout=1800
     )

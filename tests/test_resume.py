@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import SCRIPTS, assert_same, final_weights, read_events, small, start, wait_for
+from tests.support import assert_same, final_weights, read_events, small, start, wait_for
 
 
 def assert_same_events(logs_dir: Path, whole: Path) -> None:
@@ -23,9 +23,9 @@ def assert_same_events(logs_dir: Path, whole: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_path, run_script):
+def test_resumed_run_equals_uninterrupted_run(finished, idx_dir, tmp_path, run_script):
     """550 + 551 iterations end with the same weights as 1,101, and each summary is written once."""
+    script = "train_ae.py"
     arguments = small(idx_dir, tmp_path / "run", "--seed=3", "--z_dim=2")
     first = run_script(script, *arguments, "--max_iterations=550")
     assert first.status == 0, first.err
@@ -37,9 +37,9 @@ def test_resumed_run_equals_uninterrupted_run(script, finished, idx_dir, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("script", "sent"), [("train_ae.py", signal.SIGTERM), ("train_vae.py", signal.SIGINT)])
-def test_ctrl_c_saves_and_prints_how_to_resume(script, sent, finished, idx_dir, tmp_path):
+def test_ctrl_c_saves_and_prints_how_to_resume(finished, idx_dir, tmp_path):
     """The signal arrives while the first call compiles. The resumed run ends like the uninterrupted one."""
+    script, sent = "train_vae.py", signal.SIGINT  # SIGTERM: tests/test_faults.py
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2", "--max_iterations=1101")
     process = start(script, *arguments)

@@ -167,43 +167,29 @@ def test_a_run_without_real_batches_in_its_config_shares_them(run_of_11, idx_dir
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("in_file", [False, True])
-def test_resumed_run_with_fresh_batches_equals_uninterrupted_run(in_file, idx_dir, tmp_path, run_script, without_outputs):
-    """Test both images in memory and pictures in a file."""
-    source = [f"--data_dir={idx_dir}", "--recipe=dcgan", "--z_dim=80"]
-    if in_file:
-        source = [f"--image_dir={write_pictures(tmp_path / 'mine', 7)}", f"--cache_dir={tmp_path / 'cache'}", "--z_dim=80"]
-    ends = []
-    for stops in ([5], [2, 5]):
-        logs_dir = tmp_path / str(len(stops))
-        for stop in stops:
-            given = [*source, f"--logs_dir={logs_dir}", "--batch_size=2", "--real_batches=fresh", f"--max_iterations={stop}"]
-            run = run_script("train_gan.py", *given)
-            assert run.status == 0, run.err
-        ends.append(final_weights(logs_dir))
-    assert_same(*ends)
-    assert json.loads((tmp_path / "1" / "config.json").read_text())["settings"]["real_batches"] == "fresh"
-
-
-@pytest.mark.slow
-def test_a_folder_of_pictures(tmp_path, run_script, monkeypatch):
+def test_a_folder_of_pictures(tmp_path, run_script, monkeypatch, without_outputs):
+    """A run with fresh real batches that is stopped and resumed ends like the uninterrupted one."""
     monkeypatch.chdir(tmp_path)  # default folders are relative to the current folder
-    folder = write_pictures(tmp_path / "mine", 5)
-    given = [f"--image_dir={folder}", f"--cache_dir={tmp_path / 'cache'}", "--batch_size=2"]
-    first = run_script("train_gan.py", *given, "--max_iterations=1")
-    assert first.status == 0, first.err
-    second = run_script("train_gan.py", *given, "--max_iterations=3")
-    assert second.status == 0, second.err
-    assert "Model restored: iteration 1," in second.out
+    folder = write_pictures(tmp_path / "mine", 7)
+    given = [f"--image_dir={folder}", f"--cache_dir={tmp_path / 'cache'}", "--batch_size=2", "--real_batches=fresh"]
+    for stop in (1, 3):
+        run = run_script("train_gan.py", *given, f"--max_iterations={stop}")
+        assert run.status == 0, run.err
+    assert "Model restored: iteration 1," in run.out
+    whole = run_script("train_gan.py", *given, "--max_iterations=3", f"--logs_dir={tmp_path / 'whole'}")
+    assert whole.status == 0, whole.err
     logs_dir = tmp_path / "logs" / "pictures_GAN_logs"
+    assert_same(final_weights(logs_dir), final_weights(tmp_path / "whole"))
     config = json.loads((logs_dir / "config.json").read_text())
-    assert config["data"]["sizes"]["train"] == 5
+    assert config["data"]["sizes"]["train"] == 7
     assert (config["settings"]["side"], config["settings"]["channels"]) == (64, 3)
+    assert config["settings"]["real_batches"] == "fresh"
     width, height, *_ = read_events(logs_dir)["images", "image_real"][0]
     assert (int(width), int(height)) == (64, 64)
-    assert tf.io.decode_png((logs_dir / "0pred_image.png").read_bytes()).shape == (64, 64, 3)
     other = write_pictures(tmp_path / "other", 4)
     run = run_script("train_gan.py", f"--image_dir={other}", f"--cache_dir={tmp_path / 'cache'}", "--batch_size=2")
+    assert_refused(run, "real_batches is fresh there", "--real_batches=fresh")
+    run = run_script("train_gan.py", f"--image_dir={other}", *given[1:])
     assert_refused(run, "other data", "--image_dir")
 
 

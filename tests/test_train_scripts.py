@@ -377,9 +377,9 @@ def test_file_in_place_of_a_folder_is_refused_in_one_line(idx_dir, tmp_path, run
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("script", "rate"), [("train_ae.py", "1e30"), ("train_vae.py", "3")])
-def test_diverging_training_ends_before_the_first_bad_iteration(script, rate, idx_dir, tmp_path, run_script):
+def test_diverging_training_ends_before_the_first_bad_iteration(script, rate, idx_dir, tmp_path, run_script, without_outputs):
     """The run saves the state before that iteration, equal to a run that ends there, and names what was not finite."""
-    arguments = [f"--learning_rate={rate}", "--batch_size=32", f"--data_dir={idx_dir}"]
+    arguments = [f"--learning_rate={rate}", "--batch_size=32", f"--data_dir={idx_dir}", "--jit=off"]
     run = run_script(script, *arguments, f"--logs_dir={tmp_path / 'run'}", "--max_iterations=400")
     assert_refused(run, "not finite from iteration", "learning_rate")
     told = re.search(r"error: (.*) not finite from iteration ([\d,]+) on; .*model\.ckpt-\2\.", run.err)
@@ -389,7 +389,7 @@ def test_diverging_training_ends_before_the_first_bad_iteration(script, rate, id
     assert iteration > 0
 
     good = run_script(script, *arguments, f"--logs_dir={tmp_path / 'good'}", f"--max_iterations={iteration}")
-    assert good.status == 0 or "cannot be evaluated" in good.err
+    assert good.status == 0, good.err
     saved, ended = (tf.train.load_checkpoint(str(tmp_path / name / f"model.ckpt-{iteration}")) for name in ("run", "good"))
     weights = [name for name in saved.get_variable_to_shape_map() if "VARIABLE_VALUE" in name and "seconds" not in name]
     weights = [name for name in weights if not name.startswith("save_counter")]

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
 
-from tests.support import assert_refused, assert_same, final_weights, old_event_file, small
+from tests.support import assert_refused, assert_same, final_weights, old_event_file, uncompiled
 from unsupervised_learning import layers
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import mnist
@@ -288,32 +288,32 @@ def test_export_of_a_folder_without_a_run(tmp_path, run_script):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["train_ae.py", "train_vae.py"])
-def test_resuming_an_exported_checkpoint_equals_resuming_the_run(script, idx_dir, tmp_path, run_script):
+def test_resuming_an_exported_checkpoint_equals_resuming_the_run(script, idx_dir, tmp_path, run_script, without_outputs):
     """A 2016 checkpoint holds the complete state of a run, so the final weights are bitwise equal."""
     own, restored = tmp_path / "own", tmp_path / "restored"
-    assert run_script(script, *small(idx_dir, own, "--max_iterations=60")).status == 0
+    assert run_script(script, *uncompiled(idx_dir, own, "--max_iterations=60")).status == 0
     run = run_script(ORIGINAL, "export", str(own), str(tmp_path))
     assert run.status == 0, run.err
     assert "after 60 iterations" in run.out
     checkpoint = tmp_path / ("model.ckpt-60" if script == "train_ae.py" else "model.ckpt-59")
-    given = small(idx_dir, restored, f"--restore_original={checkpoint}")
+    given = uncompiled(idx_dir, restored, f"--restore_original={checkpoint}")
     assert_refused(run_script(script, *given, "--max_iterations=60"), "max_iterations", "60")
     assert not restored.exists()
     run = run_script(script, *given, "--max_iterations=90")
     assert run.status == 0, run.err
-    assert run_script(script, *small(idx_dir, own, "--max_iterations=90")).status == 0
+    assert run_script(script, *uncompiled(idx_dir, own, "--max_iterations=90")).status == 0
     assert_same(final_weights(own), final_weights(restored))
     # The run records where it started, and must be resumed with the same flag.
-    run = run_script(script, *small(idx_dir, restored, "--max_iterations=95"))
+    run = run_script(script, *uncompiled(idx_dir, restored, "--max_iterations=95"))
     assert_refused(run, "restore_original is", f"--restore_original={checkpoint}")
     other = "train_vae.py" if script == "train_ae.py" else "train_ae.py"
-    run = run_script(other, *small(idx_dir, tmp_path / "third", f"--restore_original={checkpoint}"))
+    run = run_script(other, *uncompiled(idx_dir, tmp_path / "third", f"--restore_original={checkpoint}"))
     assert_refused(run, "another model's checkpoint")
 
 
 @pytest.mark.slow
-def test_explore_reads_a_kept_replay(idx_dir, tmp_path, run_script):
-    assert run_script("train_vae.py", *small(idx_dir, tmp_path / "run", "--max_iterations=30")).status == 0
+def test_explore_reads_a_kept_replay(idx_dir, tmp_path, run_script, without_outputs):
+    assert run_script("train_vae.py", *uncompiled(idx_dir, tmp_path / "run", "--max_iterations=30")).status == 0
     assert run_script(ORIGINAL, "export", str(tmp_path / "run"), str(tmp_path)).status == 0
     kept = tmp_path / "kept"
     replay = ["replay", str(tmp_path / "model.ckpt-29"), f"--keep={kept}", f"--data_dir={idx_dir}", "--norelu_heads"]
