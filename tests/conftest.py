@@ -20,7 +20,10 @@ from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.training import run
 from unsupervised_learning.training.settings import Settings
 
-LONGEST = ("test_faults.py", "test_distribution.py")
+LONGEST = [  # longest first
+    *("test_faults.py", "test_distribution.py", "test_keras_behaviour.py", "test_benchmarks.py", "test_notebook.py"),
+    *("test_pool.py", "test_follow.py", "test_train_gan.py", "test_train_scripts.py", "test_resume.py", "test_gan.py"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "finished" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    items.sort(key=lambda item: [*LONGEST, item.path.name].index(item.path.name))
 
 
 class FinishedRuns(dict[str, Path]):

@@ -24,9 +24,8 @@ def test_golden_dir_contains_gan_trajectories():
     assert FILES, f"no GAN trajectory in {GOLDEN_DIR}"
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.stem, marks=pytest.mark.slow if "mnist" not in path.stem else ()) for path in FILES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_training_follows_2016(path: Path):
     golden = json.loads(path.read_text())
     case, options = golden["case"], golden["options"]

@@ -367,6 +367,7 @@ def forms(*batches) -> dict[str, Callable[[], Any]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", forms(BYTES))
 def test_batches_are_checked_and_converted_as_they_come(kind, ready, name):
     expected = ready.evaluate(BYTES, batch_size=6, verbose=0)
@@ -504,6 +505,7 @@ def test_metrics_compare_the_output_with_the_images(dense):
     assert model.train_on_batch(BYTES, return_dict=True).keys() == found.keys()
 
 
+@pytest.mark.slow
 def test_fit_reports_validation_losses(kind):
     model = kind.compiled()
     history = model.fit(BYTES, batch_size=6, validation_data=(BYTES,), epochs=2, verbose=0).history
@@ -554,6 +556,7 @@ def test_evaluation_metrics_are_in_no_checkpoint(tmp_path):
     assert not [name for name in names if re.search(r"evaluation|/count|/total", name)]
 
 
+@pytest.mark.slow
 def test_the_direction_of_losses_is_known(kind):
     model = kind.compiled()
     for name in (f"val_{kind.losses[-1]}", kind.losses[0]):
@@ -568,6 +571,7 @@ def test_the_direction_of_losses_is_known(kind):
     assert chosen.monitor_op is keras.ops.greater
 
 
+@pytest.mark.slow
 def test_callbacks(kind, tmp_path):
     """The usual callbacks of Keras, in one `fit`: the rate falls and training stops because no improvement is large enough."""
     model, watched = kind.compiled(), f"val_{kind.losses[-1]}"
@@ -596,6 +600,7 @@ def test_callbacks(kind, tmp_path):
 # Saving
 
 
+@pytest.mark.slow
 def test_saved_loaded_and_trained_on(kind, tmp_path):
     model = kind.compiled()
     model.fit(BYTES, batch_size=6, verbose=0, shuffle=False)
@@ -686,6 +691,7 @@ def test_exported_models_are_served_without_this_package(tmp_path):
     assert done.stdout == "served\n", done.stderr
 
 
+@pytest.mark.slow
 def test_export_names_the_parts(kind, tmp_path):
     model = kind.new()
     model.export(tmp_path / "served")

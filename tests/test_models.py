@@ -47,6 +47,7 @@ def test_initial_weights_depend_on_the_seed_and_differ_between_layers(model_clas
     assert not np.array_equal(square[0], first[0].T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_class", MODELS)
 def test_fit_evaluate_predict(model_class):
     model = compiled(model_class(seed=2))

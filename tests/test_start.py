@@ -30,6 +30,7 @@ def test_imports_have_no_side_effects():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_prepare_is_silent_and_keeps_user_settings():
     program = """
 import os

@@ -123,6 +123,7 @@ def test_invalid_folders_are_refused(tmp_path, run_script):
     assert (tmp_path / "file").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_damaged_or_missing_run_files_affect_only_their_figure(logs_dir, tmp_path, run_script):
     (logs_dir / "autoencoder_seed0" / "checkpoint0.txt").write_text("1 2\n3")
     (logs_dir / "vae_first_seed0" / "z_vae_output.csv").unlink()
@@ -155,6 +156,7 @@ def test_runs_that_no_claim_uses_stand_beside_a_finished_one(logs_dir, tmp_path,
     assert alts == ["yours", "yours: from random z", "yours"]
 
 
+@pytest.mark.slow
 def test_sections_tell_what_their_claims_found(logs_dir, tmp_path, run_script):
     assert run_script(COMPARE, f"--logs_dir={logs_dir}", f"--out={tmp_path}/report").status == 0
     text = (tmp_path / "report" / "index.html").read_text()

@@ -252,6 +252,7 @@ def test_pictures(without_gradients):
     assert np.array_equal(dataset.train.images[arrays["nearest_pixels"]], arrays["samples"])
 
 
+@pytest.mark.slow
 def test_few_images(cache_dir, digits, without_gradients):
     few = Dataset(
         "digits", "", digits.checksum, Split(digits.train.images[:10], digits.train.labels[:10]), NONE, NONE, "", False

@@ -50,6 +50,7 @@ def test_pairs_remove_what_both_share():
     assert paired.high == pytest.approx(0.2 + 4.302653 * 0.1 / np.sqrt(3))
 
 
+@pytest.mark.slow
 def test_intervals_hold_as_often_as_they_say():
     random = np.random.default_rng(0)
     held = inside = 0

@@ -128,6 +128,7 @@ def test_exploring_an_autoencoder_twice_gives_the_same_numbers(autoencoder, run_
     assert Tags(alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("z_dim", "left_out"), [(1, ["manifold"]), (5, [])])
 def test_other_latent_sizes(z_dim, left_out, idx_dir, tmp_path, run_script):
     run = write_finished_run(tmp_path / "run", AutoEncoder(z_dim=z_dim, init_stddev=0.3), idx_dir)

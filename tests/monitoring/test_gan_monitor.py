@@ -82,6 +82,7 @@ def test_writes_the_expected_files(written, events):
     assert set(contents(events)) == PICTURES | FIGURES | FROM_EVENTS
 
 
+@pytest.mark.slow
 def test_pictures_are_generated_images_at_original_size(written, events, model):
     latents = np.random.default_rng(3).uniform(-1, 1, (20, 100)).astype(np.float32)
     expected = np.asarray(model.decode(latents))[..., 0] * 255
@@ -111,7 +112,7 @@ def test_gif_shows_the_fixed_grid_in_order_of_iteration(written, events):
     assert len(captions) == 100
 
 
-@pytest.mark.parametrize(("side", "channels"), [(28, 1), (64, 3)])
+@pytest.mark.parametrize(("side", "channels"), [(28, 1), pytest.param(64, 3, marks=pytest.mark.slow)])
 def test_fixed_images_through_training(side, channels, monkeypatch):
     asked = []
     monkeypatch.setattr(plots, "image_rows", lambda *given: asked.append(given))
@@ -131,6 +132,7 @@ def test_fixed_images_through_training(side, channels, monkeypatch):
     assert asked[1][2] == ["iteration 0", "iteration 100"]
 
 
+@pytest.mark.slow
 def test_results(written, model):
     assert written["generator_parameters"] + written["discriminator_parameters"] == sum(
         np.prod(variable.shape) for variable in model.trainable_variables
@@ -141,6 +143,7 @@ def test_results(written, model):
         assert written[name] == pytest.approx(place + last, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_without_event_files(model, tmp_path):
     results = GANMonitor(model).write_outputs(tmp_path, None)
     assert set(results) == {"generator_parameters", "discriminator_parameters"}

@@ -75,7 +75,7 @@ def test_tile_places_images_row_by_row():
     assert picture[0, 28, 0, 0] == 8 / 16
 
 
-@pytest.mark.parametrize(("xla", "iterations"), [(True, 5), (False, 1)])
+@pytest.mark.parametrize(("xla", "iterations"), [pytest.param(True, 5, marks=pytest.mark.slow), (False, 1)])
 def test_a_record_keeps_its_values_while_training_continues(tmp_path, xla, iterations):
     images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
     model, order = AutoEncoder(), BatchOrder(40, 8, seed=0)

@@ -45,6 +45,7 @@ def table_of(out: str) -> dict[str, list[float]]:
     return {name: [float(cell.rstrip("%")) for cell in cells.split()] for name, cells in rows}
 
 
+@pytest.mark.slow
 def test_our_models_follow_a_graph_from_its_initialisers(file, idx_dir, tmp_path, run_script):
     run = run_script(ORIGINAL, "follow", str(file), f"--data_dir={idx_dir}", "--steps=12", f"--out={tmp_path / 'out'}")
     assert run.status == 0, run.out + run.err
@@ -117,6 +118,7 @@ def test_a_graph_that_tensorflow_rejects(idx_dir, tmp_path, run_script):
         assert_refused(run, "TensorFlow cannot run this graph")
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_of_a_graph_resumes_bit_for_bit(file, idx_dir, tmp_path, monkeypatch):
     """The graph's own noise included, which comes from a running stream inside TensorFlow's operation."""
     monkeypatch.setattr(author_runs, "SAVED", 3)
@@ -155,6 +157,7 @@ def test_a_damaged_state_is_named(file, idx_dir, tmp_path, run_script):
         assert_refused(run_script(ORIGINAL, "train", str(file), *given), "state.npz is not the state of this graph's run")
 
 
+@pytest.mark.slow
 def test_training_a_graph_to_the_end(file, idx_dir, tmp_path, run_script):
     def trained(name, *more):
         given = ["--max_iterations=6", f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / name}", *more]

@@ -52,7 +52,7 @@ def ae_graph():
 # Described
 
 
-@pytest.mark.parametrize("of_2016", [True, False])
+@pytest.mark.parametrize("of_2016", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("options", "expected", "recipe", "flags"),
     [
@@ -93,7 +93,7 @@ def test_autoencoders(tmp_path, options, expected, recipe, flags, of_2016):
     assert command_for(found, name, differences) == f"python train_ae.py --recipe={recipe}{flags}"
 
 
-@pytest.mark.parametrize("of_2016", [True, False])
+@pytest.mark.parametrize("of_2016", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("options", "expected", "recipe", "flags"),
     [
