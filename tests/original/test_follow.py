@@ -26,7 +26,7 @@ from unsupervised_learning.original.running import RunningGraph
 
 ORIGINAL = "unsupervised_learning/original/__main__.py"
 REAL, REAL_IDX = os.environ.get("ORIGINAL_DIR"), os.environ.get("MNIST_IDX_DIR")
-STARTS = {"ae_run5/model.ckpt-20000": 300, "vae/model.ckpt-100000": 100, "vae_relu_heads/model.ckpt-100000": 100}
+STARTS = {"ae_run5/model.ckpt-20000": 100, "vae/model.ckpt-100000": 100, "vae_relu_heads/model.ckpt-100000": 100}
 # The VAE's first form, because today's gradients of the fixed form's means use operations that 2016's graphs lack.
 BUILDS = {"ae": (build_ae, {}), "vae": (build_vae, {"heads": "relu", "constant": 3.0, "batch": 256.0})}
 pytestmark = pytest.mark.filterwarnings("ignore:Tensor.__iter__:DeprecationWarning")

@@ -145,7 +145,7 @@ def reproduce(*arguments: str) -> tuple[int, str, str]:
 @pytest.mark.slow
 def test_everything_of_two_runs_at_a_tiny_size(tmp_path):
     """The command is killed and typed again; the results are those of an undisturbed command."""
-    names = ("gan_notes_baseline", "autoencoder", "gan_notes_bn_decay_0.5")
+    names = ("gan_notes_baseline", "autoencoder")
     quick = ("--quick", "--dataset=digits")
     process = start("-m", "unsupervised_learning.reproduce", *names, *quick, f"--out={tmp_path}/killed")
     wait_for((tmp_path / "killed" / "gan_notes_baseline_seed0" / "config.json").exists, process)
@@ -159,12 +159,9 @@ def test_everything_of_two_runs_at_a_tiny_size(tmp_path):
         json.loads((tmp_path / out / "autoencoder_seed0" / "results.json").read_text()) for out in ("killed", "whole")
     )
     assert {**killed, "training_seconds": 0} == {**whole, "training_seconds": 0}
-    notes = json.loads((tmp_path / "killed" / "gan_notes" / "results.json").read_text())
-    one, other = notes["runs"]
-    assert one["frechet_batch_statistics"] == other["frechet_batch_statistics"]  # the decay does not affect training
-    assert one["frechet"] != other["frechet"]
+    [run] = json.loads((tmp_path / "killed" / "gan_notes" / "results.json").read_text())["runs"]
+    assert run["frechet"] != run["frechet_batch_statistics"]
     assert "preliminary" in (tmp_path / "killed" / "gan_notes" / "report.md").read_text()
-    assert "bit for bit in 1 of 1 runs" in (tmp_path / "killed" / "gan_notes" / "report.md").read_text()
     assert (tmp_path / "killed" / "report" / "index.html").exists()
 
 
