@@ -23,20 +23,6 @@ def assert_same_events(logs_dir: Path, whole: Path) -> None:
 
 
 @pytest.mark.slow
-def test_resumed_run_equals_uninterrupted_run(finished, idx_dir, tmp_path, run_script):
-    """550 + 551 iterations end with the same weights as 1,101, and each summary is written once."""
-    script = "train_ae.py"
-    arguments = small(idx_dir, tmp_path / "run", "--seed=3", "--z_dim=2")
-    first = run_script(script, *arguments, "--max_iterations=550")
-    assert first.status == 0, first.err
-    second = run_script(script, *arguments, "--max_iterations=1101")
-    assert second.status == 0, second.err
-    assert "Model restored: iteration 550" in second.out
-    assert_same(final_weights(tmp_path / "run"), final_weights(finished[script]))
-    assert_same_events(tmp_path / "run", finished[script])
-
-
-@pytest.mark.slow
 def test_ctrl_c_saves_and_prints_how_to_resume(finished, idx_dir, tmp_path):
     """The signal arrives while the first call compiles. The resumed run ends like the uninterrupted one."""
     script, sent = "train_vae.py", signal.SIGINT  # SIGTERM: tests/test_faults.py
