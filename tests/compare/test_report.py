@@ -80,8 +80,9 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
         "Loss",
     } <= captions
     assert "no mu_logvar-gradient2.png in --original_logs" in text
-    missing = re.findall(r"2016, flowers(?: <code>[^<]*</code>)?</figcaption>missing: ", text)
-    assert len(missing) == 7  # one damaged and one Git LFS pointer, which name their files; five absent
+    missing = " ".join(re.findall(r'<p class="none">Missing: [^<]*2016, flowers[^<]*</p>', text))
+    assert missing.count("2016, flowers") == 7  # one damaged and one Git LFS pointer, which name their files; five absent
+    assert "git clone" not in text
     anchors = {attributes["id"] for _, attributes in tags if attributes.get("id")}
     assert {link[1:] for link in re.findall(r'href="([^"]*)"', text)} <= anchors
     assert "no finished run of autoencoder_linear" in text

@@ -57,7 +57,7 @@ class Originals:
         """A pane with the file that ends in one of `ends`; `of` turns its path into a PNG."""
         path = self.find(*ends)
         if path is None:
-            return Pane(caption, None, f"no {ends[-1]} in --original_logs" if self.files else "needs --original_logs")
+            return Pane(caption, None, f"no {ends[-1]} in --original_logs" if self.files else page.NO_ORIGINALS)
         return page.checked(caption, lambda: of(path))._replace(source="/".join(path.parts[-2:]))
 
     def event_files(self) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from collections import defaultdict
 from collections.abc import Callable
 from importlib import resources
 from string import Template
@@ -13,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from unsupervised_learning.errors import RunError
 
 HEIGHT = 420  # of a pane in a composite picture, pixels
+NO_ORIGINALS = "needs --original_logs"  # why a pane of 2016 is missing
 SMALL = 128  # pixels; pictures up to this size are enlarged without blur
 
 
@@ -123,24 +125,29 @@ def commands(text: str) -> str:
     return "<br>".join(parts)
 
 
-def html_pane(pane: Pane) -> str:
-    """A picture with its caption, or the reason why there is none."""
+def html_pane(pane: Pane, png: bytes) -> str:
+    """A picture with its caption."""
     source = f" <code>{html.escape(pane.source)}</code>" if pane.source else ""
     caption = f"<figcaption>{html.escape(pane.caption)}{source}</figcaption>"
-    if pane.png is None:
-        return f'<figure class="none">{caption}missing: {html.escape(pane.missing)}</figure>'
-    width, height = Image.open(io.BytesIO(pane.png)).size
+    width, height = Image.open(io.BytesIO(png)).size
     small = ' class="small"' if max(width, height) <= SMALL else ""
-    data = f"data:image/png;base64,{base64.b64encode(pane.png).decode()}"
+    data = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     image = f'<img src="{data}" width="{width}" height="{height}" alt="{html.escape(pane.caption)}" loading="lazy">'
     return f"<figure{small}><details><summary>{image}</summary></details>{caption}</figure>"
 
 
 def html_exhibit(exhibit: Exhibit) -> str:
     """A figure with its title, text and panes."""
-    panes = "".join(map(html_pane, exhibit.panes))
+    panes, missing = "".join(html_pane(pane, pane.png) for pane in exhibit.panes if pane.png), defaultdict(list)
+    for pane in exhibit.panes:
+        if not pane.png:
+            missing[pane.missing].append(pane.caption + (f" ({pane.source})" if pane.source else ""))
+    without = "".join(
+        f'<p class="none">Missing: {html.escape("; ".join(captions))}: {html.escape(why)}</p>'
+        for why, captions in missing.items()
+    )
     title = f'<h3 id="{exhibit.name}">{html.escape(exhibit.title)}</h3>'
-    return f'{title}<p>{html.escape(exhibit.text)}</p><div class="panes">{panes}</div>'
+    return f'{title}<p>{html.escape(exhibit.text)}</p><div class="panes">{panes}</div>{without}'
 
 
 def document(title: str, body: str, style: str = "") -> str:

@@ -72,6 +72,10 @@ def markdown(rows: list[tuple[str, ...]], runs: Runs) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+WITH_ORIGINALS = """\
+git clone https://github.com/shekkizh/neuralnetworks.thought-experiments author/post
+git clone https://github.com/shekkizh/TensorflowProjects author/code
+python -m unsupervised_learning.compare --original_logs=author"""
 UNFINISHED = (
     "These runs are in --logs_dir and no claim uses them. Each stands beside a finished run of that model: the loss, the "
     "numbers on the test set and the images from random z, if there are any. The settings may differ as well as the length."
@@ -87,7 +91,8 @@ RULE = (
     f"(Welch) does not show more than the margin, which is {judgements.MARGINS['test_l2']} for L2, "
     f"{judgements.MARGINS['knn_accuracy']} for kNN and {judgements.MARGINS['negative_elbo']} nats for −ELBO. All intervals are "
     f"at 95 % for the {judgements.TESTS} comparisons together (Bonferroni), so each is wider; p values are not corrected. "
-    f"No verdict from fewer than {statistics.FEWEST} runs."
+    f"These two questions get no verdict from fewer than {statistics.FEWEST} runs. Other claims have rules of their own, and "
+    "say on how many runs they rest."
 )
 
 
@@ -139,7 +144,11 @@ def body(found: Found, shown: list[Exhibit], unfinished: list[Exhibit], runs: Ru
         "Click a figure to enlarge it, and again to close it."
     )
     sections = (f'<h2 id="{anchor}">{html.escape(name)}</h2>{"".join(inside)}' for anchor, name, *inside in parts)
-    return f"{paragraph(intro)}<nav><ul>{contents}</ul></nav>{''.join(sections)}"
+    to_clone = ""
+    if any(pane.missing == page.NO_ORIGINALS for exhibit in shown for pane in exhibit.panes):
+        intro += " 2016's pictures are the author's, and missing here. To see them beside ours, clone his files first:"
+        to_clone = f"<pre>{html.escape(WITH_ORIGINALS)}</pre>"
+    return f"{paragraph(intro)}{to_clone}<nav><ul>{contents}</ul></nav>{''.join(sections)}"
 
 
 def answers(numbered: list[tuple[int, judgements.Claim, judgements.Judgement]]) -> str:

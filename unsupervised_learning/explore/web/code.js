@@ -47,15 +47,19 @@ self.play = self.play || {};
     }
 
     function curve(pen, at, width, mean, sigma, fill, stroke, dashed) {
-      pen.beginPath();
+      const line = new Path2D();
       for (let x = 0; x <= width; x++) {
         const v = at.low + (x - EDGE) / (width - 2 * EDGE) * (at.high - at.low);
         const y = HEIGHT - 3 - (HEIGHT - 9) * Math.exp(-0.5 * Math.pow((v - mean) / Math.max(sigma, 1e-3), 2));
-        if (x) pen.lineTo(x, y); else pen.moveTo(x, y);
+        line.lineTo(x, y);
+      }
+      if (fill) {
+        const area = new Path2D(line);  // down to the baseline, also where the curve leaves the frame
+        area.lineTo(width, HEIGHT - 3); area.lineTo(0, HEIGHT - 3);
+        pen.fillStyle = fill; pen.fill(area);
       }
       pen.setLineDash(dashed ? [4, 3] : []);
-      if (fill) { pen.fillStyle = fill; pen.fill(); }
-      pen.strokeStyle = stroke; pen.stroke();
+      pen.strokeStyle = stroke; pen.stroke(line);
       pen.setLineDash([]);
     }
 

@@ -131,7 +131,9 @@ self.play = self.play || {};
       }
       const one = play.crossEntropy(input, picture);
       const two = play.kl(code.mu, code.logVar).reduce(function (a, b) { return a + b; }, 0);
-      return [row("reconstruction", one.toFixed(1)), row("+ KL", two.toFixed(1)), row("= loss, nats", (one + two).toFixed(1))];
+      const kept = shared.factor === 1 ? "" : " (σ × 1)";  // the slider changes z, not what the encoder says
+      return [row("reconstruction", one.toFixed(1)), row("+ KL" + kept, two.toFixed(1)),
+        row("= loss, nats", (one + two).toFixed(1))];
     }
 
     // All test images through the present weights.

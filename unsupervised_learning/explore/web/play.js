@@ -83,8 +83,13 @@ self.play = self.play || {};
     }
     thumbs();
     button("more").addEventListener("click", function () { skipped++; thumbs(); });
-    button("clear").addEventListener("click", function () { pad.clear(); say("Draw a digit."); });
-    button("undo").addEventListener("click", function () { if (!pad.undo()) pad.clear(); });
+    button("clear").addEventListener("click", blank);
+    button("undo").addEventListener("click", function () { if (!pad.undo()) blank(); });
+    function blank() {  // nothing drawn: a black image goes in
+      pad.clear();
+      enter(new Float32Array(784));
+      say("Nothing is drawn: below is what the model makes of a black image. Draw a digit.");
+    }
 
     // The noise of the VAEs.
     part("noise").hidden = !data.models.some(function (model) { return model.vae; });
@@ -142,6 +147,8 @@ self.play = self.play || {};
       "Weights are rounded to 16 bits here, but for the last." +
       (without.length ? " Without snapshots: " + without.join(", ") + "." : "");
     if (steps > 1) at(steps - 1);
+    else part("watch").textContent = "Not here: only the end of this run was kept. A run that you train keeps some sixteen " +
+      "snapshots, and then a slider shows codes, pictures and the KL through its training.";
 
     // Does this page compute what Keras computes?
     const differences = columns.map(function (column) { return play.compare(column.model, column.network, images); });
