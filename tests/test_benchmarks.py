@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from benchmarks import reproduction
 from tests.support import REPOSITORY
 from unsupervised_learning.compare import claims, judgements
 from unsupervised_learning.reproduce import experiments
@@ -49,13 +50,20 @@ def test_benchmark_of_growth(tmp_path):
     assert (tmp_path / "scale.png").stat().st_size > 10_000
 
 
-@pytest.mark.slow
-def test_benchmark_of_the_whole_reproduction():
-    command = [sys.executable, "-m", "benchmarks.reproduction", "--names", "autoencoder", "--seeds", "1", "--iterations", "6"]
-    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
-    assert run.returncode == 0, run.stderr
-    assert "1 runs of 6 iterations (autoencoder)" in run.stdout
-    assert "ratio of the times: " in run.stdout
+def test_benchmark_of_the_whole_reproduction(monkeypatch, capsys):
+    """It runs the same jobs twice: each on one core, then each on all. The trainings themselves are left out."""
+    asked = []
+    monkeypatch.setattr(reproduction.pool, "run", lambda jobs, on: asked.append((jobs, on)) or {})
+    monkeypatch.setattr(reproduction.pool, "cores", lambda _: [{0}, {1}])
+    monkeypatch.setattr(sys, "argv", ["reproduction", "--names", "autoencoder", "--seeds", "2", "--iterations", "6"])
+    reproduction.main()
+    (jobs, cores), (again, together) = asked
+    assert (cores, together) == ([{0}, {1}], [{0, 1}])
+    assert [(job.name, job.seed, job.iterations) for job in jobs] == [("autoencoder", 0, 6), ("autoencoder", 1, 6)]
+    assert all(job.words[-1] == "--max_iterations=6" for job in (*jobs, *again))
+    said = capsys.readouterr().out
+    assert "2 runs of 6 iterations (autoencoder)" in said
+    assert "ratio of the times: " in said
 
 
 def test_invalid_benchmark_is_refused(tmp_path):
