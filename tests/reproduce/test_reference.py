@@ -66,16 +66,6 @@ def test_runs_of_the_authors_graphs_keep_their_records(tmp_path, run_script):
     assert "the author's own graph (model.ckpt-100000.meta) trained today" in (copy / "card.md").read_text()
 
 
-@pytest.mark.parametrize(("experiment", "kept"), [("vae_first", True), ("vae_fixed", False)])
-def test_snapshots_are_kept_of_the_first_vae(experiment, kept, tmp_path, run_script):
-    folder = write_run(tmp_path / "logs", experiment, mu_alive=3, log_var_alive=0)
-    write_events(folder, {"total_loss": {0: 1.0}})
-    (folder / "snapshots").mkdir()
-    (folder / "snapshots" / "weights-0.npz").write_bytes(b"weights")
-    assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
-    assert [path.read_bytes() for path in (tmp_path / "kept").rglob("weights-0.npz")] == [b"weights"] * kept
-
-
 def test_every_copy_has_its_card():
     for config in KEPT.rglob("config.json"):
         run = finished_run.read(config.parent)

@@ -5,8 +5,7 @@
 Every copy has a card, settings and results, and the losses, dumps and data that a claim reads. The first run of each
 experiment has its losses in any case. That of a published model also keeps what the report plots, its figures and, except
 for the flowers, histograms and images of six iterations. Dumps are compressed, with float32's digits. Weights, which
-`explore` needs, are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE, 8.7 MiB for a GAN at 28×28. The
-shown run of the first VAE also keeps its snapshots, 2.7 MiB, so that one can watch its heads die.
+`explore` needs, are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE, 8.7 MiB for a GAN at 28×28.
 """
 
 import gzip
@@ -43,7 +42,6 @@ JUDGED = {"KL_Divergence", TRUE_KL}  # histograms that a claim uses, in all runs
 # run at all at the start if there are more than 40.
 LOGGED = ("autoencoder_run1", "autoencoder_run2", "vae_first", "vae_fixed", "gan", "gan_flowers")
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
-WATCHED = "vae_first"  # keeps its snapshots
 PICTURED = (*WHOLE, "gan_flowers")  # only figures of the flowers: one image grid in the event file takes 0.6 MiB
 TIMES, OFTEN = 5, 100  # kept iterations besides the first: of histograms and images; of the scalars of single layers
 PROJECTED = 2_000  # codes that are kept for TensorBoard's projector
@@ -82,8 +80,6 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
             keep_dump(run.path / f"checkpoint{iteration}.txt", target)
     if not shown or experiment not in PICTURED:
         return
-    if experiment == WATCHED and (run.path / "snapshots").is_dir():
-        shutil.copytree(run.path / "snapshots", target / "snapshots")
     keep_dump(run.path / "z_vae_output.csv", target)
     keep_projector(run.path / "projector", target)
     (target / "figures").mkdir()
