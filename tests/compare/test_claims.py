@@ -88,6 +88,11 @@ def test_claims_of_the_autoencoder(tmp_path):
         "with 0.600 (n = 1) and kNN 0.820 (n = 1), without 0.200 (n = 1) and kNN 0.820 (n = 1)",
         REPRODUCED,
     )
+    runs["autoencoder_wide"][0].results["code_sparsity"] = 0.55
+    assert finding("sparse", runs)[1:3] == (
+        DIFFERS,
+        "Over all pairs of runs the sparsity rises by 0.050 to 0.050, 0.050 on average.",
+    )
     assert finding("clustered", runs).verdict == DIFFERS  # these codes form ten tight clusters
 
     runs["autoencoder_sparse"][0].results["code_sparsity"] = None  # all codes zero
