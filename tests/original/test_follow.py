@@ -192,8 +192,11 @@ def test_batches_follow_2016s_order():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (REAL and REAL_IDX), reason="ORIGINAL_DIR or MNIST_IDX_DIR is not set")
-@pytest.mark.parametrize("from_checkpoint", [False, True], ids=["initialisers", "checkpoint"])
-@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize(
+    ("name", "from_checkpoint"),
+    # The first VAE's initialisers are those of the fixed one.
+    [*((name, True) for name in STARTS), *((name, False) for name in STARTS if "relu" not in name)],
+)
 def test_the_authors_graphs(name, from_checkpoint, tmp_path):
     """Runs in a process of its own, so that TensorFlow uses one thread."""
     command = [sys.executable, "-m", "unsupervised_learning.original", "follow", f"{REAL}/{name}.meta"]

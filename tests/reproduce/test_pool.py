@@ -145,13 +145,12 @@ def reproduce(*arguments: str) -> tuple[int, str, str]:
 @pytest.mark.slow
 def test_everything_of_two_runs_at_a_tiny_size(tmp_path):
     """The command is killed and typed again; the results are those of an undisturbed command."""
-    names = ("gan_notes_baseline", "autoencoder")
     quick = ("--quick", "--dataset=digits")
-    process = start("-m", "unsupervised_learning.reproduce", *names, *quick, f"--out={tmp_path}/killed")
-    wait_for((tmp_path / "killed" / "gan_notes_baseline_seed0" / "config.json").exists, process)
+    process = start("-m", "unsupervised_learning.reproduce", "autoencoder", *quick, f"--out={tmp_path}/killed")
+    wait_for((tmp_path / "killed" / "autoencoder_seed0" / "config.json").exists, process)
     process.kill()
     process.communicate()
-    for out, asked in (("killed", names), ("whole", names[1:2])):
+    for out, asked in (("killed", ("gan_notes_baseline", "autoencoder")), ("whole", ("autoencoder",))):
         status, said, _ = reproduce(*asked, *quick, f"--out={tmp_path / out}")
         assert status == 0, said
         assert "The numbers mean nothing." in said
