@@ -29,6 +29,7 @@ from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.monitoring.tags import GAN_LOSSES, GRADIENT_NORM
 
 BUCKETS = 30  # per histogram, TensorBoard's default
+PACKED = "events.reference.gz"  # under this name TensorBoard, which shows no run if there are more than 40, does not see them
 MOST_IMAGES = 10_000  # iterations with images that TensorBoard is told to keep; the longest run of 2016 logged 1,680
 
 
@@ -150,15 +151,16 @@ def paths(logs_dir: Path) -> list[Path]:
 
 
 def events(logs_dir: Path) -> Iterator[Event]:
-    """Yield the events of a run, in the order in which they were written."""
-    for path in paths(logs_dir):
+    """Yield the events of a run, in the order in which they were written; those of a small copy too, where they are packed."""
+    for path in (*paths(logs_dir), *logs_dir.glob(PACKED)):
         yield from events_in(path)
 
 
 def events_in(path: Path) -> Iterator[Event]:
     """Yield the events in a file, stopping at the first incomplete one."""
     try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        packed = "GZIP" if path.suffix == ".gz" else ""
+        for record in tf.data.TFRecordDataset(str(path), compression_type=packed).as_numpy_iterator():
             yield Event.FromString(record)
     except tf.errors.OpError:  # DataLossError, or an unreadable file
         return

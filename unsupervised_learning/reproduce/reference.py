@@ -38,8 +38,7 @@ from unsupervised_learning.training.finished_run import MODELS, FinishedRun, sav
 
 DRAWN = {"encoder/mu/activation", "encoder/log_var/activation"}  # plotted by `compare` for the shown run, over all of training
 JUDGED = {"KL_Divergence", TRUE_KL}  # histograms that a claim uses, in all runs
-# Experiments whose claims read event files of all seeds. Of the others only the shown run keeps its own: TensorBoard selects no
-# run at all at the start if there are more than 40.
+# Experiments whose claims read event files of all seeds. Of the others only the shown run keeps its own.
 LOGGED = ("autoencoder_run1", "autoencoder_run2", "vae_first", "vae_fixed", "gan", "gan_flowers")
 WHOLE = ("autoencoder", "vae_first", "vae_fixed", "gan")  # the published models on MNIST
 PICTURED = (*WHOLE, "gan_flowers")  # only figures of the flowers: one image grid in the event file takes 0.6 MiB
@@ -72,7 +71,8 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
     atomic_files.write_json(target / "results.json", run.results)
     write_card(target, f"{experiment}, seed {run.seed}")
     if shown or experiment in LOGGED:
-        keep_events(run, target / EVENTS, whole, DRAWN | JUDGED if shown else JUDGED)
+        name = EVENTS if shown else event_files.PACKED
+        keep_events(run, target / name, whole, DRAWN | JUDGED if shown else JUDGED)
     if shown and run.config["model"] in WEIGHTS[weights]:
         keep_weights(run.path / "model.keras", target / "model.keras")
     if experiment == "autoencoder" and run.seed < SEEDS_DUMPED:
@@ -107,7 +107,7 @@ def write_card(target: Path, title: str) -> None:
 
 def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str]) -> None:
     """Copy the kept events into one file: `histograms` at all iterations; other histograms and images at a few, if `whole`."""
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with tf.io.TFRecordWriter(str(path), "GZIP" if path.suffix == ".gz" else None) as writer:
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
         began = None
         for event in event_files.events(run.path):
