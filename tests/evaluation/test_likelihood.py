@@ -272,13 +272,17 @@ class TestRateDistortion:
         for folder in Path("logs/reference").glob("vae_*"):
             runs[folder.name] = tuple(json.loads((folder / name).read_text()) for name in ("config.json", "results.json"))
         points = likelihood.rate_distortion(runs, like="vae_fixed_seed0")
-        seeds = len(list(Path("logs/reference").glob("vae_fixed_seed*")))
-        assert seeds >= 3
-        assert [point["kl_weight"] for point in points] == [0.1, *[1] * seeds, 10]
-        rates, distortions = [point["rate"] for point in points], [point["distortion"] for point in points]
-        assert rates[0] > rates[1]
-        assert rates[-2] > rates[-1]
-        assert distortions[-1] > max(distortions[:-1])
+        groups = {0.1: "vae_kl_weight_0.1", 1: "vae_fixed", 10: "vae_kl_weight_10"}
+        seeds = {weight: len(list(Path("logs/reference").glob(f"{name}_seed*"))) for weight, name in groups.items()}
+        assert min(seeds.values()) >= 3
+        assert [point["kl_weight"] for point in points] == [weight for weight in groups for _ in range(seeds[weight])]
+        rates, distortions = (
+            {weight: [point[name] for point in points if point["kl_weight"] == weight] for weight in groups}
+            for name in ("rate", "distortion")
+        )
+        assert min(rates[0.1]) > max(rates[1])
+        assert min(rates[1]) > max(rates[10])
+        assert min(distortions[10]) > max(distortions[0.1] + distortions[1])
 
 
 class TestReport:
