@@ -132,7 +132,7 @@ def main(out: str) -> None:
     three = np.random.RandomState(2).uniform(-1, 1, (24, 28, 28, 1)).astype(np.float32)
     train_both("fresh", lambda: small_gan(real_batches="fresh"), three, 2, strategy, found)
     if not workers:
-        for path in gan_trajectories.FIRST_ATTEMPTS:  # the 64×64 GAN's gradients are costly; its state is compared above
+        for path in gan_trajectories.FIRST_ATTEMPTS:  # the 64×64 GAN's are costly, and compared on one device
             golden_gradients(path, strategy, found)
         # Not seed 5: there a value before the leaky relu is 5e-8 from zero, so that rounding flips its sign.
         first = {"recipe": "first_attempt", "seed": 6, **gan_trajectories.first_attempt_settings(), "discriminator_every": 3}

@@ -137,8 +137,9 @@ def html_pane(pane: Pane, png: bytes) -> str:
 
 
 def html_exhibit(exhibit: Exhibit) -> str:
-    """A figure with its title, text and panes."""
-    panes, missing = "".join(html_pane(pane, pane.png) for pane in exhibit.panes if pane.png), defaultdict(list)
+    """A figure with its title, text and pictures, and a line for each reason why some are missing."""
+    panes = "".join(html_pane(pane, pane.png) for pane in exhibit.panes if pane.png)
+    missing = defaultdict(list)  # reason → captions
     for pane in exhibit.panes:
         if not pane.png:
             missing[pane.missing].append(pane.caption + (f" ({pane.source})" if pane.source else ""))

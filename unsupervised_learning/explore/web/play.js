@@ -147,7 +147,7 @@ self.play = self.play || {};
       "Weights are rounded to 16 bits here, but for the last." +
       (without.length ? " Without snapshots: " + without.join(", ") + "." : "");
     if (steps > 1) at(steps - 1);
-    else part("watch").textContent = "Not here: only the end of this run was kept. A run that you train keeps some sixteen " +
+    else part("watch").textContent = "Not here: no snapshots of the weights were kept. A run that you train keeps some sixteen " +
       "snapshots, and then a slider shows codes, pictures and the KL through its training.";
 
     // Does this page compute what Keras computes?
