@@ -34,7 +34,7 @@ class Recorder:
 
     def __init__(self, logs_dir: Path, monitor: Monitor, dataset: Dataset, order: BatchOrder, background: Background):
         self.monitor, self.dataset, self.order, self.background = monitor, dataset, order, background
-        self.record = tf.function(self.recorded)
+        self.record = tf.function(self.recorded, autograph=False)
         self.events = EventFile(logs_dir)
         self.figures = 0  # drawn so far
 

@@ -14,6 +14,7 @@ from unsupervised_learning.evaluation.sample_quality import frechet
 from unsupervised_learning.gan import DCGAN
 
 SAMPLES, SAMPLE_BATCH = 2_000, 100  # our choice, as are the neighbours, components, LAST and EARLY
+FEW_SAMPLES = 200  # with --quick
 COMPONENTS, NEIGHBOURS = 64, 5
 LAST = 100  # iterations that count as "at the end"
 EARLY = 1 / 4  # fraction of the iterations that counts as "early"
@@ -59,15 +60,15 @@ class Yardstick:
         }
 
 
-def sample(model: DCGAN, batch_statistics: bool = False) -> np.ndarray:
-    """Generate images [2,000, 784] in [0, 1] from fixed z, with the moving statistics or those of batches of 100."""
-    latents = latent_draws.of_gan(SAMPLES, model.z_dim, np.random.default_rng(0))
+def sample(model: DCGAN, count: int = SAMPLES, batch_statistics: bool = False) -> np.ndarray:
+    """Generate images [count, 784] in [0, 1] from fixed z, with the moving statistics or those of batches of 100."""
+    latents = latent_draws.of_gan(count, model.z_dim, np.random.default_rng(0))
     with model.statistics_left_alone():
         batches = [
             model.as_pictures(model.generator(latents[i : i + SAMPLE_BATCH], training=batch_statistics))
-            for i in range(0, SAMPLES, SAMPLE_BATCH)
+            for i in range(0, count, SAMPLE_BATCH)
         ]
-    return np.concatenate(batches).reshape(SAMPLES, -1)
+    return np.concatenate(batches).reshape(count, -1)
 
 
 def course_measures(course: np.ndarray, iterations: int) -> dict[str, Any]:

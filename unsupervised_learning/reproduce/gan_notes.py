@@ -12,7 +12,7 @@ from unsupervised_learning.figures.figure import figure_png
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce.experiments import EXPERIMENTS, NOTES
-from unsupervised_learning.reproduce.gan_measures import Yardstick, course_measures, sample
+from unsupervised_learning.reproduce.gan_measures import FEW_SAMPLES, SAMPLES, Yardstick, course_measures, sample
 from unsupervised_learning.reproduce.gan_report import draw, report
 from unsupervised_learning.reproduce.gan_verdicts import Result, judge
 from unsupervised_learning.reproduce.jobs import Job
@@ -21,8 +21,8 @@ from unsupervised_learning.training import finished_run, nonfinite
 SHOWN = 12  # samples per setting in the figure
 
 
-def measure(job: Job, failure: str, yardstick: Yardstick) -> Result:
-    """Measure one run; `failure` says why it failed, if it did."""
+def measure(job: Job, failure: str, yardstick: Yardstick, count: int) -> Result:
+    """Measure one run by `count` samples; `failure` says why the run failed, if it did."""
     command = " ".join(["python", *job.words])
     result = Result(job.name.removeprefix(f"{NOTES}_"), job.seed, command, failure)
     result.diverged = bool(failure) and (job.folder / nonfinite.RECORD).exists()
@@ -36,7 +36,7 @@ def measure(job: Job, failure: str, yardstick: Yardstick) -> Result:
     except RunError as error:
         result.failure = str(error)
         return result
-    samples, batch_samples = sample(model), sample(model, batch_statistics=True)
+    samples, batch_samples = sample(model, count), sample(model, count, batch_statistics=True)
     if not (np.isfinite(samples).all() and np.isfinite(batch_samples).all()):
         result.failure, result.diverged = "its samples are not finite", True
         return result
@@ -47,14 +47,15 @@ def measure(job: Job, failure: str, yardstick: Yardstick) -> Result:
 
 def write(jobs: Sequence[Job], failed: Mapping[Job, str], dataset: Dataset, folder: Path, quick: bool) -> None:
     """Measure the notes' runs and write report.md, figure.png and results.json."""
-    yardstick = Yardstick(dataset)
-    results = [measure(job, failed.get(job, ""), yardstick) for job in jobs]
+    yardstick, count = Yardstick(dataset), FEW_SAMPLES if quick else SAMPLES
+    results = [measure(job, failed.get(job, ""), yardstick, count) for job in jobs]
     seeds = len({job.seed for job in jobs})
     facts = {
         "data": f"{dataset.name} ({dataset.source})",
         "iterations": jobs[0].iterations,
         "batch_size": EXPERIMENTS[jobs[0].name].expected()["batch_size"],
         "seeds": seeds,
+        "samples": count,
         "reference": len(yardstick.reference),
         "components": int(yardstick.pca.n_components_),
         "frechet_of_real_images": yardstick.floor,

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from unsupervised_learning.evaluation.gan_diagnostics import NEAR_ZERO, NEAR_ZERO_PATIENCE
 from unsupervised_learning.figures.figure import Figure
-from unsupervised_learning.reproduce.gan_measures import EQUILIBRIUM, LAST, NEIGHBOURS, SAMPLES
+from unsupervised_learning.reproduce.gan_measures import EQUILIBRIUM, LAST, NEIGHBOURS
 from unsupervised_learning.reproduce.gan_verdicts import RULES, SETTINGS, Result, sign_of_failure
 
 COLUMNS = ("frechet", "frechet_batch_statistics", "coverage", "discriminator_loss", "near_zero_share")
@@ -32,7 +32,7 @@ def report(results: list[Result], claims: list[tuple[str, str, str]], facts: dic
     lines = [
         "# What makes the difference? The notes' claims, tested",
         f"28×28 DCGAN on {facts['data']}, {facts['iterations']:,} iterations of {facts['batch_size']} images, seeds 0 to "
-        f"{facts['seeds'] - 1}. *Fréchet*: squared distance between Gaussians fitted to {SAMPLES:,} samples and to "
+        f"{facts['seeds'] - 1}. *Fréchet*: squared distance between Gaussians fitted to {facts['samples']:,} samples and to "
         f"{facts['reference']:,} training images, in the space of the training images' first {facts['components']} principal "
         "components. It is computed from pixels, unlike the published FID; between two disjoint sets of training images it is "
         f"{facts['frechet_of_real_images']:.3f}. *Coverage*: entropy of the samples' digits divided by ln 10; digits are "

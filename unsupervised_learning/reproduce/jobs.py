@@ -17,7 +17,7 @@ from unsupervised_learning.training.finished_run import FinishedRun
 
 ROOT = Path(__file__).parents[2]  # where the scripts are: the checkout, or site-packages
 START = 15  # seconds that a run takes beside its training, roughly: importing TensorFlow, compiling, evaluating
-QUICK = {"AutoEncoder": 201, "VariationalAutoEncoder": 201, "DCGAN": 6}  # iterations with --quick
+QUICK = {"AutoEncoder": 201, "VariationalAutoEncoder": 201, "DCGAN": 3}  # iterations with --quick
 # The author's graphs: name → recipe, number of seeds, ends of the .meta file's path (in the author's repositories; elsewhere).
 GRAPHS = {
     "graph_run5": ("run5", 10, ("MNIST_logs/run5/model.ckpt-20000.meta", "ae_run5/model.ckpt-20000.meta")),
