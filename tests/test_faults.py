@@ -142,8 +142,8 @@ class Soak:
             assert steps == set(values) or (lost and steps < set(values)), key
             for step in steps:
                 np.testing.assert_array_equal(events[key][step], values[step], err_msg=f"{key} at {step}")
-        for dump in self.whole.glob("checkpoint*.txt"):
-            assert (self.logs_dir / dump.name).read_bytes() == dump.read_bytes(), dump.name
+        for path in [*self.whole.glob("checkpoint*.txt"), *self.whole.glob("snapshots/*")]:
+            assert (self.logs_dir / path.relative_to(self.whole)).read_bytes() == path.read_bytes(), path.name
         results, expected = (json.loads((folder / "results.json").read_text()) for folder in (self.logs_dir, self.whole))
         assert {**results, "training_seconds": 0} == {**expected, "training_seconds": 0} or (
             lost and self.script == "train_gan.py"

@@ -1,31 +1,19 @@
-"""Runs stopped by --max_iterations, Ctrl-C, SIGTERM or kill -9 and resumed end bit for bit like the uninterrupted run."""
+"""What a run says and leaves when it is stopped, run again, or not alone. Ends compared bit for bit: tests/test_faults.py."""
 
 import fcntl
 import json
 import re
 import signal
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.support import assert_same, final_weights, read_events, small, start, wait_for
 
 
-def assert_same_events(logs_dir: Path, whole: Path) -> None:
-    """Check that a run logged what an uninterrupted one did, each value once."""
-    events = read_events(logs_dir)
-    for key, values in read_events(whole).items():
-        assert sorted(events[key]) == sorted(values), key
-        if key[0] in ("scalars", "histograms", "images"):
-            for step, value in values.items():
-                np.testing.assert_array_equal(events[key][step], value, err_msg=f"{key} at {step}")
-
-
 @pytest.mark.slow
-def test_ctrl_c_saves_and_prints_how_to_resume(finished, idx_dir, tmp_path):
-    """The signal arrives while the first call compiles. The resumed run ends like the uninterrupted one."""
-    script, sent = "train_vae.py", signal.SIGINT  # SIGTERM: tests/test_faults.py
+def test_ctrl_c_saves_and_prints_how_to_resume(idx_dir, tmp_path):
+    """The signal arrives while the first call compiles."""
+    script, sent = "train_vae.py", signal.SIGINT
     logs_dir = tmp_path / "run"
     arguments = small(idx_dir, logs_dir, "--seed=3", "--z_dim=2", "--max_iterations=1101")
     process = start(script, *arguments)
@@ -39,13 +27,7 @@ def test_ctrl_c_saves_and_prints_how_to_resume(finished, idx_dir, tmp_path):
     assert 0 < int(stopped[1].replace(",", "")) < 1101
     assert stopped[2].startswith(f"python {script} --data_dir")
     assert not (logs_dir / "results.json").exists()
-
-    process = start(script, *arguments)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    assert f"Model restored: iteration {stopped[1]}," in out
-    assert_same(final_weights(logs_dir), final_weights(finished[script]))
-    assert_same_events(logs_dir, finished[script])
+    assert list(logs_dir.glob(f"model.ckpt-{stopped[1].replace(',', '')}.index"))
 
 
 def test_two_processes_do_not_share_a_directory(idx_dir, tmp_path, run_script):

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -109,9 +107,7 @@ def test_arms_differ_only_in_what_they_change(tmp_path):
     """200 updates stay within the first epoch, which both orders take in file order; other noise gives a similar run."""
     found = {}
     for arm in ("graph", "ours", "numpy_order"):
-        command = [sys.executable, "-m", "unsupervised_learning.original", "arms", f"{ORIGINAL}/vae/model.ckpt-100000.meta"]
-        flags = [f"--arm={arm}", "--seed=3", "--max_iterations=200", f"--logs_dir={tmp_path}", f"--data_dir={MNIST}"]
-        subprocess.run([*command, *flags], check=True, capture_output=True)
+        assert arms.arms(f"{ORIGINAL}/vae/model.ckpt-100000.meta", arm, 3, 200, MNIST, tmp_path) == 0
         found[arm] = json.loads((tmp_path / "arms" / "fixed" / f"{arm}_seed3.json").read_text())["course"]["200"]
     ours = found["ours"]
     assert found["numpy_order"] == ours

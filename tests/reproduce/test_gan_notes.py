@@ -89,8 +89,8 @@ def test_notes_name_settings():
 
 
 FACTS = {
-    **{"data": "mnist (idx files)", "iterations": 550, "batch_size": 64, "seeds": 2, "reference": 2_000, "components": 64},
-    **{"frechet_of_real_images": 0.5, "classifier_accuracy": 0.975},
+    **{"data": "mnist (idx files)", "iterations": 550, "batch_size": 64, "seeds": 2, "samples": 2_000},
+    **{"reference": 2_000, "components": 64, "frechet_of_real_images": 0.5, "classifier_accuracy": 0.975},
 }
 
 
@@ -134,7 +134,7 @@ def stage(tmp_path, monkeypatch):
     monkeypatch.setattr(finished_run, "saved_model", lambda path, build: None)
     monkeypatch.setattr(gan_notes, "sample", lambda *_, **__: np.zeros((20, 784)))
     monkeypatch.setattr(event_files, "scalars_logged", lambda folder, tag: {0: 1.5, 10: 1.3})
-    return SimpleNamespace(job=job, measure=lambda failure="": gan_notes.measure(job, failure, yardstick))
+    return SimpleNamespace(job=job, measure=lambda failure="": gan_notes.measure(job, failure, yardstick, 20))
 
 
 def test_a_finished_run_is_measured(stage):

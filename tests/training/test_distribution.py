@@ -146,26 +146,16 @@ def test_two_devices_end_with_the_same_state_as_one(on_two_devices, mode, case):
 
 # The scripts
 
-# The VAE is compared after 20 iterations: XLA, used on one device, rounds differently, and relus amplify the difference.
-SETTINGS = {
-    "train_vae.py": ["--max_iterations=20", "--seed=3"],
-    "train_gan.py": ["--max_iterations=2", "--seed=3", "--z_dim=80", "--real_batches=fresh"],
-}
+TWENTY = ["--max_iterations=20", "--seed=3"]  # later, relus amplify what XLA, used on one device, rounds differently
 
 
 @pytest.fixture(scope="module")
-def on_one_device(idx_dir, tmp_path_factory):
-    """Function that returns a script's run without a strategy, created on first use."""
-    folder = tmp_path_factory.mktemp("one")
-
-    def run(script: str) -> Path:
-        logs_dir = folder / script
-        if not logs_dir.exists():
-            finished = train("none", script, small(idx_dir, logs_dir, *SETTINGS[script]), logs_dir)
-            assert finished.status == 0, finished.err
-        return logs_dir
-
-    return run
+def on_one_device(idx_dir, tmp_path_factory) -> Path:
+    """The VAE's run of 20 iterations without a strategy."""
+    logs_dir = tmp_path_factory.mktemp("one") / "run"
+    finished = train("none", "train_vae.py", small(idx_dir, logs_dir, *TWENTY), logs_dir)
+    assert finished.status == 0, finished.err
+    return logs_dir
 
 
 def weights(logs_dir: Path, iteration: int) -> dict[str, np.ndarray]:
@@ -182,36 +172,17 @@ def assert_ends_alike(one: Path, two: Path, iteration: int, atol: float) -> None
         np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=atol, err_msg=name)
 
 
-def assert_moved_alike(one: Path, two: Path, iteration: int) -> None:
-    """Check that the GAN's kernels changed alike, to 5 % of the change, and that the moving variances agree.
-
-    The tolerance is wide because Adam turns rounding errors in gradients into full steps. Without Adam,
-    test_two_devices_end_with_the_same_state_as_one finds 1e-5.
-    """
-    before, expected, found = weights(one, 0), weights(one, iteration), weights(two, iteration)
-    assert found.keys() == expected.keys()
-    kernels = [name for name, value in expected.items() if "_trainable" in name and value.ndim > 1]
-    assert len(kernels) == 8
-    for name in kernels:
-        way, apart = expected[name] - before[name], found[name] - expected[name]
-        assert np.linalg.norm(apart) < 0.05 * np.linalg.norm(way), name
-    for name in expected:
-        if "moving_variance" in name:
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, err_msg=name)
-
-
 @pytest.mark.slow
-def test_gan_on_two_devices_matches_one(on_one_device, idx_dir, tmp_path):
-    one, two = on_one_device("train_gan.py"), tmp_path / "two"
-    finished = train("mirrored", "train_gan.py", small(idx_dir, two, *SETTINGS["train_gan.py"]), two)
+def test_a_gan_is_trained_on_two_devices(idx_dir, tmp_path):
+    """Its numbers are compared in test_two_devices_end_with_the_same_state_as_one."""
+    logs_dir = tmp_path / "run"
+    given = small(idx_dir, logs_dir, "--max_iterations=2", "--seed=3", "--real_batches=fresh")
+    finished = train("mirrored", "train_gan.py", given, logs_dir)
     assert (finished.status, finished.err) == (0, "")
     assert "2 devices share each batch" in finished.out
-    assert_moved_alike(one, two, iteration=2)
-    config = json.loads((two / "config.json").read_text())
-    assert config["strategy"] == "mirrored"
-    assert config["settings"] == json.loads((one / "config.json").read_text())["settings"]
-    assert names_in(one) == names_in(two)
-    assert len(list(two.glob("*tfevents*"))) == len(list(one.glob("*tfevents*"))) == 1
+    assert json.loads((logs_dir / "config.json").read_text())["strategy"] == "mirrored"
+    assert json.loads((logs_dir / "results.json").read_text())["iterations"] == 2
+    assert len(list(logs_dir.glob("*tfevents*"))) == 1
 
 
 def names_in(logs_dir: Path) -> set[str]:
@@ -219,14 +190,14 @@ def names_in(logs_dir: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_run_resumes_under_any_strategy_and_workers_need_no_logs_dir(on_one_device, idx_dir, tmp_path):
+def test_run_resumes_under_another_strategy_and_workers_need_no_logs_dir(on_one_device, idx_dir, tmp_path):
     script, logs_dir, nowhere = "train_vae.py", tmp_path / "run", tmp_path / "file"
     nowhere.write_text("")  # where a folder can be neither created nor read
     data = ["--data_dir", str(idx_dir), "--batch_size=32", "--seed=3"]
-    assert train("none", script, [*data, "--max_iterations=8"], logs_dir).status == 0
+    assert train("mirrored", script, [*data, "--max_iterations=8"], logs_dir).status == 0
 
     ports = free_ports(2)
-    command = [script, *data, "--strategy=multi_worker", "--max_iterations=14"]
+    command = [script, *data, "--strategy=multi_worker", "--max_iterations=20"]
     places = (logs_dir, nowhere / "run")
     both = [launch([*command, f"--logs_dir={p}"], {"TF_CONFIG": tf_config(ports, i)}) for i, p in enumerate(places)]
     chief, other = map(ended, both)
@@ -234,9 +205,8 @@ def test_run_resumes_under_any_strategy_and_workers_need_no_logs_dir(on_one_devi
     assert "Model restored: iteration 8" in chief.out
     assert nowhere.read_text() == ""
 
-    assert train("mirrored", script, [*data, "--max_iterations=20"], logs_dir).status == 0
-    assert_ends_alike(on_one_device(script), logs_dir, 20, atol=2e-5)
-    assert names_in(logs_dir) == names_in(on_one_device(script))
+    assert_ends_alike(on_one_device, logs_dir, 20, atol=2e-5)
+    assert names_in(logs_dir) == names_in(on_one_device)
 
 
 def wait_for_progress(process: subprocess.Popen) -> None:
@@ -268,7 +238,7 @@ def test_killed_chief_ends_the_other_and_the_run_resumes(on_one_device, idx_dir,
     assert finished.status == 0, finished.err
     assert f"Model restored: iteration {iteration:,}" in finished.out
     if iteration == 0:
-        assert_ends_alike(on_one_device("train_vae.py"), tmp_path / "run", 20, atol=2e-5)
+        assert_ends_alike(on_one_device, tmp_path / "run", 20, atol=2e-5)
 
 
 @pytest.mark.slow

@@ -1,12 +1,11 @@
-"""Snapshots of the weights: when they are taken, what they hold, and that a killed and resumed run has the same."""
+"""Snapshots of the weights: when they are taken and what they hold. Those of killed runs: tests/test_faults.py."""
 
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support import assert_refused, small, start, uncompiled, wait_for
+from tests.support import assert_refused, uncompiled
 from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.training import snapshots
@@ -48,25 +47,6 @@ def test_a_damaged_snapshot_is_refused(tmp_path):
     (tmp_path / "snapshots" / "weights-10.npz").write_bytes(b"dear")
     with pytest.raises(RunError, match=r"weights-10\.npz is not a snapshot"):
         snapshots.read(tmp_path)
-
-
-@pytest.mark.slow
-def test_a_killed_and_resumed_run_has_the_same_snapshots(finished, idx_dir, tmp_path):
-    """Kill a process after its snapshot of iteration 168, before the next checkpoint, then resume."""
-    arguments = small(idx_dir, tmp_path, "--seed=3", "--z_dim=2", "--max_iterations=1101")
-    process = start("train_vae.py", *arguments)
-    wait_for((tmp_path / "snapshots" / "weights-168.npz").exists, process)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    process = start("train_vae.py", *arguments)
-    _, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err
-    there, here = (
-        {path.name: path.read_bytes() for path in (one / "snapshots").iterdir()} for one in (finished["train_vae.py"], tmp_path)
-    )
-    assert list(snapshots.read(tmp_path)) == list(snapshots.iterations(16, 1101))
-    assert here == there
 
 
 @pytest.mark.slow
