@@ -40,7 +40,7 @@ class Monitor(ABC):
         name: shown in the terminal.
         update_first: whether an iteration updates the weights before its record and checkpoint, as 2016's VAE and GANs did.
             2016's autoencoder wrote both before the update.
-        record_every: iterations between records.
+        record_every: iterations between records; each model's monitor sets it.
         extras_every: iterations between extras.
         checkpoint_every: iterations between checkpoints.
     """
