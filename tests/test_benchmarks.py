@@ -21,18 +21,18 @@ def benchmark(*arguments):
 def test_a_short_race(tmp_path):
     contestants = ("ours", "ours, no callbacks")
     run = benchmark(
-        *("--models", "autoencoder", "vae", "--contestants", *contestants),
+        *("--models", "vae", "--contestants", *contestants),
         *("--rounds", "2", "--share", "0.01", "--out", str(tmp_path / "speed")),
     )
     assert run.returncode == 0, run.stderr
     speed = json.loads((tmp_path / "speed" / "speed.json").read_text())
-    for model in ("autoencoder", "vae"):
-        assert {name: len(times) for name, times in speed["seconds_per_iteration"][model].items()} == dict.fromkeys(
-            contestants, 2
-        )
-        assert all(0 < seconds < 300 for seconds in speed["start_seconds"][model].values())
-        assert all(10e6 < size < 20e9 for size in speed["peak_bytes"][model].values())
-        assert f"### {model}, batch 256" in run.stdout
+    times = speed["seconds_per_iteration"]
+    assert {name: len(rounds) for name, rounds in times["vae"].items()} == dict.fromkeys(contestants, 2)
+    assert all(0 < seconds < 300 for seconds in speed["start_seconds"]["vae"].values())
+    assert all(10e6 < size < 20e9 for size in speed["peak_bytes"]["vae"].values())
+    assert "### vae, batch 256" in run.stdout
+    times["autoencoder"] = times["vae"]  # the claim needs both
+    (tmp_path / "speed" / "speed.json").write_text(json.dumps(speed))
     [claim] = [claim for claim in claims.CLAIMS if claim.measurement]
     assert claim.find(experiments.find_runs(tmp_path)).verdict == judgements.CANNOT  # too short to mean anything
     assert experiments.find_runs(tmp_path).left_out == {"speed/speed.json": "its rounds were shortened to 0.01 of their length"}
