@@ -60,7 +60,7 @@ class Yardstick:
         }
 
 
-def sample(model: DCGAN, count: int = SAMPLES, batch_statistics: bool = False) -> np.ndarray:
+def sample(model: DCGAN, count: int, batch_statistics: bool = False) -> np.ndarray:
     """Generate images [count, 784] in [0, 1] from fixed z, with the moving statistics or those of batches of 100."""
     latents = latent_draws.of_gan(count, model.z_dim, np.random.default_rng(0))
     with model.statistics_left_alone():
