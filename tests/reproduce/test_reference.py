@@ -116,13 +116,22 @@ def test_weights_are_kept_without_the_optimizer(tmp_path, run_script):
     assert not path.exists()
 
 
-def test_a_gans_weights_are_kept_on_request(tmp_path, run_script):
+def test_a_gans_weights_are_kept_on_request_in_half_precision(tmp_path, run_script):
     folder = write_run(tmp_path / "logs", "gan")
-    DCGAN(z_dim=5, discriminator_width=0.1).save(folder / "model.keras")
+    model = DCGAN(z_dim=5, discriminator_width=0.1)
+    model.save(folder / "model.keras")
     path = tmp_path / "kept" / "gan_seed0" / "model.keras"
-    for flags, there in (([], False), (["--weights=all"], True)):
+    kept = []
+    for flags, there in (([], False), (["--weights=all"], True), (["--weights=all"], True)):
         assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept", *flags).status == 0
         assert path.exists() == there
+        kept += [path.read_bytes()] if there else []
+    assert kept[0] == kept[1]
+    assert len(kept[0]) < 0.52 * (folder / "model.keras").stat().st_size
+    loaded = keras.models.load_model(path)
+    for weight, before in zip(loaded.variables, model.variables, strict=True):
+        assert weight.dtype == before.dtype
+        np.testing.assert_array_equal(weight, np.float16(before) if before.dtype == "float32" else before)
 
 
 def test_a_copy_has_named_settings_results_and_the_first_codes_for_tensorboard(tmp_path, run_script, monkeypatch):
