@@ -187,7 +187,7 @@ def test_other_optimizers_are_refused(kind, optimizer):
 
 def test_an_optimizer_for_each_network_is_needed():
     one = layers.adam()
-    refused(lambda: GAN.new().compile(one, one), "an optimizer each")
+    refused(lambda: GAN.new().compile(one, one), "its own optimizer")
     with pytest.raises(TypeError, match="discriminator_optimizer"):
         GAN.new().compile("adam")
     model = GAN.new()
@@ -282,7 +282,7 @@ ODD = {
     "int64": (np.zeros((2, 28, 28), int), "int64 [2, 28, 28]"),
     "strings": (np.full((2, 28, 28), "a"), "str32 [2, 28, 28]"),
     "objects": (np.full((2, 28, 28), None), "object [2, 28, 28]"),
-    "a ragged list": ([[1.0], [1.0, 2.0]], "list that is no regular array"),
+    "a ragged list": ([[1.0], [1.0, 2.0]], "list that is not a regular array"),
     "a ragged tensor": (tf.ragged.constant([[1.0], [1.0, 2.0]]), "RaggedTensor"),
     "a dictionary": ({"x": BYTES}, "dict"),
     "a string": ("images.npy", "str"),

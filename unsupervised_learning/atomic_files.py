@@ -13,10 +13,10 @@ Json = dict[str, Any]
 
 @contextmanager
 def written_anew(path: Path, name: str | None = None) -> Iterator[Path]:
-    """Context that yields a temporary path to write, which then replaces `path`. After an error it is deleted.
+    """Context that yields a temporary path to write, which then replaces `path`. After an error the temporary is deleted.
 
     Args:
-        path: the file or folder to replace. A folder is deleted just before, as the system cannot replace it.
+        path: the file or folder to replace. A folder is deleted just before the rename, which could not replace it.
         name: name of the temporary file; by default `new-<name of the file>`.
     """
     new = path.with_name(name or f"new-{path.name}")

@@ -25,8 +25,8 @@ class AutoEncoder(DenseModel, ImageModel):
         z_dim: size of the code.
         activation: activation of the hidden layers and of the code: relu, elu, lrelu, tanh, sigmoid, or linear.
         regularization: weight of the L2 term over all weights and biases.
-        sparsity: weight in the loss of the codes' absolute values, summed over the batch. 2016 used 0. A positive weight
-            gives a sparse autoencoder, which the post mentions but does not try.
+        sparsity: weight, in the loss, of Σ|code|, summed over the batch. 2016 used 0. A positive weight gives a sparse
+            autoencoder, which the post mentions but does not try.
         init_stddev, init_bias: initial stddev of the weights and initial value of the biases; see `layers.start_values`.
         seed: seed of the initial weights.
         width: units per hidden layer; 2016 used 50.
@@ -76,11 +76,11 @@ class AutoEncoder(DenseModel, ImageModel):
         return self.decoder(self.encoder(images))
 
     def decode(self, latent):
-        """Return images [batch, 784] for codes [batch, z_dim]."""
+        """Return images [batch, 784], unbounded, for codes [batch, z_dim]."""
         return self.decoder(self.latents.checked(latent))
 
     def prior(self, n, random):
-        """Draw n codes, [n, z_dim], from U(−1, 1), the range of tanh: an autoencoder has no prior, so few give good images."""
+        """Draw n codes, [n, z_dim], from U(−1, 1), tanh's range. An autoencoder has no prior, so few give good images."""
         return random.uniform(-1, 1, (n, self.z_dim))
 
     def objective(

@@ -121,7 +121,7 @@ class DCGAN(AdversarialModel, ImageModel):  # pyright: ignore[reportIncompatible
         return (images / (255.0 / (self.form.highest - self.form.lowest)) + self.form.lowest) / self.image_factor
 
     def as_pictures(self, images: tf.Tensor) -> tf.Tensor:
-        """Scale images from the generator's range to [0, 1]."""
+        """Scale images [n, side, side, channels] from the generator's range to [0, 1]."""
         images = (images * self.image_factor - self.form.lowest) / (self.form.highest - self.form.lowest)
         return tf.clip_by_value(images, 0.0, 1.0)
 
@@ -166,7 +166,10 @@ class DCGAN(AdversarialModel, ImageModel):  # pyright: ignore[reportIncompatible
         return tf.unstack(tf.reshape(images, (-1, k, self.side, self.side, self.channels)), axis=1)
 
     def training_latent(self, batch_size, iteration: tf.Tensor | None = None) -> tf.Tensor:
-        """Return z for an iteration, by default the next. It depends only on seed and iteration, so that resume is exact."""
+        """Return z [batch_size, z_dim] in [−1, 1) for an iteration, by default the next.
+
+        It depends only on seed and iteration, so that resume is exact.
+        """
         position = self.iterations if iteration is None else iteration
         return layers.named_uniform((batch_size, self.z_dim), self.seed, layers.TRAINING_NOISE, position)
 
@@ -307,7 +310,10 @@ class DCGAN(AdversarialModel, ImageModel):  # pyright: ignore[reportIncompatible
     # The losses
 
     def discriminator_losses(self, logit_real: tf.Tensor, logit_fake: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return the discriminator's losses, scalars in nats, and its objective: their sum, halved in the first attempt."""
+        """Return the discriminator's losses for logits [batch, 1], and its objective: their sum, halved in the first attempt.
+
+        All are scalars in nats.
+        """
         loss_real = tf.reduce_mean(losses.adversarial_cross_entropy(logit_real, real=True))
         loss_fake = tf.reduce_mean(losses.adversarial_cross_entropy(logit_fake, real=False))
         loss = loss_real + loss_fake
@@ -327,7 +333,8 @@ class DCGAN(AdversarialModel, ImageModel):  # pyright: ignore[reportIncompatible
     ) -> tf.Tensor:
         """Return the generator's loss, a scalar: adversarial, feature matching, or the weighted sum of both as in 2016.
 
-        As in 2016, the adversarial loss is averaged over the batch and feature matching is summed.
+        As in 2016, the adversarial loss, in nats, is averaged over the batch, and feature matching, without a unit, is summed.
+        Logits are [batch, 1], features [batch, height, width, channels].
         """
         loss = self.adversarial_weight * tf.reduce_mean(losses.adversarial_cross_entropy(logit_fake, real=True))
         if feature_real is not None:

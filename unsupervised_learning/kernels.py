@@ -1,9 +1,9 @@
 """Faster versions of three TensorFlow functions, with the same results, so that `losses.py` keeps its textbook form.
 
-On a CPU, XLA vectorises matrix products but not row sums, and computes log1p with two logarithms. With all of TensorFlow's
-functions, an iteration takes 7 to 11 % longer for either model; with only one of them, 4 to 8 % (`sum_rows`), 2 to 5 %
-(`l2_loss`) or, for the VAE, 9 % (the cross-entropy). Batches of 256, CPU time on one core, all versions alternating in one
-process, medians over 40 and 60 rounds of 100 iterations, on a busy machine.
+On a CPU, XLA vectorises matrix products but not row sums, and computes log1p with two logarithms. With TensorFlow's versions
+of all three functions, an iteration of the autoencoder or the VAE takes 7 to 11 % longer; with its version of just one, 4 to
+8 % (`sum_rows`), 2 to 5 % (`l2_loss`) or, for the VAE, 9 % (the cross-entropy). Batches of 256, CPU time on one core, all
+versions alternating in one process, medians over at least 40 rounds of 100 iterations, on a busy machine.
 """
 
 import tensorflow as tf
@@ -23,8 +23,8 @@ def l2_loss(values: tf.Tensor) -> tf.Tensor:
 def sigmoid_cross_entropy_with_logits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Return `tf.nn.sigmoid_cross_entropy_with_logits`, with log(1 + x) for log1p(x): same gradient, error at most 6e-8.
 
-    For a label x and a logit l, this is −x log σ(l) − (1 − x) log(1 − σ(l)) = max(l, 0) − l·x + log(1 + exp(−|l|)). The last
-    form cannot overflow.
+    Labels are in [0, 1]; the result is in nats, in the shape of `logits`. For a label x and a logit l, it is
+    −x log σ(l) − (1 − x) log(1 − σ(l)) = max(l, 0) − l·x + log(1 + exp(−|l|)). The last form cannot overflow.
     """
     positive = logits >= 0  # tf.maximum and tf.abs would have gradient 0 at logit 0, the output of a dead network
     larger, minus_size = tf.where(positive, logits, 0.0), tf.where(positive, -logits, logits)

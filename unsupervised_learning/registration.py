@@ -39,7 +39,7 @@ def register_stand_ins() -> None:
 
 
 def other_backend() -> str | None:
-    """Return what is wrong, as one line, if Keras uses another backend than TensorFlow or will; None otherwise."""
+    """Return a one-line error message if Keras uses, or will use, a backend other than TensorFlow; None otherwise."""
     if "keras" in sys.modules:
         backend = sys.modules["keras"].config.backend()
     else:
@@ -62,7 +62,7 @@ class WithKeras(MetaPathFinder):
     """Import hook: registers the stand-ins after Keras is imported. With another backend, it refuses to import Keras.
 
     Raises:
-        ImportError: another backend; from `import keras`.
+        ImportError: from `import keras`, if its backend is not TensorFlow.
     """
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:

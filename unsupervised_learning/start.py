@@ -16,7 +16,7 @@ _NOISE = re.compile(rb"(I\d{4} |WARNING: All log messages before absl::Initializ
 
 
 def prepare() -> None:
-    """Set the environment variables that TensorFlow reads at import, and import it. Call this before importing TensorFlow.
+    """Prepare the process for TensorFlow: environment variables, memory, log lines. Call this before importing TensorFlow.
 
     The scripts call this. Without it, a process trains the same models, but
     - TensorFlow prints lines about missing GPUs (to see them in any case, set TF_CPP_MIN_LOG_LEVEL to 0, 1 or 2);
@@ -33,8 +33,9 @@ def prepare() -> None:
         print(f"{name}: error: {wrong}", file=sys.stderr)
         sys.exit(2)
     keep_freed_memory()
-    # oneDNN's convolutions are off by default on CPUs without AVX-512; its transposed ones were 1.6 to 6 times as fast. It
-    # requires one operation at a time, each on all cores, because oneDNN's rounding can vary if operations run in parallel.
+    # oneDNN's convolutions are off by default on CPUs without AVX-512; its transposed convolutions were 1.6 to 6 times as fast
+    # as TensorFlow's own. With oneDNN, operations must run one at a time, each on all cores, because its rounding can vary if
+    # they run in parallel.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     if "tensorflow" not in sys.modules:
@@ -85,8 +86,8 @@ def _import_tensorflow_quietly() -> None:
 def _quiet_tensorflow(folder: Path) -> None:
     """Stop the log lines of a TensorFlow that has been imported already, as by `import keras`; `folder` holds its libraries.
 
-    By then it has read its environment variable. The function that sets the level has no Python form, and the version of
-    Abseil in its name; so the name is looked up. Without it the lines appear.
+    By then TensorFlow has read the environment variable. The C++ function that sets the level has no Python binding, and its
+    mangled name contains Abseil's version; so the name is looked up in the library. If it is not there, the lines appear.
     """
     for path in folder.glob("libtensorflow*.so.2"):
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

@@ -100,7 +100,7 @@ class VariationalAutoEncoder(DenseModel, ImageModel):
 
         Returns:
             `reconstruction` and `kl`: [batch], nats; `regularization`: scalar, l2_loss of all weights and biases; `loss`:
-            scalar, the batch mean of reconstruction + kl_weight · kl, plus its weight times the regularization.
+            scalar, the batch mean of reconstruction + kl_weight · kl, plus the weighted regularization.
         """
         mu, log_var = self.encoder(images)  # each [batch, z_dim]
         latent = layers.sample_latent(mu, log_var, noise)  # [batch, z_dim]

@@ -236,7 +236,7 @@ def test_folders_without_a_finished_run_are_refused(autoencoder, idx_dir, tmp_pa
     (run / "model.keras").unlink()
     assert_refused(run_script(EXPLORE, str(run)), "has no weights", "python train_it.py")
     (run / "results.json").write_text("{}")
-    assert_refused(run_script(EXPLORE, str(run)), "results.json is not a run's")
+    assert_refused(run_script(EXPLORE, str(run)), "results.json is damaged or not from a run")
     (run / "results.json").unlink()
     assert_refused(run_script(EXPLORE, str(run)), "not finished", "python train_it.py")
     config = json.loads((run / "config.json").read_text())

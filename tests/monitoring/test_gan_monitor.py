@@ -262,7 +262,7 @@ def test_a_shorter_run_is_not_put_beside_2016():
     monitor = AutoEncoderMonitor(AutoEncoder())
     results = {"iterations": 2_001, "iterations_of_2016": 20_001, "test_l2": 5.0}
     assert monitor.table(results).splitlines() == [
-        "After 2,001 of 2016's 20,001 iterations, so not beside its numbers:",
+        "After 2,001 iterations (2016: 20,001), so without 2016's numbers:",
         "test set                        this run",
         "test_l2                                5",
     ]

@@ -44,7 +44,7 @@ def test_runs_that_are_left_out_are_listed_with_the_reason(tmp_path):
     assert reasons.pop("4") == "autoencoder: 500 iterations; the claims need 20,001"
     assert reasons.pop("5") == "no claim needs these settings: learning_rate=0.01"
     assert reasons.pop("6") == "not finished: no results.json. To resume it: its command is not recorded"
-    assert all("results.json is not a run's" in reasons.pop(name) for name in "78")
+    assert all("results.json is damaged or not from a run" in reasons.pop(name) for name in "78")
     assert "not a run's config.json" in reasons.pop("9")
     assert reasons.pop("a") == "the seed in config.json is not a whole number: [1]"
     assert reasons.pop("b") == "trained on mnist binarised by sample; expected all of MNIST"

@@ -1,1 +1,1 @@
-"""What Keras asks of the models, so that the models' own files hold the paper."""
+"""What Keras requires of the models, kept apart so that the models' own files contain only what the papers describe."""

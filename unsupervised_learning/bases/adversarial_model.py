@@ -29,9 +29,9 @@ class Newest(keras.metrics.Metric):
 
 
 class Evaluation:
-    """Means of the losses over the images of an evaluation; a context, in which the model reports them.
+    """Means of the losses over the images of an evaluation. Inside this context, the model reports these means.
 
-    They are no attributes of the model, so that checkpoints without them can still be restored.
+    The metrics are not attributes of the model, so that checkpoints without them can still be restored.
     """
 
     def __init__(self, *names: str):
@@ -108,13 +108,13 @@ class AdversarialModel(keras.Model):
         """Set one optimizer for each network: an optimizer, or its name or config.
 
         Raises:
-            ValueError: it is neither, or both are one object; or a loss or metrics are given.
+            ValueError: one of them is not an optimizer, both are the same object, or a loss or metrics are passed.
         """
         self.refuse(metrics=kwargs.get("metrics"), weighted_metrics=kwargs.get("weighted_metrics"))
         generator_optimizer = input_checks.optimizer("generator_optimizer", generator_optimizer)
         discriminator_optimizer = input_checks.optimizer("discriminator_optimizer", discriminator_optimizer)
         if generator_optimizer is discriminator_optimizer:
-            raise ValueError(f"the networks must have an optimizer each. Received: one for both, {generator_optimizer.name}")
+            raise ValueError(f"each network must have its own optimizer. Received: one for both, {generator_optimizer.name}")
         generator_optimizer.build(self.generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator_variables)
         super().compile(generator_optimizer, **kwargs)

@@ -32,7 +32,7 @@ class DenseModel(keras.Model):
         return {"encoder": (self.encoder, (784,)), "decoder": (self.decode, (self.z_dim,))}
 
     def encode(self, images: Any) -> Any:
-        """Return the encoder's output for images as `fit` takes them."""
+        """Return the code [n, z_dim], or for a VAE mu and log_var, each [n, z_dim], for images as `fit` takes them."""
         return self.compiled_encoder(self.images_taken.checked(images))
 
     @tf.function(autograph=False)
@@ -41,7 +41,7 @@ class DenseModel(keras.Model):
         return self.encoder(images)
 
     def reconstruct(self, images: Any) -> np.ndarray:
-        """Return the model's output for images, in the shape in which they were given."""
+        """Return reconstructions in the shape of the images, as floats: a VAE's in [0, 1], an autoencoder's unbounded."""
         return np.reshape(self(images), np.shape(images))
 
     def report(self, losses: dict[str, tf.Tensor], images: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""What Keras asks of every model, so that the models' own files hold the paper: checks of data, metrics, saving, export.
+"""What Keras requires of every model, apart from the models' own files: checks of data, metrics, saving, export.
 
 Data are checked where Keras receives them: when a model is called, and in `fit`, `evaluate`, `predict` and the three
 `…_on_batch`. An update checks nothing.
@@ -99,10 +99,12 @@ class ImageModel(keras.Model):
         raise NotImplementedError
 
     def sample(self, n: int, seed: int | None = None) -> np.ndarray:
-        """Return n generated images, as `decode` returns them. The same seed gives the same images, no seed always others.
+        """Return n generated images: [n, 784], or of a GAN [n, side, side, channels], in [0, 1]; of an autoencoder unbounded.
+
+        A seed always gives the same images; without one they vary.
 
         Raises:
-            ValueError: n is not a whole number of at least 1, or the seed not one of at least 0.
+            ValueError: n is not an integer of at least 1, or seed is not an integer of at least 0.
         """
         n, seed = input_checks.whole("n", n), None if seed is None else input_checks.whole("seed", seed, lowest=0)
         latents = self.prior(n, np.random.default_rng(seed)).astype(np.float32)
@@ -125,7 +127,7 @@ class ImageModel(keras.Model):
         """Set the optimizer, and metrics of the model's output; the losses are built in.
 
         Raises:
-            ValueError: a loss, no optimizer, or scaling of the loss, which these models do not do.
+            ValueError: a loss is passed, `optimizer` is not a Keras optimizer, or loss scaling is requested.
         """
         self.refuse(loss=loss, loss_weights=loss_weights)
         scaled = kwargs.pop("auto_scale_loss", False) and self.dtype_policy.name == "mixed_float16"
@@ -178,7 +180,7 @@ class ImageModel(keras.Model):
     def export(self, filepath, format="tf_saved_model", verbose=False):
         """Write a SavedModel for serving, which does not need this package: `tf.saved_model.load(filepath)`.
 
-        Its endpoints take float32 and check nothing: `serve`, which is the model called, and the model's parts by name.
+        Its endpoints take float32 and check nothing: `serve`, which calls the model, and one for each of its parts, by name.
 
         Raises:
             ValueError: another format.
@@ -194,13 +196,13 @@ class ImageModel(keras.Model):
     # Checks of the data
 
     def checked_data(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a Keras method that hold data, checked and converted; set the direction of callbacks."""
+        """Return the arguments of a Keras method that hold data, checked and converted; set the `mode` of callbacks."""
         x = given.get("x")
         if method.startswith("predict"):
             return {"x": each_checked(x, self.checked_inputs) if is_batches(x) else self.inputs_taken.checked(x)}
         self.refuse(class_weight=given.get("class_weight"))
         for callback in listed(given.get("callbacks")):
-            # Keras knows the direction only of metrics given to `compile`. For all that are built in, smaller is better.
+            # Keras knows the direction only of metrics given to `compile`. For all built-in losses, smaller is better.
             watched = str(getattr(callback, "monitor", "")).removeprefix("val_")
             if getattr(callback, "mode", "") == "auto" and watched in [tracker.name for tracker in self.trackers]:
                 callback.mode = "min"
@@ -213,7 +215,7 @@ class ImageModel(keras.Model):
             count = int(len(found["x"]) * (1 - (given.get("validation_split") or 0)))  # as Keras splits
             if batch_size % k or count % k:
                 raise ValueError(
-                    f"`batch_size` must be a multiple of {k}, the batches of an iteration, and so must the number of images. "
+                    f"`batch_size` must be a multiple of {k}, the batches per iteration, and so must the number of images. "
                     f"Received: batch_size={batch_size}, {count} images"
                 )
         if given.get("validation_data") is not None:
@@ -243,7 +245,7 @@ class ImageModel(keras.Model):
             except ValueError as error:
                 received = str(error).partition("Received: ")[2]
             if received:
-                raise ValueError(f"`y` must be left out, or be the images again. Received: {received}")
+                raise ValueError(f"`y` must be left out, or equal the images. Received: {received}")
         if sample_weight is None:
             return x, None, None
         return x, x, input_checks.weights(sample_weight, x.shape[0])

@@ -46,7 +46,7 @@ def whole(name: str, value: Any, lowest: int = 1) -> int:
 
 
 def number(name: str, value: Any, wanted: str, accepts: Callable[[float], bool]) -> float:
-    """Return a number that is finite, in float32 too, and that `accepts` accepts, as float.
+    """Return as float a number that is finite, also in float32, and for which `accepts` is true.
 
     Raises:
         ValueError: it is anything else.
@@ -139,7 +139,7 @@ class Accepted:
 
     Attributes:
         name: what they are called in messages.
-        shapes: accepted shapes of one of them. Others are reshaped to the first.
+        shapes: accepted shapes of one image or latent. All are reshaped to the first.
         lowest, highest: range of floats.
         from_bytes: converts float32 in 0…255 to this range; None if bytes are refused.
         multiple: their number must be a multiple of this.
@@ -160,7 +160,7 @@ class Accepted:
         return ValueError(f"`{self.name}` must be {shapes}, {kinds}{more}. Received: {received}")
 
     def checked(self, values: Any) -> Any:
-        """Return values as float32 [n, *shapes[0]] in the range. They are returned unchanged if they are that already.
+        """Return values as float32 [n, *shapes[0]] in the range; unchanged if they already have this form.
 
         Args:
             values: a NumPy array, a tensor, a tensor in a graph, or nested lists.
@@ -188,7 +188,7 @@ class Accepted:
         return keras.ops.reshape(values, (-1, *self.shapes[0])) if is_tensor(values) else values.reshape(-1, *self.shapes[0])
 
     def good(self, values: tf.Tensor) -> tf.Tensor:
-        """Return, inside a graph, whether there are float32 values, and all are in the range; they are not if one is NaN."""
+        """Return, inside a graph, whether all float32 values are in the range (NaN is not) and their number is accepted."""
         count = tf.shape(values)[0]
         inside = tf.reduce_all((values >= self.lowest - ROUNDING) & (values <= self.highest + ROUNDING))
         return inside & (count > 0) & (tf.math.floormod(count, self.multiple) == 0)
@@ -238,7 +238,7 @@ def as_array(values: Any, refused: Callable[[str], ValueError]) -> Any:
     try:
         return np.asarray(values)
     except Exception as error:  # ragged lists; arrays of other libraries raise errors of their own
-        raise refused(f"{type(values).__name__} that is no regular array ({type(error).__name__})") from None
+        raise refused(f"{type(values).__name__} that is not a regular array ({type(error).__name__})") from None
 
 
 def is_tensor(values: Any) -> bool:

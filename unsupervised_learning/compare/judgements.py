@@ -195,7 +195,7 @@ def linear_is_pca(runs: Runs) -> Judgement:
         numbers(linear, "pca_subspace_cosine"),
         linear[0].results["pca"]["test_mse"],
     )
-    ours = f"{mean_sd(mse, '.4f')}, PCA {pca:.4f}; cosine of the largest angle at least {min(cosines):.4f}"
+    ours = f"{mean_sd(mse, '.4f')}, PCA {pca:.4f}; smallest cosine of the largest angle {min(cosines):.4f}"
     return judged(max(mse) / pca - 1 < CLOSE and min(cosines) > 0.99, ours)
 
 
@@ -239,7 +239,7 @@ def first_form(runs: Runs) -> Judgement:
     all_ = numbers(first, "negative_elbo")
     spread = f"{len(like)} of {len(first)} runs have as many heads alive as in 2016; all: {min(all_):.1f} to {max(all_):.1f}"
     if theirs:
-        spread += f". Outcomes as often as with the author's graph: p = {same_outcomes(first, theirs):.2g}"
+        spread += f". Outcomes as frequent as with the author's graph? p = {same_outcomes(first, theirs):.2g}"
     if not like:
         return Judgement(mean_sd(all_, ".1f"), DIFFERS, f"none of {len(first)} runs has as many heads alive as in 2016")
     compared = Comparison(VAE["first"]["negative_elbo"], numbers(like, "negative_elbo"), numbers(graph, "negative_elbo"))

@@ -117,7 +117,7 @@ def html_table(head: tuple[str, ...], rows: list[tuple[str, ...]], anchor: str =
 
 
 def commands(text: str) -> str:
-    """Commands, separated by semicolons, as code with line breaks only between words; what is no command stays text."""
+    """Commands, separated by semicolons, as code with line breaks only between words; other parts stay text."""
     parts = []
     for part in html.escape(text, quote=False).split("; "):
         words = " ".join(f"<span>{word}</span>" for word in part.split())

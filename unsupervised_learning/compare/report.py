@@ -86,9 +86,10 @@ OUTCOMES = (
     "initialisers (“original train”), has the same few outcomes."
 )
 RULE = (
-    "“Matches 2016” means two things. 2016's number is one of ours: it lies in the prediction interval for one more run. And "
-    "our runs equal the author's graph, trained today from its own initialisers: the confidence interval of the difference "
-    f"(Welch) does not show more than the margin, which is {judgements.MARGINS['test_l2']} for L2, "
+    "“Matches 2016” means two things. 2016's number could be one of ours: it lies in the prediction interval for one more run. "
+    "And our runs are not shown to differ from the author's graph, trained today from its own initialisers, by more than a "
+    "margin: the confidence interval of the difference (Welch) does not lie wholly outside it. The margin is "
+    f"{judgements.MARGINS['test_l2']} for L2, "
     f"{judgements.MARGINS['knn_accuracy']} for kNN and {judgements.MARGINS['negative_elbo']} nats for −ELBO. All intervals are "
     f"at 95 % for the {judgements.TESTS} comparisons together (Bonferroni), so each is wider; p values are not corrected. "
     f"These two questions get no verdict from fewer than {statistics.FEWEST} runs. Other claims have rules of their own, and "

@@ -58,8 +58,9 @@ class BatchOrder:
 class InterleavedBatches(BatchOrder):
     """The batches of `BatchOrder`, several per iteration, as from the queue in `FlowersGAN.py` of 2016.
 
-    Iteration i takes batches i · k to i · k + k − 1, across epochs if necessary. Their images are interleaved: the first of
-    each batch, then the second of each, and so on. So a contiguous share of them is an equal share of each batch.
+    With k = `batches`, iteration i takes batches i · k to i · k + k − 1, across epochs if necessary. Their images are
+    interleaved: the first of each batch, then the second of each, and so on. So a contiguous share of them is an equal share
+    of each batch.
     """
 
     def __init__(self, examples: int, batch_size: int, seed: int, file_order_first: bool, batches: int):

@@ -122,8 +122,8 @@ def load(
 def drawings(image_dir: str, cache_dir: str | None = None) -> Dataset:
     """Load a folder of pictures in the format of MNIST, for the autoencoder and the VAE: grey, 28×28, in three splits.
 
-    Which picture is in which split is drawn at random, in MNIST's proportions, the same for the same pictures. All labels are
-    0, because none are known. Arguments and errors are those of `load`; it is also an error if there are too few pictures.
+    Pictures are assigned to the splits at random, in MNIST's proportions; the same pictures always get the same splits. All
+    labels are 0, because none are known. Arguments and errors are those of `load`; too few pictures are also an error.
 
     Returns:
         Images uint8 [n, 28, 28] and labels uint8 [n].

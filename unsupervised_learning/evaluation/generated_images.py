@@ -1,6 +1,6 @@
 """Evaluation of a trained GAN: quality and variety of its images, copying of training images, and D's probabilities.
 
-Samples and an equal number of other real images are both compared with the same reference set of real images. Comparison by
+Samples, and the same number of real images, are each compared with one reference set of other real images. Comparison by
 content uses a *space* of features, named in the report: for digits the penultimate layer of a classifier (`digit_classifier`),
 for pictures the discriminator's last hidden layer, averaged over its 4×4 positions, and for both the first principal components
 of the pixels. Each run has its own discriminator, so runs cannot be compared with each other in its space.
@@ -102,7 +102,7 @@ def report(
         - `discriminator`: mean and quantiles of D's probabilities that training images, test images and samples are real, each
           in separate batches with batch statistics, as in training; samples are judged before rounding
         - `first_layer_gradient_norms`: gradients of each network's own loss, mean and sd over 10 batches of training images
-        - `discriminator_loss_near_zero`: the share of logged iterations
+        - `discriminator_loss_near_zero`: the share of logged iterations with the discriminator's loss near zero
         - `diversity`: mean Euclidean distance between two images, with pixels in [0, 1]
 
         The arrays: `samples`, the first 100, uint8. `nearest_<where>`, indices of the training images nearest to the samples,
@@ -346,7 +346,7 @@ def judged(model: DCGAN, images: np.ndarray) -> np.ndarray:
 
 
 def gradient_norms(model: DCGAN, images: np.ndarray, seed: int, progress: Progress) -> Json:
-    """Measure the gradient norms of both networks' first layers for uint8 real images [n, …] and as many random z."""
+    """Measure the gradient norms of both networks' first layers, on batches of uint8 real images [n, …] and of random z."""
     size = min(GAN[model.recipe]["batch_size"], len(images))
     random = np.random.default_rng([seed, 4])
 

@@ -31,7 +31,7 @@ def spherical(start: np.ndarray, end: np.ndarray, shares: np.ndarray) -> np.ndar
     """Return points on arcs around the origin ("slerp", Shoemake 1985), with the arguments and shape of `linear`.
 
     The angle and the norm change evenly. In many dimensions nearly all codes of a Gaussian lie at about the same distance from
-    the origin, and the middle of a straight line lies closer to it than any of them (White 2016, arXiv:1609.04468, section
+    the origin, but the middle of a straight line between two codes lies closer to it (White 2016, arXiv:1609.04468, section
     2.1). Parallel codes give a straight line, as does a single dimension, which has no arcs. Between opposite codes there are
     many arcs; one of them is used.
     """

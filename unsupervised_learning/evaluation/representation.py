@@ -46,8 +46,8 @@ def knn_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
     The folds are scikit-learn's stratified ones, in the order of the data. The 2016 autoencoder's test codes give 0.809 (run 3)
     and 0.819 (run 5); chance is 0.1.
 
-    For small data, there are at most as many neighbours as training codes in a fold, and at most as many folds as codes, at
-    least 2. Folds are shuffled instead of stratified if some label has fewer codes than there are folds.
+    With little data, the neighbours are limited to the training codes of a fold, and the folds to the number of codes, which
+    must be at least 2. Folds are shuffled instead of stratified if some label has fewer codes than there are folds.
     """
     codes, labels = _checked_codes(codes, labels)
     folds = _folds(codes, labels)
@@ -78,7 +78,7 @@ def linear_probe_accuracy(codes: np.ndarray, labels: np.ndarray) -> float | None
 
 @one_thread
 def clustering(codes: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
-    """Measure how well k-means recovers the labels, with as many clusters as labels and the best of 10 starts.
+    """Measure how well k-means recovers the labels, with one cluster per label and the best of 10 starts.
 
     Returns:
         `purity`: see `purity`; at least the share of the most common label. `nmi`: the mutual information of clusters and
@@ -108,9 +108,9 @@ def purity(clusters: np.ndarray, labels: np.ndarray) -> float:
 def trustworthiness(codes: np.ndarray, images: np.ndarray) -> float | None:
     """Measure whether nearest neighbours of codes are also nearest neighbours of images (Venna & Kaski 2001).
 
-    Each of the 10 nearest codes that is not among the 10 nearest images is penalized by its excess rank: 1 if no code has a
-    false neighbour, about ½ for uninformative codes. Only the first 3,000 are used, because the cost is quadratic. With fewer
-    than 21 codes there are fewer neighbours; None for fewer than 3.
+    Each of the 10 nearest codes that is not among the 10 nearest images is penalized by its excess rank. The range is 0 … 1: 1
+    if no code has a false neighbour, about ½ for uninformative codes. Only the first 3,000 are used, because the cost is
+    quadratic. With fewer than 21 codes there are fewer neighbours; None for fewer than 3.
     """
     codes, images = np.asarray(codes)[:QUADRATIC], np.asarray(images)[:QUADRATIC]
     if len(codes) != len(images):
@@ -137,7 +137,8 @@ def silhouette(codes: np.ndarray, labels: np.ndarray) -> float | None:
 def code_sparsity(codes: np.ndarray) -> float | None:
     """Return the mean sparsity of the codes, (√d − |c|₁ / |c|₂) / (√d − 1) (Hoyer 2004, section 3.1).
 
-    A code's is 0 if all its numbers have the same magnitude, 1 if only one is nonzero. None if d = 1 or all codes are zero.
+    The sparsity of a code is 0 if all its numbers have the same magnitude, 1 if only one is nonzero. None if d = 1 or all codes
+    are zero.
     """
     codes = np.asarray(codes, np.float64)
     norms = np.linalg.norm(codes, axis=1)

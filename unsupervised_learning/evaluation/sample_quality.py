@@ -47,7 +47,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, block_size: int = BLOCK) -> Ke
     """Return the KID: the unbiased squared maximum mean discrepancy with the kernel (x·y / d + 1)³.
 
     Bińkowski et al. 2018 (arXiv:1801.01401), section 4. Averaged over disjoint blocks, so that the standard error is the
-    standard deviation over √blocks. The estimate is unbiased and therefore often negative for equal distributions.
+    standard deviation divided by √blocks. The estimate is unbiased and therefore often negative for equal distributions.
 
     Args:
         a: codes [n, d], in random order.

@@ -1,12 +1,12 @@
 """Compare the results of runs over seeds, by rules that were stated before the numbers.
 
-- *Is the published number one of ours?* It is if it lies in the prediction interval for one more run of ours.
+- *Could the published number be one of ours?* Yes, if it lies in the prediction interval for one more run of ours.
 - *Does ours equal the original?* The difference of the means gets a confidence interval. "Equal within ±margin" if the whole
   interval lies within the margin; "differs" if it excludes 0; otherwise "open": more runs would tell.
 - *Are the outcomes as frequent?* Counts of outcomes are compared by Fisher's exact test.
 
-Confidence is 95 % for all comparisons of a table together: each interval is made wider for their number (Bonferroni). There is
-no interval from fewer than `FEWEST` runs.
+Confidence is 95 % for all comparisons of a table together: each interval is widened to allow for their number (Bonferroni).
+No interval is given for fewer than `FEWEST` runs.
 """
 
 import math
@@ -41,7 +41,7 @@ class Prediction(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Mean of our runs minus mean of the others.
+    """Mean of our runs minus mean of theirs.
 
     Attributes:
         mean: the difference.

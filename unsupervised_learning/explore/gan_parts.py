@@ -135,7 +135,8 @@ def quality(subject: Subject) -> Found:
         )
     )
     kept = ("samples", "spaces", "diversity", "left_out")
-    summary = f"{numbers['samples']:,} generated images against as many training images; “real”: as many other training images."
+    count = f"{numbers['samples']:,}"
+    summary = f"{count} generated images and {count} real ones (“real”) are each compared with {count} other real images."
     return Found({key: numbers[key] for key in kept}, [], summary, tuple(rows))
 
 

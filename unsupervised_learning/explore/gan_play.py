@@ -1,4 +1,4 @@
-"""The part to play with of a GAN: its generator, which the page's own JavaScript computes in a worker."""
+"""The interactive part for a GAN: its generator, which the page's own JavaScript runs in a worker."""
 
 import base64
 from typing import Any
@@ -126,8 +126,8 @@ PARTS = (
         "The generator is in this page: it computes in your browser. It turns 100 random numbers, z, into an image; it has no "
         "encoder, so one cannot ask it for the z of a drawing.",
         "Draw new z, then move single numbers of it, then walk from one z to another. Below, the same 64 z during training.",
-        "Good: every z gives a digit, and small steps change it little. Bad: many z give the same digit, or strokes that are "
-        "none.",
+        "Good: every z gives a digit, and small steps change it little. Bad: many z give the same digit, or strokes that form "
+        "no digit.",
         (GAN,),
         find,
         too_large,

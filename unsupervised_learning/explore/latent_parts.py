@@ -231,7 +231,7 @@ def codes(subject: Subject) -> Found:
     )
     summary = f"The accuracy of the nearest neighbours is {numbers['codes']['knn_accuracy']:.1%}"
     if pca:
-        summary += f"; with as many principal components it is {pca['knn_accuracy']:.1%}"
+        summary += f"; with the same number of principal components it is {pca['knn_accuracy']:.1%}"
     return Found(numbers, [], f"{summary}; chance is 10%.", rows)
 
 

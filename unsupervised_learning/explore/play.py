@@ -1,4 +1,4 @@
-"""The part to play with: the weights of an autoencoder or a VAE and some test images, for the page's own JavaScript.
+"""The interactive part: the weights of an autoencoder or a VAE and some test images, for the page's own JavaScript.
 
 The page draws, encodes, decodes and moves through training without Python. It holds a few values that Keras computed and
 compares its own with them when it is opened.
@@ -20,7 +20,7 @@ SCRIPTS = ("net.js", "digit.js", "code.js", "model.js", "play.js")
 IMAGES = 1_000  # test images that the page encodes; with each snapshot anew
 CHECKED, DECODED = 50, 5  # test images with codes, and with outputs, from Keras
 SLIDERS = 10  # latent dimensions with a slider: those with the highest `importance`
-# Characters of a page's snapshots, beside the other parts and alone with several runs: a page stays below 8 MiB.
+# Maximum characters of snapshots in a page, for one run and for several together: a page stays below 8 MiB.
 MOST_OF_SNAPSHOTS, MOST_OF_SEVERAL = 3_700_000, 5_000_000
 
 
@@ -95,7 +95,7 @@ def form(subject: Subject) -> str:
 
 
 def thinned(taken: dict[int, dict[str, np.ndarray]], most: int) -> list[Json]:
-    """Snapshots for the page, evenly left out where all would take more than `most` characters."""
+    """Snapshots for the page; only evenly spaced ones if all would take more than `most` characters."""
     packed = [{"iteration": one, "weights": embedded.packed(list(of.values()), np.float16)} for one, of in taken.items()]
     fitting = most // max(len(one["weights"]) for one in packed) if packed else 0
     if len(packed) <= fitting:

@@ -29,7 +29,7 @@ from unsupervised_learning.atomic_files import written_anew
 from unsupervised_learning.monitoring.tags import GAN_LOSSES, GRADIENT_NORM
 
 BUCKETS = 30  # per histogram, TensorBoard's default
-PACKED = "events.reference.gz"  # under this name TensorBoard, which shows no run if there are more than 40, does not see them
+PACKED = "events.reference.gz"  # TensorBoard ignores files of this name; it selects no run if it finds more than 40
 MOST_IMAGES = 10_000  # iterations with images that TensorBoard is told to keep; the longest run of 2016 logged 1,680
 
 

@@ -46,7 +46,7 @@ class GANMonitor(Monitor):
         return self.model.scale(images)
 
     def record(self, images: tf.Tensor) -> Record:
-        """Compute the values of 2016's GAN tags for the batch and z of the update just made.
+        """Compute the values of 2016's GAN tags for the images [batch · k, side, side, channels] and z of the update just made.
 
         Tags follow TensorFlow 0.x: the discriminator's activations are under `discriminator/` for real images and under
         `discriminator_1/`, its second call, for fake ones. Both probabilities are under `discriminator/`, as in 2016. The

@@ -26,9 +26,9 @@ TAG = "ours/test"  # followed by /<name in results.json>
 def of_settings(settings: dict[str, Any], began: float | None = None) -> list[Summary]:
     """Return the summaries of a run's settings.
 
-    TensorBoard takes the columns from the first run that names any, so each run names those of all models. Without this it
-    would make a column of every scalar. A run without a trial's name is called by its folder. `began` is when the run began, in
-    seconds since 1970; by default now.
+    TensorBoard takes the columns from the first run that names any, so each run names those of all models. If no run named
+    any, every scalar would become a column. With an empty trial id, TensorBoard labels the run by its folder. `began` is when
+    the run began, in seconds since 1970; by default now.
     """
     names = {*settings, *OF_TRAINING, *(name for build in MODELS for name in arguments_of(build))}
     experiment = api_pb2.Experiment(

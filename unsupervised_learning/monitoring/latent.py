@@ -90,7 +90,7 @@ class LatentMonitor(Monitor):
         original, pca = results.get("original_2016", {}), results.get("pca", {})
         lines = [f"{'test set':<28}{'this run':>12}{'2016' if original else '':>12}{'PCA' if pca else '':>12}".rstrip()]
         if published := results.get("iterations_of_2016"):
-            lines.insert(0, f"After {results['iterations']:,} of 2016's {published:,} iterations, so not beside its numbers:")
+            lines.insert(0, f"After {results['iterations']:,} iterations (2016: {published:,}), so without 2016's numbers:")
         for name in ("test_l2", "test_mse", "reconstruction", "kl", "negative_elbo", "knn_accuracy", "silhouette"):
             if results.get(name) is not None:
                 cells = [results[name], original.get(name), pca.get(name)]

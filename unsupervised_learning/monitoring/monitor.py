@@ -24,7 +24,10 @@ class Record(NamedTuple):
 
 
 class Extras(NamedTuple):
-    """Our additional values, by tag. An image is [n, height, width, channels] in [0, 1] or 0 … 255, or draws a figure."""
+    """Our additional values, by tag.
+
+    An image is an array [n, height, width, channels] in [0, 1] or 0 … 255, or a function that draws a figure.
+    """
 
     scalars: dict[str, float]
     images: dict[str, np.ndarray | Callable[[], Figure]]

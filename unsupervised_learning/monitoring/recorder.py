@@ -78,9 +78,9 @@ class Recorder:
     def drawn(self, draw: Callable[[], Figure]) -> np.ndarray:
         """Return a figure's pixels, uint8 [1, height, width, 3].
 
-        A figure refers to itself, and so its 3 MiB are freed only by the garbage collector. Python runs a full collection when
-        a quarter more objects have come than there were at the last one. With TensorFlow's million objects that takes hundreds
-        of figures, so a long run would grow by hundreds of MiB.
+        A figure refers to itself, so its 3 MiB are freed only by the garbage collector. Python runs a full collection only when
+        the new objects exceed a quarter of those that survived the last one. With TensorFlow's million objects that takes
+        hundreds of figures, so a long run would grow by hundreds of MiB.
         """
         pixels = plots.figure_to_rgb(draw())[None]
         self.figures += 1

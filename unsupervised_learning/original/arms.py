@@ -65,14 +65,14 @@ ARMS = {
     "numpy_noise": Arm("ours, with noise from NumPy", noise="numpy"),
     "threefry": Arm("ours, with noise from ThreeFry", noise="threefry"),
     "numpy_order": Arm("ours, in 2016's order", order="numpy"),
-    "no_xla": Arm("ours, without XLA, which turns the same random bits into other normals", xla=False),
+    "no_xla": Arm("ours, without XLA, which turns the same random bits into different normal numbers", xla=False),
 }
 
 
 def arms(file: str, arm: str | None, seed: int, given: int | None, data_dir: str | None, logs_dir: Path) -> int:
-    """Train an arm with one seed, or if it is None, print a table of all finished runs; returns the exit status.
+    """Train `arm` with one seed, or, if it is None, print a table of all finished runs; returns the exit status.
 
-    `given` is the number of iterations; None for as many as published.
+    `given` is the number of iterations; None for the published number.
     """
     graph = read_graph(file)
     recipe, _ = nearest(describe(graph))
@@ -122,7 +122,7 @@ def is_measured(done: int, iterations: int) -> bool:
 
 
 def measured(model: Model, images: np.ndarray) -> Json:
-    """Return the test losses."""
+    """Return the test losses of images [n, 784] in [0, 1]: an autoencoder's test L2, or a VAE's bound in nats."""
     if isinstance(model, AutoEncoder):
         error = np.mean((np.asarray(model(images)) - images) ** 2, dtype=np.float64)
         return {"test_l2": test_set.l2_per_batch(float(error))}

@@ -30,7 +30,7 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
 
     Writes the folder of a finished run: results.json, config.json, model.keras. Batches follow 2016's `next_batch`, shuffled
     by the seed; the graph draws its own noise. An interrupted run resumes from its saved state, bit for bit. `given` is the
-    number of iterations; None for as many as published.
+    number of iterations; None for the published number.
     """
     on_one_thread()
     graph = read_graph(file)

@@ -118,7 +118,7 @@ def find_network(graph: Graph) -> Network:
     entropies = {found["logits"].name: found for found in matched if found}
     if len(entropies) + len(squares) != 1:
         found = f"its loss has {len(squares)} l2_loss(output − input) and {len(entropies)} sigmoid cross entropies"
-        raise wrong_graph(graph, f"{found}; there should be one of either")
+        raise wrong_graph(graph, f"{found}; there should be one in total")
     network = autoencoder(reader, squares[0][0], **squares[0][1]) if squares else vae(reader, **entropies.popitem()[1])
     if network.layers[0].input != network.input:
         raise wrong_graph(graph, f"its first layer reads {short(network.layers[0].input)}, not the target of the loss")

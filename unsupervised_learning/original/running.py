@@ -92,7 +92,12 @@ class RunningGraph:
                 self.run_update(images, noise)
 
     def losses(self, images: np.ndarray, noise: np.ndarray | None = None) -> dict[str, float]:
-        """Return a batch's losses by our names; losses that the graph computes per image are averaged."""
+        """Return a batch's losses by our names; losses that the graph computes per image, in nats, are averaged.
+
+        Args:
+            images: [batch, 784], in [0, 1].
+            noise: [batch, z_dim], of a VAE.
+        """
         with self.one_line_errors():
             values = self.run_losses(images) if noise is None else self.run_losses(images, noise)
         means = (float(np.mean(value, dtype=np.float64)) for value in values)
@@ -113,10 +118,10 @@ class RunningGraph:
         return dict(zip(self.setters, self.session.run([f"{name}:0" for name in self.setters]), strict=True))
 
     def resume(self, state: Mapping[str, np.ndarray], updates: int, images: np.ndarray) -> None:
-        """Restore what `state` returned after so many updates, and draw as much noise as they did.
+        """Restore what `state` returned after `updates` updates, and draw as much noise as those updates drew.
 
-        The noise comes from a running stream inside the graph's random operation, which no one can set. Drawing without
-        updating brings it to the same place.
+        The noise comes from a running stream inside the graph's random operation, which cannot be set. Drawing without
+        updating advances it to the same position.
 
         Args:
             state: the variables.

@@ -112,7 +112,7 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "out", None, "Folder for the runs and the report; by default logs/reproduction. reference: logs/reference."
     )
-    flags.DEFINE_enum("dataset", "auto", list(mnist.DATASETS), "Data set in place of MNIST; auto is mnist if there is any.")
+    flags.DEFINE_enum("dataset", "auto", list(mnist.DATASETS), "Data set; auto is mnist, or digits if there is no MNIST.")
     flags.DEFINE_string("data_dir", None, "Folder with MNIST's four files, or with data sets prepared by tensorflow-datasets.")
     flags.DEFINE_string("image_dir", None, "Folder with tf_flowers' pictures, if tensorflow-datasets has not prepared them.")
     flags.DEFINE_string(
@@ -122,7 +122,7 @@ def define_flags() -> None:
         "weights",
         "dense",
         list(reference.WEIGHTS),
-        "reference: models to keep weights of: dense: autoencoders and VAEs; all: GANs too.",
+        "reference: models that keep their weights. dense: autoencoders and VAEs; all: also GANs.",
     )
     for name in ("out", "data_dir", "image_dir", "original_logs"):
         command_line.require_path(name)

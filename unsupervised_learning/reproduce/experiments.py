@@ -259,5 +259,5 @@ def heads_alive(run: FinishedRun) -> tuple[int, int]:
 
 
 def as_published(first: Sequence[FinishedRun]) -> FinishedRun:
-    """Return the first run of the first VAE with as many live dimensions as the published one; if none has, the first run."""
+    """Return the first run, by seed, of the first VAE with the published numbers of live dimensions; else the first run."""
     return next((run for run in first if heads_alive(run) == HEADS_OF_2016), first[0])

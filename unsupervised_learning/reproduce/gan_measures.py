@@ -22,7 +22,7 @@ EQUILIBRIUM = 2 * math.log(2)
 
 
 def coverage(labels: np.ndarray) -> float:
-    """Entropy of the label distribution divided by ln 10: 1 if all ten digits are equally frequent, 0 if there is only one."""
+    """Entropy of labels [n], 0 … 9, divided by ln 10: 1 if all ten digits are equally frequent, 0 if there is only one."""
     shares = np.bincount(labels, minlength=10) / len(labels)
     return float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0))) / math.log(10))
 

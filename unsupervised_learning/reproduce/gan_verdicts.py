@@ -28,7 +28,7 @@ every seed; *the opposite holds* if it has the higher one for every seed; otherw
 chance alone, three of three seeds agree in one case out of four. The distance of a run with non-finite losses is infinite.
 The sign of failure is judged by Spearman's rank correlation between the discriminator's mean loss in the first quarter and the
 final Fréchet distance, over all runs except `bn_decay`, which has the baseline's losses. It holds at −0.5 or below; the
-opposite holds at 0.5 or above. Runs of one setting are similar, so this is weaker evidence than as many independent runs."""
+opposite holds at 0.5 or above. Runs of one setting are similar, so this is weaker evidence than independent runs would be."""
 NOT_TESTED = """\
 not tested at this size: the claim is about photographs at 64×64, where a run takes hours; and a narrower set of images is also
 smaller and less varied, so distances to it are on another scale"""
@@ -71,7 +71,7 @@ class Result:
         failure: one-line error message; empty if the run succeeded.
         diverged: whether losses, weights or samples became non-finite.
         numbers: measures by name.
-        course: [n, 2], iterations and the discriminator's loss before each, in nats.
+        course: [n, 2], logged iterations and the discriminator's loss after each one's update, in nats.
         samples: [12, 784], in [0, 1].
     """
 

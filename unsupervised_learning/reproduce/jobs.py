@@ -53,7 +53,7 @@ class Job:
         return self.folder.with_name(f"{self.folder.name}.txt")
 
     def finished(self) -> FinishedRun | None:
-        """Return the run if it is finished, with as many iterations and the same data."""
+        """Return the run if it is finished, with this job's number of iterations and data."""
         try:
             run = finished_run.read(self.folder)
         except RunError:

@@ -54,7 +54,7 @@ class Running:
 
 
 def cores(count: int | None) -> list[set[int] | None]:
-    """Return the core (a set of one) for each of `count` processes, or for as many as cores; None where it cannot be set."""
+    """Return a core (a set of one) for each of `count` processes, by default one per core; None where it cannot be set."""
     if not hasattr(os, "sched_getaffinity"):
         return [None] * (count or os.cpu_count() or 1)
     there = [{core} for core in sorted(os.sched_getaffinity(0))]

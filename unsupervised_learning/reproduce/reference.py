@@ -3,10 +3,10 @@
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
 
 Every copy has a card, settings and results, and the losses, dumps and data that a claim reads. The first run of each
-experiment has its losses in any case. That of a published model also keeps what the report plots, its figures and, on
-MNIST, histograms and images of six iterations. Dumps are compressed, with float32's digits. Weights, which `explore`
-needs, are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE. A GAN's are rounded to half precision,
-which its images show in the last digit if at all: 4.3 MiB at 28×28.
+experiment always keeps its losses. The first run of a published model also keeps what the report plots, its figures and,
+on MNIST, histograms and images of six iterations. Dumps are compressed, with float32's digits. Weights, which `explore`
+needs, are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE. A GAN's weights are rounded to half
+precision: 4.3 MiB at 28×28.
 """
 
 import gzip

@@ -140,7 +140,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint, logs_dir: Path, mend: bool =
         restored = path
         break
     if there and not restored:
-        raise RunError(f"{'; '.join(said)}; no other is left. Nothing was changed; choose another --logs_dir")
+        raise RunError(f"{'; '.join(said)}; no other checkpoint is left. Nothing was changed; choose another --logs_dir")
     if said:
         warn(f"{'; '.join(said)}; resuming from {restored}")
     if mend:

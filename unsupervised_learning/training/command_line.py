@@ -51,7 +51,7 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
     most = 2**31 - 1
     flags.DEFINE_enum("recipe", recipe, list(recipes), "Published run of 2016 that sets the defaults marked `By recipe`.")
     flags.DEFINE_string("logs_dir", logs_dir, "Folder of the run. Use the same folder to resume it.")
-    define("integer", "max_iterations", default, "Iterations in total, including resumed ones. By recipe.", 1, most)
+    define("integer", "max_iterations", default, "Iterations in total, including those before a resume. By recipe.", 1, most)
     define("integer", "batch_size", default, "Images per batch. By recipe.", 1)
     define("float", "learning_rate", default, "Adam's learning rate. By recipe.")
     define("integer", "z_dim", default, "Number of latent dimensions.", 1, 784)
@@ -66,7 +66,10 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
     flags.DEFINE_string("image_dir", None, f"Folder of pictures to train on, {into}: JPEG, PNG, BMP, GIF, WEBP or TIFF files.")
     flags.DEFINE_string("cache_dir", None, "Folder for decoded pictures; by default ~/.cache/unsupervised_learning.")
     define("enum", "jit", of_run, "Compile training with XLA; auto: if it is known to be faster.", ("auto", "on", "off"))
-    sharing = "Devices that share each batch: one, all of this machine, or those of all processes in TF_CONFIG."
+    sharing = (
+        "Devices that share each batch. none: only one; mirrored: all of this machine; multi_worker: those of all processes in "
+        "TF_CONFIG."
+    )
     define("enum", "strategy", of_run, sharing, ("none", "mirrored", "multi_worker"))
     define("integer", "logical_cpus", of_run, "Split the CPU into this many devices, to try --strategy=mirrored.", 1, 64)
     require_number("learning_rate", above_zero=True, below=math.inf)
@@ -91,7 +94,7 @@ def define_dense_flags(default: Recipe, activations: list[str]) -> None:
     define("enum", "activation", default, "Activation of the hidden layers.", activations)
     flags.DEFINE_string("restore_original", None, "Checkpoint of 2016 to start from: its weights, Adam's state and iteration.")
     flags.DEFINE_integer(
-        "snapshots", 16, "Snapshots of the weights through training to keep for `explore`'s page; 0 for none.", 0, 1000
+        "snapshots", 16, "Number of snapshots of the weights to keep for the page of `explore`; 0 for none.", 0, 1000
     )
     require_number("regularization")
 
@@ -100,7 +103,7 @@ def define_gan_flags(default: Recipe, initializers: list[str], real_batches: lis
     """Define the additional flags of the GAN."""
     flags.disclaim_key_flags()
     every = "Update the discriminator in every n-th iteration. By recipe."
-    xavier = "xavier: what the first attempt asked for, but its weight_variable ignored."
+    xavier = "xavier: what the first attempt asked for but did not get."
     real = "Real images for the updates of an iteration: shared by all, or fresh for each. Default for tf_flowers: fresh."
     shared = "Use the same batch normalization for real and fake images in the discriminator. By recipe."
     decay = "Decay of batch normalization's moving statistics, used only in inference. By recipe."
@@ -117,7 +120,7 @@ def define_gan_flags(default: Recipe, initializers: list[str], real_batches: lis
     define("float", "bn_decay", default, decay)
     define("enum", "real_batches", default, real, real_batches)
     define("bool", "divide_twice", default, "Divide images by 255 twice, as the first attempt did by mistake.")
-    flags.DEFINE_enum("channels", None, ["1", "3"], "Pictures: 3 channels, colour, or 1, grey. MNIST has 1.")
+    flags.DEFINE_enum("channels", None, ["1", "3"], "Channels of pictures: 3 for colour or 1 for grey. MNIST has 1.")
     flags.DEFINE_bool("visualize", False, "Only draw images, from the newest checkpoint in --logs_dir. --seed changes z.")
     require_number("beta1", below=1)
     require_number("gamma_stddev")
@@ -174,7 +177,8 @@ def gan_settings(build: type[keras.Model], recipes: Recipes) -> Settings:
     """
     name = "pictures" if FLAGS.image_dir and FLAGS.dataset == "auto" else FLAGS.dataset
     if FLAGS.image_dir and name in mnist.DATASETS:
-        raise RunError(f"--image_dir needs --dataset={' or '.join(pictures.PICTURE_SETS)}, or none. Received: --dataset={name}")
+        names = " or ".join(pictures.PICTURE_SETS)
+        raise RunError(f"--image_dir needs --dataset={names}, or no --dataset. Received: --dataset={name}")
     large = name not in mnist.DATASETS
     if large and FLAGS.recipe == "first_attempt":
         raise RunError(f"--recipe=first_attempt is for {', '.join(mnist.DATASETS)}. Received: {name}")

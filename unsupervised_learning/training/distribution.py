@@ -203,7 +203,7 @@ class Replicated:
         for variable, mirrored_variable in self.metrics:
             mirrored_variable.assign(tf.convert_to_tensor(variable))  # the loop resets only the model's metrics
         self.twin.update(share(images), *map(share, noise))
-        # `tf.identity` runs on the replica's device. A variable's value names none, which several workers cannot reduce to.
+        # `tf.identity` runs on the replica's device. A variable's value names no device, and several workers need one.
         values = [tf.identity(tf.convert_to_tensor(mirrored_variable)) for _, mirrored_variable in self.metrics]
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
@@ -290,12 +290,12 @@ def same_data(replicated: Replicated, checksum: str) -> None:
         checksum: hexadecimal checksum of this worker's data.
 
     Raises:
-        RunError: names the workers with other data than the chief.
+        RunError: names the workers whose data differ from the chief's.
     """
     found = replicated.exchanged(int(checksum[:7], 16))
     differing = [str(number) for number, value in enumerate(found) if value != found[0]]
     if differing:
-        raise RunError(f"worker {', '.join(differing)} has other data than the chief; give all workers the same data")
+        raise RunError(f"the chief and worker {', '.join(differing)} have different data; give all workers the same data")
 
 
 def barrier(replicated: Replicated, status: int) -> int:

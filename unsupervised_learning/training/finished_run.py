@@ -48,7 +48,7 @@ class FinishedRun:
         try:
             return float(self.results[name])
         except run_directory.UNREADABLE as error:
-            raise RunError(f"results.json is not a run's ({errors.reason(error)})") from None
+            raise RunError(f"results.json is damaged or not from a run ({errors.reason(error)})") from None
 
     def file(self, name: str) -> Path:
         """Return the path of a file of the run, or of its .gz version if there is one."""
@@ -126,7 +126,7 @@ def dense_images(
     """
     if binarize == fixed_binarization.NAME:
         if name not in ("auto", "mnist"):
-            raise RunError(f"--binarize={binarize} is a data set of its own, MNIST's; expected no other. Received: {name}")
+            raise RunError(f"--binarize={binarize} has its own MNIST files; expected --dataset=mnist or auto. Received: {name}")
         return fixed_binarization.load(data_dir)
     if name == "pictures":
         if image_dir is None:
@@ -150,7 +150,7 @@ def read(path: Path) -> FinishedRun:
     except FileNotFoundError:
         raise RunError(f"not finished: no results.json. To resume it: {command_of(config)}") from None
     except run_directory.UNREADABLE as error:
-        raise RunError(f"results.json is not a run's ({errors.reason(error)})") from None
+        raise RunError(f"results.json is damaged or not from a run ({errors.reason(error)})") from None
 
 
 def command_of(config: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ def train(
         try:
             checkpoints.start_clock()
             for first, count in schedule.calls(start, stop):
-                snapshots.take(first)  # before the checkpoint, from which a resumed run would not come back to it
+                snapshots.take(first)  # before the checkpoint: a run resumed from it would not take this snapshot
                 if monitor.due(monitor.checkpoint_every, first):
                     checkpoints.save()
                     monitor.dump(logs_dir, dataset, first, checkpoints.background)
@@ -190,7 +190,7 @@ class CompiledIterations:
             count: number of iterations to run; they use the first `count` batches.
 
         Returns:
-            The model's metrics, averaged over the iterations.
+            The model's metrics: means over the iterations, or for a GAN the latest values.
         """
         for metric in self.model.metrics:
             metric.reset_state()
