@@ -1,4 +1,4 @@
-"""Measures runs an hour: one process for each core, and one after the other on all cores. See README.md in this folder."""
+"""Measures runs per hour: one process for each core, and one after the other on all cores. See README.md in this folder."""
 
 import argparse
 import dataclasses
@@ -37,7 +37,7 @@ def timed(runs: Sequence[Job], on: Sequence[set[int] | None]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--names", nargs="+", default=["autoencoder", "vae_fixed"], help="experiments of `reproduce`")
-    parser.add_argument("--seeds", type=int, default=len(pool.cores(None)), help="runs of each; by default as many as cores")
+    parser.add_argument("--seeds", type=int, default=len(pool.cores(None)), help="runs of each; by default the number of cores")
     parser.add_argument("--iterations", type=int, default=20_001, help="iterations of each run")
     parser.add_argument("--data_dir", help="folder with MNIST's four files")
     given = parser.parse_args()

@@ -35,7 +35,7 @@ class Contestant(NamedTuple):
     compiler: bool = False
     original: bool = False  # needs the author's files
     models: tuple[str, ...] = tuple(BATCH_SIZE)
-    length: int = 1  # length of its round, as a multiple of the others'
+    length: int = 1  # length of a round; 1 is ITERATIONS
 
 
 CONTESTANTS = {
@@ -109,10 +109,10 @@ class Contest:
     seconds: list[float] = dataclasses.field(default_factory=list)
 
     def measure(self, first: bool) -> None:
-        """Wait for the end of its turn.
+        """Wait for the end of the contestant's turn.
 
         Raises:
-            ChildProcessError: if it fails, or trains another number of parameters than the others.
+            ChildProcessError: the contestant failed, or its number of parameters is not the one in PARAMETERS.
         """
         try:
             measured = self.connection.recv()
@@ -170,7 +170,7 @@ def missing(name: str) -> str:
     if lacking := [module for module in contestant.needs if not importlib.util.find_spec(module)]:
         return f"{', '.join(lacking)} not installed (pip install -r benchmarks/requirements.txt)"
     if contestant.original and not os.environ.get("ORIGINAL_DIR"):
-        return "$ORIGINAL_DIR is not set, the folder with the author's files of 2016"
+        return "$ORIGINAL_DIR, the folder with the author's files of 2016, is not set"
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     return f"no C++ compiler {compiler}" if contestant.compiler and not shutil.which(compiler) else ""
 

@@ -56,7 +56,7 @@ def run_script(capfd, monkeypatch) -> Callable[..., Finished]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what needs a finished run; start the longest files first, so that neither process has one at the end."""
+    """Mark tests that use a finished run as slow; start the longest files first, so that none is left for the end."""
     for item in items:
         if "finished" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
@@ -132,5 +132,9 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"browser tests: {why}")
     bad = Counter(value for name, value in recorded if name == "bad input")
     if bad:
-        failed = ", but see the failures" if terminalreporter.stats.get("failed") else ": all refused in one line"
+        failed = (
+            ", but see the failures"
+            if terminalreporter.stats.get("failed")
+            else ": all refused in one line, or left out by name"
+        )
         terminalreporter.write_line(f"bad inputs tried: {bad['flags']:,} flags, {bad['files']:,} files{failed}")

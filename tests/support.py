@@ -47,7 +47,7 @@ class Finished(NamedTuple):
 
 
 def write_idx(folder: Path, train: int, test: int) -> Path:
-    """Write the four idx files with blurred bars as digits: ten classes that a model can distinguish."""
+    """Write four idx files with noisy bars in place of digits: ten classes that a model can distinguish."""
     random = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     for part, count in (("train", train), ("t10k", test)):
@@ -203,7 +203,7 @@ def write_events(folder, scalars=None, histograms=None):
 
 
 def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85)):
-    """Write latent dumps in which about this share of the codes are near their own digit, the others near another one."""
+    """Write latent dumps in which about the given share of the codes lies near its own digit, the rest near a random one."""
     random = np.random.default_rng(0)
     labels = np.arange(1000) % 10
     for iteration, share in zip(judgements.KNN_BY_ITERATION, accuracies, strict=True):
@@ -231,7 +231,7 @@ class Tags(HTMLParser):
 
 
 def old_event_file(path):
-    """Write an event file like TensorFlow 0.x: old value messages, variable names with :0, one tag per image."""
+    """Write an event file like TensorFlow 0.x's: old value messages, variable names with :0, one tag per image."""
     histogram = {"min": 0.0, "max": 2.0, "num": 3.0, "bucket_limit": [1.0, 2.0], "bucket": [1.0, 2.0]}
     picture = tf.io.encode_png(np.zeros((28, 28, 1), np.uint8)).numpy()
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -283,6 +283,6 @@ def some_images(n: int, pixels: int = 6) -> np.ndarray:
 
 
 def compiled(model):
-    """Compile a dense model with 2016's Adam; returns it."""
+    """Compile a dense model with 2016's Adam; return it."""
     model.compile(optimizer=layers.adam())
     return model

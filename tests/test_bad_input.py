@@ -194,7 +194,7 @@ def test_every_flag_refuses_invalid_values(script, refuse, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("script", [*TRAIN, *MODULES])
-def test_unknown_flags_and_positional_arguments(script, refuse, tmp_path, monkeypatch):
+def test_unknown_flags_and_positional_arguments_are_refused(script, refuse, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     @QUICKLY
@@ -231,7 +231,7 @@ HUGE = {  # valid in principle, but too large for any machine or number format
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("script", "value"), [(script, value) for script, values in HUGE.items() for value in values])
-def test_values_too_large(script, value, run_script, tmp_path, record_property):
+def test_huge_values_are_refused_or_stop_the_run(script, value, run_script, tmp_path, record_property):
     """Refused at once, or stopped at the first NaN or infinity; files saved before that may remain."""
     idx = write_idx(tmp_path / "idx", 36, 12)
     given = uncompiled(idx, tmp_path / "run", "--max_iterations=3", "--batch_size=2")
@@ -260,11 +260,11 @@ IDX = {  # file, invalid content
     "the largest count": (IMAGES, lambda whole: big_endian(2051, 2**32 - 1) + whole[8:]),
     "the largest sides": (IMAGES, lambda whole: big_endian(2051, 36, 2**32 - 1, 2**32 - 1) + whole[16:]),
     "no image": (IMAGES, lambda whole: big_endian(2051, 0, 28, 28)),
-    "one image less": (IMAGES, lambda whole: big_endian(2051, 35, 28, 28) + whole[16:-784]),
+    "one image missing": (IMAGES, lambda whole: big_endian(2051, 35, 28, 28) + whole[16:-784]),
     "labels": (IMAGES, lambda whole: big_endian(2049, len(whole) - 8) + whole[8:]),
     "text": (IMAGES, lambda whole: b"<!doctype html><title>404</title>" * 20),
     "gzip under the plain name": (IMAGES, lambda whole: gzip.compress(whole)),
-    "labels: one more": (LABELS, lambda whole: big_endian(2049, 37) + whole[8:] + b"\1"),
+    "labels: one too many": (LABELS, lambda whole: big_endian(2049, 37) + whole[8:] + b"\1"),
     "labels: above 9": (LABELS, lambda whole: whole[:-1] + b"\x0a"),
     "labels: cut off": (LABELS, lambda whole: whole[:-3]),
     "labels: empty": (LABELS, lambda whole: b""),
@@ -272,7 +272,7 @@ IDX = {  # file, invalid content
     "gz: text": (f"{IMAGES}.gz", lambda whole: b"no gzip at all"),
     "gz: cut off": (f"{IMAGES}.gz", lambda whole: gzip.compress(whole)[:-20]),
     "gz: empty": (f"{IMAGES}.gz", lambda whole: b""),
-    "gz: a flipped bit": (f"{IMAGES}.gz", lambda whole: gzip.compress(whole)[:-5] + b"\xff" + gzip.compress(whole)[-4:]),
+    "gz: wrong CRC": (f"{IMAGES}.gz", lambda whole: gzip.compress(whole)[:-5] + b"\xff" + gzip.compress(whole)[-4:]),
 }
 
 
@@ -372,7 +372,7 @@ CHECKPOINTS: dict[str, Callable[[Path], Any]] = {
     "not a number": lambda path: of_2016(path, b_fc1=np.full(50, np.nan, np.float32)),
     "a power that is text": lambda path: of_2016(path, beta2_power=np.array(b"x")),
     "powers": lambda path: of_2016(path, beta2_power=np.zeros(3, np.float32)),
-    "a variable less": lambda path: of_2016(path, W_fc6=None),
+    "one variable missing": lambda path: of_2016(path, W_fc6=None),
     "another iteration": lambda path: of_2016(path, beta2_power=np.float32(0.5)),
 }
 
@@ -392,7 +392,7 @@ DUMPS = {
     "ragged": b"1 2 3 4\n1 2 3\n",
     "label above 9": b"1 2 3 10\n",
     "label below 0": b"1 2 3 -1\n",
-    "label in parts": b"1 2 3 1.5\n",
+    "fractional label": b"1 2 3 1.5\n",
     "not a number": b"1 2 nan 1\n",
     "infinite": b"1e999 2 3 1\n",
     "labels only": b"1\n2\n",
@@ -427,7 +427,7 @@ NO_JSON = {
     "null": b"null",
     "a list": b"[]",
     "a number": b"3",
-    "a text": b'"model"',
+    "a string": b'"model"',
     "an empty object": b"{}",
 }
 VALUES = (None, [], {}, "", "x", "<script>", -1, 0.5, True, 10**400, float("inf"), float("nan"), [[[]]], {"a": {"b": {}}})
@@ -578,7 +578,7 @@ def test_files_that_are_not_models(content, tmp_path, record_property):
 
 
 @pytest.mark.parametrize("config", [b"{", b"[]", b'{"module": "os", "class_name": "system", "config": {}}'])
-def test_models_of_another_class(config, tmp_path, record_property):
+def test_invalid_model_archives_are_refused(config, tmp_path, record_property):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("config.json", config)
         archive.writestr("metadata.json", "{}")

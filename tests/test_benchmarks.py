@@ -1,4 +1,4 @@
-"""The benchmark runs, with rounds too short to be meaningful, and the claims can read its output."""
+"""The benchmarks run, with rounds too short to be meaningful, and the claims can read their output."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def benchmark(*arguments):
 
 
 @pytest.mark.slow
-def test_a_short_race(tmp_path):
+def test_a_short_race_is_recorded_but_decides_no_claim(tmp_path):
     contestants = ("ours", "ours, no callbacks")
     run = benchmark(
         *("--models", "vae", "--contestants", *contestants),
@@ -54,7 +54,7 @@ def test_benchmark_of_growth(tmp_path, monkeypatch, capsys):
 
 
 def test_benchmark_of_the_whole_reproduction(monkeypatch, capsys):
-    """It runs the same jobs twice: each on one core, then each on all. The trainings themselves are left out."""
+    """Runs the same jobs twice, first each on one core, then each on all cores. The trainings themselves are replaced."""
     asked = []
     monkeypatch.setattr(reproduction.pool, "run", lambda jobs, on: asked.append((jobs, on)) or {})
     monkeypatch.setattr(reproduction.pool, "cores", lambda _: [{0}, {1}])
@@ -62,7 +62,8 @@ def test_benchmark_of_the_whole_reproduction(monkeypatch, capsys):
     reproduction.main()
     (jobs, cores), (again, together) = asked
     assert (cores, together) == ([{0}, {1}], [{0, 1}])
-    assert [(job.name, job.seed, job.iterations) for job in jobs] == [("autoencoder", 0, 6), ("autoencoder", 1, 6)]
+    for one in (jobs, again):
+        assert [(job.name, job.seed, job.iterations) for job in one] == [("autoencoder", 0, 6), ("autoencoder", 1, 6)]
     assert all(job.words[-1] == "--max_iterations=6" for job in (*jobs, *again))
     said = capsys.readouterr().out
     assert "2 runs of 6 iterations (autoencoder)" in said

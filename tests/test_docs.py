@@ -1,4 +1,4 @@
-"""The pages keep what they promise: links and anchors, flags, modules and files exist, and the README stays short."""
+"""The pages match the repository: links and anchors, flags, modules and files exist, and the README stays short."""
 
 import functools
 import re
@@ -79,7 +79,7 @@ def unknown_flags(text: str) -> list[str]:
 
 
 def missing_files(page: Path, text: str) -> list[str]:
-    """Return the files that a page names, in code, with their folder or as Python, and that do not exist."""
+    """Return the files that a page names with a folder, or that end in .py, and that do not exist."""
     missing = []
     for name in set(re.findall(rf"(?<![\w/$.\-*<>{{}}])((?:[\w.\-]+/)*[\w.\-]+\.(?:{ENDINGS}))(?![\w*<>])", text)):
         folder = name.split("/")[0] if "/" in name else ""
@@ -118,15 +118,13 @@ def test_modules_exist(page):
     assert missing_modules(page.read_text()) == []
 
 
-def test_pages_have_contents(page):
-    """Every page in docs/ lists all its sections at its top."""
-    if page.parent != REPOSITORY / "docs":
-        return
-    text = page.read_text()
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_pages_in_docs_list_all_their_sections_at_their_top(path):
+    text = path.read_text()
     sections = re.findall(r"^## (.*)$", prose(text), flags=re.MULTILINE)
     listed = re.findall(r"^- \[.*\]\(#(.*)\)$", text.partition("\n## ")[0], flags=re.MULTILINE)
     assert len(listed) == len(sections) > 1
-    assert set(listed) <= anchors(page)
+    assert set(listed) <= anchors(path)
 
 
 def test_readme_is_short():

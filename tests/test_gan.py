@@ -48,9 +48,12 @@ def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"side": 64, "channels": 3}, (5_135_363, 4_316_545)),  # FACTS of 2016
-        ({"recipe": "first_attempt", "shared_normalization": False}, (1_439_489, 1_031_937)),  # the same
-        ({"recipe": "first_attempt"}, (1_439_489, 1_031_041)),  # as in our runs before there were two sets
+        ({"side": 64, "channels": 3}, (5_135_363, 4_316_545)),  # 2016's DCGAN
+        (
+            {"recipe": "first_attempt", "shared_normalization": False},
+            (1_439_489, 1_031_937),
+        ),  # 2016's first attempt: two batch normalizations
+        ({"recipe": "first_attempt"}, (1_439_489, 1_031_041)),  # one, as in our early runs
         ({}, (1_440_385, 1_030_913)),  # our 28×28: the first attempt's sizes, with the recipe's normalization
     ],
     ids=["64x64", "first attempt", "first attempt, shared", "28x28"],
@@ -124,7 +127,7 @@ def test_xavier_follows_the_2016_formula():
 
 
 def test_initial_weights_of_the_first_attempt():
-    """As its `weight_variable` did: 0.1 for all weights and biases; gamma 1 and beta 0 in both sets."""
+    """As its `weight_variable` did: weights with stddev 0.1, biases 0.1; gamma 1 and beta 0 in both normalizations."""
     start = values(first_attempt())
     assert len(start) == 28
     for name, value in start.items():
@@ -155,7 +158,7 @@ def test_discriminator_width_halves_the_weights():
         ({"feature_matching": "nan"}, "Received: 'nan'"),
     ],
 )
-def test_wrong_arguments(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError) as error:  # noqa: PT011 (the message is asserted below)
         DCGAN(**arguments)
     assert message in str(error.value)
@@ -312,8 +315,8 @@ def test_nothing_is_computed_twice(monkeypatch):
 
         monkeypatch.setattr(network, "call", counted)
     model.update(*batch(model))
-    # Generator: one forward pass per own update; the first is shared with the discriminator's update. Discriminator: real and
-    # fake in its own update, real once for both of the generator's updates, fake in each of these.
+    # Generator: a forward pass for each of its two updates; the first also serves the discriminator's update. Discriminator:
+    # real and fake in its own update, real once for both updates of the generator, and fake in each of them.
     assert calls == {"generator": 2, "discriminator": 5}
 
 

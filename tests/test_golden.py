@@ -1,8 +1,8 @@
 """Training follows the trajectory of the 2016 code, number by number.
 
 Each JSON file in GOLDEN_DIR (default: tests/golden) records a run of the author's network, losses and updates under
-TensorFlow 0.12 from a fixed start and fixed inputs (its recipe is in `start` and `inputs` of golden/trajectories.py), with the
-options it names. Here the same start and inputs go through this project's own models and training code.
+TensorFlow 0.12, with the options that the file names. `start` and `inputs` in golden/trajectories.py make the same initial
+values and inputs again; here they go through this project's own models and training code.
 """
 
 import json

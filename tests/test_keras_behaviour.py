@@ -114,7 +114,7 @@ def test_z_dim_must_be_a_whole_number(kind, value):
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1", None, True, 1e300, 10**400])
-def test_weights_and_stddevs_must_not_be_negative(kind, value):
+def test_loss_weights_and_stddevs_must_be_finite_and_not_negative(kind, value):
     names = {AutoEncoder: ("regularization", "sparsity"), VariationalAutoEncoder: ("kl_weight",), DCGAN: ("gamma_stddev",)}
     for name in ("init_stddev", *names[kind.build]):
         refused(lambda name=name: kind.build(**{name: value}), f"`{name}` must be a finite number not below 0", f"{name}=")
@@ -156,7 +156,7 @@ def test_unknown_arguments_are_refused(kind, unknown):
     kind.new()  # Keras has not turned the class into a functional model
 
 
-def test_numbers_of_numpy_are_accepted(kind):
+def test_numpy_numbers_are_accepted(kind):
     model = kind.new(z_dim=np.int64(4), init_stddev=np.float32(0.5), seed=np.uint8(7))
     assert (type(model.z_dim), type(model.init_stddev), type(model.seed)) == (int, float, int)
     assert kind.build.from_config(model.get_config()).get_config() == model.get_config()
@@ -181,7 +181,7 @@ def test_optimizers_are_accepted_as_objects_names_and_configs(kind):
 
 
 @pytest.mark.parametrize("optimizer", ["adamm", None, 5, [], {}, {"class_name": "x"}, keras.optimizers.Adam, len])
-def test_other_optimizers_are_refused(kind, optimizer):
+def test_invalid_optimizers_are_refused(kind, optimizer):
     refused(lambda: kind.new().compile(*[optimizer] * kind.optimizers), "optimizer` must be a Keras optimizer")
 
 
@@ -265,7 +265,7 @@ def test_floats_are_accepted_in_each_precision(kind):
     assert taken.checked(images) is images  # nothing is copied without need
 
 
-def test_rounding_may_leave_the_range(kind):
+def test_rounding_errors_outside_the_range_are_accepted(kind):
     taken = kind.new().images_taken
     brightest = np.full((1, *taken.shapes[0]), taken.highest, np.float32)
     taken.checked(brightest + np.float32(5e-7))
@@ -299,7 +299,7 @@ VERBS = ("fit", "evaluate", "train_on_batch", "test_on_batch")
 
 
 @pytest.mark.parametrize(("images", "received"), ODD.values(), ids=ODD.keys())
-def test_other_images_are_refused_by_every_verb(kind, ready, images, received):
+def test_invalid_images_are_refused_by_every_method(kind, ready, images, received):
     before = weights_of(ready)
     verbs = [getattr(ready, verb) for verb in VERBS]
     if kind is not GAN:
@@ -322,12 +322,12 @@ LATENTS = {
 
 
 @pytest.mark.parametrize("latents", LATENTS.values(), ids=LATENTS.keys())
-def test_other_latents_are_refused(kind, ready, latents):
+def test_invalid_latents_are_refused(kind, ready, latents):
     for verb in (ready.decode, *([ready, ready.predict, ready.predict_on_batch] if kind is GAN else [])):
         refused(lambda verb=verb: verb(latents), "`latents` must be [n, 2], finite floats")
 
 
-def test_symbolic_inputs(kind):
+def test_a_functional_model_can_contain_the_model(kind):
     """A model can be part of a functional model, which does not see values, only shapes and dtypes."""
     model = kind.new()
     inputs = keras.Input(model.input_shape[1:])
@@ -417,7 +417,7 @@ def test_class_weights_are_refused(kind, ready):
         refused(lambda verb=verb: getattr(ready, verb)(BYTES, class_weight={0: 1.0}), "takes no `class_weight`")
 
 
-def test_fresh_real_batches_need_multiples():
+def test_fresh_real_batches_need_a_batch_size_that_is_a_multiple_of_3():
     model = DCGAN(**GAN.arguments, real_batches="fresh")
     model.compile("adam", "adam", run_eagerly=True)
     assert set(model.fit(BYTES, batch_size=6, verbose=0).history) == set(GAN.losses)
@@ -469,7 +469,7 @@ def test_sample_weights_weigh_the_losses(dense):
 
 
 @pytest.mark.parametrize("weights", [np.ones(3), -np.ones(12), np.full(12, np.nan), np.full(12, np.inf), ["a"] * 12, 1.0])
-def test_other_sample_weights_are_refused(dense, weights):
+def test_invalid_sample_weights_are_refused(dense, weights):
     model = dense.compiled()
     for verb in VERBS:
         refused(
@@ -601,7 +601,7 @@ def test_callbacks(kind, tmp_path):
 
 
 @pytest.mark.slow
-def test_saved_loaded_and_trained_on(kind, tmp_path):
+def test_a_loaded_model_trains_on_like_the_saved_one(kind, tmp_path):
     model = kind.compiled()
     model.fit(BYTES, batch_size=6, verbose=0, shuffle=False)
     model.save(tmp_path / "model.keras")
@@ -722,7 +722,7 @@ def test_sample(kind):
         refused(lambda seed=seed: model.sample(1, seed=seed), "`seed` must be a whole number")
 
 
-def test_many_samples_are_generated_in_parts(dense):
+def test_samples_do_not_depend_on_how_many_are_drawn(dense):
     model = dense.new()
     assert model.sample(600, seed=0).shape == (600, 784)
     np.testing.assert_allclose(model.sample(300, seed=0)[:200], model.sample(200, seed=0), rtol=1e-5, atol=1e-6)
@@ -740,7 +740,7 @@ def test_reconstruct_returns_the_shape_it_is_given(dense):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("given", [{"steps_per_execution": 2}, {"jit_compile": True}, {"run_eagerly": True}], ids=str)
-def test_ways_of_execution_agree(dense, given):
+def test_execution_modes_agree(dense, given):
     plain, other = dense.compiled(run_eagerly=False), dense.compiled(**{"run_eagerly": False, **given})
     for model in (plain, other):
         model.fit(BYTES, batch_size=3, epochs=2, verbose=0, shuffle=False)
@@ -752,7 +752,7 @@ def test_ways_of_execution_agree(dense, given):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("given", [{"steps_per_execution": 2}, {"jit_compile": True}], ids=str)
-def test_ways_of_execution_agree_for_the_gan(given):
+def test_execution_modes_agree_for_the_gan(given):
     plain, other = GAN.compiled(), GAN.compiled(**{"run_eagerly": False, **given})
     for model in (plain, other):
         model.fit(BYTES, batch_size=3, epochs=1, verbose=0, shuffle=False)
@@ -824,7 +824,7 @@ def test_keras_has_stand_ins_for_models_not_yet_imported(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch", "numpy"])
-def test_another_backend_is_refused_first(backend, tmp_path):
+def test_another_backend_is_refused_before_anything_is_written(backend, tmp_path):
     """By a script with one line, by the package when the models or Keras are imported; nothing is written."""
     for command in (["train_vae.py", f"--logs_dir={tmp_path / 'run'}"], ["-m", "unsupervised_learning.compare"]):
         done = subprocess.run(
@@ -847,7 +847,7 @@ def test_another_backend_is_refused_first(backend, tmp_path):
         assert done.stderr.splitlines()[-1].startswith("ImportError: the models need Keras's TensorFlow backend")
 
 
-def test_the_backend_in_keras_json_counts(tmp_path, monkeypatch):
+def test_the_backend_in_keras_json_is_respected(tmp_path, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert registration.configured_backend() == "tensorflow"
@@ -870,8 +870,6 @@ import runpy
 sys.path.insert(0, "")
 runpy.run_path("train_ae.py", run_name="__main__")
 """
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "0"}
-    del environment["TF_CPP_MIN_LOG_LEVEL"]
     done = subprocess.run(
         [sys.executable, "-c", program, "--dataset=digits", "--max_iterations=2", f"--logs_dir={tmp_path / 'run'}"],
         cwd=REPOSITORY,

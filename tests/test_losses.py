@@ -54,8 +54,8 @@ def with_xla(kl):
 
 
 @pytest.mark.parametrize("compiled", [lambda kl: kl, with_xla], ids=["eager", "xla"])
-def test_plain_kl_rounds_below_zero_but_ours_does_not(compiled):
-    """The 2016 order of terms stays positive with TensorFlow 2.21, where exp never rounds below 1 + v; the other does not.
+def test_the_reordered_kl_rounds_below_zero_but_ours_does_not(compiled):
+    """The 2016 order of terms never does with TensorFlow 2.21, where exp(v) is never rounded below 1 + v.
 
     Not tested as a graph without XLA, where TensorFlow's optimizer replaces exp(v) − 1 by expm1(v).
     """

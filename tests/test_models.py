@@ -25,7 +25,7 @@ def test_parameter_counts_match_2016():
 
 @pytest.mark.parametrize("model_class", MODELS)
 @pytest.mark.parametrize(("stddev", "bias", "given"), [(0.1, 0.1, {}), (0.02, 0.0, {"init_stddev": 0.02, "init_bias": 0.0})])
-def test_initial_weights_match_the_published_runs_or_the_newest_commit(model_class, stddev, bias, given):
+def test_initial_weights_match_the_published_runs_or_the_authors_newest_commit(model_class, stddev, bias, given):
     for name, variable in model_class(seed=4, **given).variables_of_2016().items():
         values = np.asarray(variable)
         if values.ndim == 1:
@@ -72,6 +72,7 @@ def test_fit_uses_the_given_optimizer():
     model.fit(IMAGES, batch_size=100, verbose=0)
     assert model.optimizer.name.startswith("adam")
     assert model.optimizer.epsilon == 1e-8
+    assert int(model.optimizer.iterations) == -(-len(IMAGES) // 100)
 
 
 @pytest.mark.parametrize("model_class", MODELS)
@@ -140,5 +141,6 @@ print("identical")
     assert done.stdout == "identical\n", done.stderr
 
 
-def test_models_are_registered_for_loading():
-    assert keras.saving.get_registered_name(AutoEncoder) == "unsupervised_learning>AutoEncoder"
+@pytest.mark.parametrize("build", [*MODELS, DCGAN])
+def test_models_are_registered_for_loading(build):
+    assert keras.saving.get_registered_name(build) == f"unsupervised_learning>{build.__name__}"

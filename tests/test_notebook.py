@@ -13,8 +13,8 @@ NOTEBOOK = REPOSITORY / "notebooks" / "tour.ipynb"
 CELLS = json.loads(NOTEBOOK.read_text())["cells"]
 CODE = [cell for cell in CELLS if cell["cell_type"] == "code"]
 
-# Run as Jupyter does, which the project does not need otherwise: the cells one after the other in a new process, and the value
-# of each last expression in the form that Jupyter would show.
+# Runs the cells as Jupyter does, without Jupyter: one after the other in a new process. Prints the form (image, HTML or text)
+# in which Jupyter would show the value of each cell's last expression.
 RUN = """
 import ast, json, sys
 scope = {"__name__": "__main__"}
@@ -70,7 +70,7 @@ def test_links_lead_to_files():
 
 @pytest.mark.slow
 def test_every_cell_runs():
-    """With the digits and a tenth of the iterations, because they run the same code."""
+    """On the small digits and with a tenth of the iterations; the code is the same."""
     cells = json.dumps(["".join(cell["source"]) for cell in CODE])
     for kept_, faster in (("share = 1.0", "share = 0.1"), ("mnist.load()", "mnist.load('digits')")):
         assert cells.count(kept_) == 1

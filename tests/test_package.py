@@ -78,7 +78,7 @@ def test_console_commands_are_the_scripts():
 
 @pytest.fixture
 def run_command(monkeypatch, capfd):
-    """Function that runs train-ae in this process, as setuptools' wrapper does: the main module is another one."""
+    """Function that runs train-ae in this process as setuptools' wrapper does: `__main__` is the wrapper, not the script."""
 
     def to_its_end(*arguments: str) -> tuple[int | str | None, str, str]:
         monkeypatch.setattr(sys, "argv", ["/somewhere/bin/train-ae", *arguments])
@@ -145,7 +145,7 @@ def test_constraints_pin_everything_that_requirements_install():
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> dict[str, set[str]]:
-    """Contents of the wheel and the source distribution of a copy of the tracked files: it needs PyPI for setuptools."""
+    """Contents of the wheel and the source distribution, built from a copy of the tracked files. Needs PyPI for setuptools."""
     if not CONTENT_OF_CHECKOUT:
         pytest.skip("not a git checkout, so there is no list of tracked files to compare with")
     copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("built")

@@ -1,4 +1,4 @@
-"""What a run says and leaves when it is stopped, run again, or not alone. Ends compared bit for bit: tests/test_faults.py."""
+"""What a run prints and leaves when it is stopped, rerun or started twice. tests/test_faults.py compares the ends."""
 
 import fcntl
 import json

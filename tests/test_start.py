@@ -1,4 +1,4 @@
-"""Importing the package has no side effects; `start.prepare` prepares a process."""
+"""Importing the package defines no flags and sets no TF_ variables; `start.prepare` prepares a process."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from tests.support import REPOSITORY
 
 IMPORT_ALL = """
-import os, importlib, pkgutil, signal
+import os, importlib, pkgutil
 before = dict(os.environ)
 import unsupervised_learning
 for module in pkgutil.walk_packages(unsupervised_learning.__path__, "unsupervised_learning."):
@@ -25,7 +25,7 @@ def python(program: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-def test_imports_have_no_side_effects():
+def test_imports_define_no_flags_and_set_no_tf_variables():
     done = python(IMPORT_ALL)
     assert done.returncode == 0, done.stderr
 

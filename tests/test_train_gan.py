@@ -12,7 +12,7 @@ from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
 from unsupervised_learning.training import run, run_directory
 
-SCALARS = {"Discriminator_loss_real", "Discrimintator_loss_fake", "Discriminator_loss", "Generator_loss"}
+SCALARS = {"Discriminator_loss_real", "Discrimintator_loss_fake", "Discriminator_loss", "Generator_loss"}  # spelt as in 2016
 G, D = "generator", "discriminator"
 OPS = {f"{G}/h_0", f"{G}/h_2", f"{G}/h_3", f"{D}/disc_real_prob", f"{D}/disc_fake_prob"}
 OPS |= {f"{use}/h_{number}" for use in (D, f"{D}_1") for number in range(3)}
@@ -151,7 +151,7 @@ def test_real_batches_are_fresh_only_for_tf_flowers(monkeypatch, tmp_path, run_s
 
 @pytest.mark.slow
 def test_a_run_without_real_batches_in_its_config_shares_them(run_of_11, idx_dir, tmp_path, settings_of):
-    """Such a config.json lacks the settings introduced later."""
+    """An early config.json lacks the settings introduced later."""
     logs_dir = tmp_path / "run"
     shutil.copytree(run_of_11, logs_dir)
     config = json.loads((logs_dir / "config.json").read_text())
@@ -167,7 +167,7 @@ def test_a_run_without_real_batches_in_its_config_shares_them(run_of_11, idx_dir
 
 
 @pytest.mark.slow
-def test_a_folder_of_pictures(tmp_path, run_script, monkeypatch, without_outputs):
+def test_a_resumed_run_on_pictures_ends_like_an_uninterrupted_one(tmp_path, run_script, monkeypatch, without_outputs):
     """A run with fresh real batches that is stopped and resumed ends like the uninterrupted one."""
     monkeypatch.chdir(tmp_path)  # default folders are relative to the current folder
     folder = write_pictures(tmp_path / "mine", 7)

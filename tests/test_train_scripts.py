@@ -185,7 +185,7 @@ def test_dump_matches_the_saved_weights(script, finished, idx_dir):
 
 
 @pytest.mark.slow
-def test_checkpoints_kept(idx_dir, tmp_path, run_script, without_outputs):
+def test_the_five_newest_checkpoints_are_kept(idx_dir, tmp_path, run_script, without_outputs):
     run = run_script("train_ae.py", *small(idx_dir, tmp_path / "ae", "--max_iterations=6002"))
     assert run.status == 0, run.err
     steps = sorted(int(path.stem.split("-")[1]) for path in (tmp_path / "ae").glob("model.ckpt-*.index"))
@@ -247,7 +247,7 @@ def test_batch_larger_than_the_data_is_refused(idx_dir, tmp_path, run_script):
 
 
 @pytest.mark.slow
-def test_other_precision_is_recorded(idx_dir, tmp_path, run_script):
+def test_jit_is_recorded_and_cannot_change_when_a_run_is_resumed(idx_dir, tmp_path, run_script):
     losses = {}
     for arithmetic in ([], ["--jit=off"]):
         arguments = small(idx_dir, tmp_path / str(len(arithmetic)), "--max_iterations=3", *arithmetic)

@@ -49,13 +49,13 @@ def test_match_2016():
         ([12.0, 12.1, 12.2], 0.3, DIFFERS, "differs"),  # although 2016's own number is one of ours
     ],
 )
-def test_our_runs_must_equal_the_authors_graph(graph, margin, verdict, said):
+def test_our_runs_must_not_differ_from_the_authors_graph(graph, margin, verdict, said):
     found = judgements.match_2016(Comparison(10.1, [10.0, 10.1, 10.2], graph), ".1f", margin)
     assert (found.verdict, found.graph) == (verdict, f"{np.mean(graph):.1f} ± 0.1 (n = 3)")
     assert f": {said} (p = " in found.why
 
 
-def test_as_many_comparisons_are_corrected_for_as_there_are(tmp_path):
+def test_the_correction_counts_every_comparison(tmp_path):
     """Bonferroni: `TESTS` is the number of comparisons in the whole table."""
     for name, experiment in experiments.EXPERIMENTS.items():
         for seed in range(3):

@@ -1,4 +1,4 @@
-"""The report, made from records of runs and fake author's files."""
+"""The report, made from records of runs and fake copies of the author's files."""
 
 import re
 
@@ -81,7 +81,7 @@ def test_report(logs_dir, original_logs, tmp_path, run_script):
     } <= captions
     assert "no mu_logvar-gradient2.png in --original_logs" in text
     missing = " ".join(re.findall(r'<p class="none">Missing: [^<]*2016, flowers[^<]*</p>', text))
-    assert missing.count("2016, flowers") == 7  # one damaged and one Git LFS pointer, which name their files; five absent
+    assert missing.count("2016, flowers") == 7  # one damaged file, one Git LFS pointer, five missing files
     assert "git clone" not in text
     anchors = {attributes["id"] for _, attributes in tags if attributes.get("id")}
     assert {link[1:] for link in re.findall(r'href="([^"]*)"', text)} <= anchors

@@ -11,7 +11,7 @@ from unsupervised_learning.data import decoding
 
 
 def decoded(content):
-    """Decode a picture of 64×64 pixels, which are then not resized."""
+    """Decode a picture of 64×64 pixels, which needs no resizing."""
     with decoding.pillow_warnings():
         return decoding.decoder(64, None, 3)(content)
 

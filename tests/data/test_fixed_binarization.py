@@ -31,7 +31,7 @@ def test_published_sizes():
     assert [count for _, count in fixed_binarization.FILES.values()] == [50_000, 10_000, 10_000]
 
 
-def test_files_become_a_data_set_of_its_own(folder):
+def test_the_files_become_one_data_set(folder):
     dataset = dense_images("auto", str(folder), binarize="larochelle")
     for name, bits in BITS.items():
         split = getattr(dataset, name)
@@ -56,7 +56,7 @@ def test_files_become_a_data_set_of_its_own(folder):
     ],
     ids=["space at the end", "windows", "no last newline", "empty last line", "two spaces", "tabs"],
 )
-def test_spaces_make_no_difference(folder, change):
+def test_whitespace_makes_no_difference(folder, change):
     path = folder / "binarized_mnist_test.amat"
     path.write_bytes(change(amat(BITS["test"])).encode())
     np.testing.assert_array_equal(fixed_binarization.read(path, 2).reshape(-1, 784), 255 * BITS["test"])
@@ -104,8 +104,8 @@ def test_missing_files_and_folders(folder, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["digits", "kmnist", "pictures"])
-def test_it_is_a_data_set_of_its_own(folder, name):
-    with pytest.raises(RunError, match=f"expected no other. Received: {name}$"):
+def test_larochelle_with_another_data_set_is_refused(folder, name):
+    with pytest.raises(RunError, match=f"expected --dataset=mnist or auto. Received: {name}$"):
         dense_images(name, str(folder), str(folder), binarize="larochelle")
 
 

@@ -119,7 +119,7 @@ def test_idx_files_keep_file_order_and_validation_is_the_first_twelfth(tmp_path,
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "kmnist"])
-def test_idx_files_of_the_other_sets_are_not_checked(tmp_path, capsys, name):
+def test_idx_files_of_fashion_mnist_and_kmnist_are_not_checked(tmp_path, capsys, name):
     write_idx(tmp_path)
     dataset = mnist.load(name, str(tmp_path))
     assert (dataset.name, dataset.comparable) == (name, False)
@@ -532,7 +532,7 @@ def test_auto_does_not_fall_back_if_a_folder_is_given(tmp_path, monkeypatch, cap
     assert capsys.readouterr().err == ""
 
 
-def test_probe_gives_up_in_time():
+def test_the_probe_timeout_is_2_to_8_seconds():
     assert 2 <= prepared_sets.PROBE_SECONDS <= 8
 
 
@@ -599,7 +599,7 @@ def test_download_goes_into_data_dir_and_is_found_again(tmp_path, tmp_path_facto
 
 
 @pytest.mark.parametrize("fault", ["missing", "truncated"])
-def test_failed_download_leaves_no_apparent_set(tmp_path, tmp_path_factory, monkeypatch, serve, fault):
+def test_failed_download_leaves_no_set_that_looks_complete(tmp_path, tmp_path_factory, monkeypatch, serve, fault):
     files = packed_files(tmp_path_factory.mktemp("files"))
     name = f"{TEST_IMAGES}.gz"
     if fault == "missing":

@@ -222,8 +222,8 @@ def test_a_decompression_bomb_is_left_out_and_named(tmp_path, capsys):
     assert f"'bomb.png' for one (more than {Image.MAX_IMAGE_PIXELS:,} pixels)" in error_of("pictures", alone)
 
 
-def test_what_is_no_picture_in_the_end_is_left_out(tmp_path, capsys):
-    """Formats that Pillow could open but no user means, 32-bit pixels, and files cut off."""
+def test_files_that_turn_out_not_to_be_pictures_are_left_out(tmp_path, capsys):
+    """A format that Pillow opens but the project does not accept (EPS), 32-bit pixels, and truncated files."""
     contents = {
         "a.tif": saved(Image.new("F", (9, 9)), "TIFF"),
         "b.jpg": saved(Image.new("RGB", (9, 9)), "EPS"),
@@ -336,7 +336,7 @@ BROKEN = {
 }
 
 
-def test_broken_files_are_skipped_and_named_also_with_the_cache(tmp_path, monkeypatch, capsys):
+def test_broken_files_are_skipped_and_named_with_and_without_the_cache(tmp_path, monkeypatch, capsys):
     folder = write(write_pictures(tmp_path / "shots"), BROKEN)
     expected = f"WARNING: {folder}: left out 5 pictures that cannot be read: {', '.join(sorted(BROKEN))}\n"
     dataset = load(folder)
@@ -484,7 +484,7 @@ def test_damaged_cache_is_rebuilt(tmp_path, ending, damage):
 
 
 @pytest.mark.parametrize("rename", [1, 2])
-def test_interrupted_decoding_leaves_no_apparent_cache(tmp_path, monkeypatch, rename):
+def test_interrupted_decoding_leaves_no_cache_that_looks_complete(tmp_path, monkeypatch, rename):
     folder, renames, replace = write_pictures(tmp_path / "shots"), [], os.replace
 
     def interrupt(source, target):
@@ -618,7 +618,7 @@ def drop_a_record(path):
 )
 def test_damaged_prepared_set(tmp_path, file, damage):
     folder = prepare_tfds(tmp_path / "sets", "tf_flowers")
-    pictures.load("tf_flowers", None, str(tmp_path / "sets"), str(tmp_path / "cache"))  # damage is detected all the same
+    pictures.load("tf_flowers", None, str(tmp_path / "sets"), str(tmp_path / "cache"))  # fills the cache
     damage(next(folder.glob(file)))
     message = error_of("tf_flowers", None, tmp_path / "sets", tmp_path / "cache")
     assert message.startswith(f"cannot read {folder}: ")

@@ -63,7 +63,7 @@ class TestImageBounds:
         bounds = gaussian_bounds(linear_gaussian(mu_error=0.3, log_var_error=0.5), images, k=(1, 3, 10, 100, 1000))
         short = log_likelihoods(images) - bounds  # [k, n]
         means, errors = short.mean(axis=1), short.std(axis=1) / np.sqrt(500)
-        # At k = 1 it is KL(q || posterior): ½(r + e² / v − 1 − log r) per dimension, where r is the ratio of the variances.
+        # At k = 1 the gap is KL(q || posterior): ½(r + e² / v − 1 − log r) per dimension; r is the ratio of the variances.
         precision, ratio = 1 + np.sum(np.square(BASIS), axis=0) / VARIANCE, np.exp(0.5)
         kl = 0.5 * np.sum(ratio + 0.3**2 * precision - 1 - np.log(ratio))
         assert means[0] == pytest.approx(kl, abs=4 * errors[0])
@@ -111,7 +111,7 @@ class TestImageBounds:
         for how in ({"batch_size": 7}, {"chunk_size": 1}, {"chunk_size": 7}, {"chunk_size": 30, "jit_compile": False}):
             np.testing.assert_allclose(bounds(seed=1, **how), bounds(seed=1), rtol=1e-5)
         assert (bounds(seed=1) != bounds(seed=2)).all()
-        # The draws are nested: the first of many are the same as the few.
+        # The draws are nested: the first 5 of 30 are the same as 5 drawn alone.
         np.testing.assert_allclose(likelihood.image_bounds(model, images, k=(5,), seed=1)[0], bounds(seed=1)[1], rtol=1e-5)
 
     def test_decodes_at_most_one_chunk_of_a_batch_at_once(self):

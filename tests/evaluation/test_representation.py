@@ -21,7 +21,7 @@ class TestKnnAccuracy:
     def test_is_1_on_separate_clusters(self):
         assert representation.knn_accuracy(*clusters(per_label=20)) == 1.0
 
-    def test_is_chance_on_codes_that_say_nothing(self):
+    def test_is_at_chance_on_random_codes(self):
         rng = np.random.default_rng(0)
         accuracy = representation.knn_accuracy(rng.normal(size=(2000, 3)), rng.integers(0, 10, 2000))
         assert accuracy == pytest.approx(0.1, abs=0.03)
@@ -29,7 +29,7 @@ class TestKnnAccuracy:
     def test_against_numpy(self):
         rng = np.random.default_rng(0)
         labels = rng.integers(0, 4, 300)
-        codes = labels[:, None] + rng.normal(size=(300, 3))  # overlapping clusters, so that the number of voters tells
+        codes = labels[:, None] + rng.normal(size=(300, 3))  # overlapping clusters, so that the number of voters matters
         accuracies = []
         for train, held_out in StratifiedKFold(5).split(codes, labels):
             distances = np.linalg.norm(codes[held_out][:, None] - codes[train], axis=-1)
@@ -146,7 +146,7 @@ class TestClustering:
         expected = 6 * 7 / 15
         assert found["ari"] == pytest.approx((4 - expected) / ((6 + 7) / 2 - expected))
 
-    def test_is_chance_on_codes_that_say_nothing(self):
+    def test_is_at_chance_on_random_codes(self):
         rng = np.random.default_rng(0)
         found = representation.clustering(rng.normal(size=(2000, 3)), rng.integers(0, 10, 2000))
         assert found["ari"] == pytest.approx(0, abs=0.01)

@@ -41,7 +41,7 @@ def test_the_verdict_follows_from_the_interval(shift, margin, verdict, said):
     assert str(found) == said
 
 
-def test_pairs_remove_what_both_share():
+def test_pairing_removes_shared_variation():
     theirs = [130.0, 134.0, 138.0]
     ours = [130.1, 134.2, 138.3]
     assert statistics.difference(ours, theirs, 0.6).verdict == OPEN
@@ -51,7 +51,7 @@ def test_pairs_remove_what_both_share():
 
 
 @pytest.mark.slow
-def test_intervals_hold_as_often_as_they_say():
+def test_intervals_have_their_nominal_coverage():
     random = np.random.default_rng(0)
     held = inside = 0
     for _ in range(1_000):

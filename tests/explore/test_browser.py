@@ -1,4 +1,4 @@
-"""The pages in Chromium, from files, at two widths: one draws, drags, slides and turns, on all four kinds of page."""
+"""The pages, opened as files in Chromium at two widths: drawing, dragging, sliders and rotation on all four kinds of page."""
 
 import base64
 import io
@@ -84,7 +84,7 @@ class Pages:
         self.folder, self.subjects, self.browser, self.width = folder, subjects, browser, width
 
     def open(self, name: str) -> None:
-        """Open a page and wait until its part to play with has begun."""
+        """Open a page and wait until its interactive part has started."""
         self.browser.get((self.folder / f"{name}.html").as_uri())
         self.wait("return self.play.page && self.play.page.off !== undefined")
 
@@ -95,7 +95,7 @@ class Pages:
         WebDriverWait(self.browser, 60).until(lambda _: self.run(script))
 
     def settle(self) -> None:
-        """Wait for two frames, so that what events asked for is drawn."""
+        """Wait for two frames, so that everything the events triggered is drawn."""
         self.browser.execute_async_script("const then = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(then))")
 
     def one(self, selector: str) -> Any:
@@ -175,7 +175,7 @@ def pages(request, browser, written) -> Pages:
 
 
 @pytest.mark.parametrize("name", DENSE)
-def test_what_one_draws_is_encoded_and_decoded(pages, name):
+def test_a_drawing_is_encoded_and_decoded(pages, name):
     pages.open(name)
     before, decoded = pages.state(), pages.pixels("[data-out]")
     pages.draw(SEVEN)
@@ -237,7 +237,7 @@ def test_the_cube_turns_and_stays_inside(pages):
     pages.assert_healthy()
 
 
-def test_noise_and_its_factor(pages):
+def test_noise_moves_only_a_vaes_z_and_not_with_factor_0(pages):
     pages.open("several")
     pages.press("[data-tests] button")
     of_autoencoder, of_vae = pages.state(0)["z"], pages.state(2)["z"]
@@ -304,8 +304,8 @@ def test_the_pages_networks_equal_keras(pages, name):
     assert pages.run("return self.play.page.off") < 1e-4
 
 
-def test_a_page_that_computes_otherwise_says_so(pages):
-    """Another browser's arithmetic is imitated by another value from Keras."""
+def test_a_page_warns_if_its_arithmetic_differs_from_keras(pages):
+    """A browser with other arithmetic is simulated by changing the values that Keras computed."""
     text = (pages.folder / "autoencoder.html").read_text()
     start = text.index('"codes":"') + len('"codes":"')
     end = text.index('"', start)

@@ -58,7 +58,7 @@ def page_of(run: Path) -> tuple[str, list]:
 
 
 def embedded_data(folder: Path, page: str = "explore/index.html") -> dict:
-    """What the part to play with holds."""
+    """Return the data embedded for the interactive part."""
     (found,) = re.findall(
         r'id="play">.*?<script type="application/json">(.*?)</script>', (folder / page).read_text(), re.DOTALL
     )
@@ -84,7 +84,7 @@ def test_a_trained_vae(idx_dir, tmp_path, run_script):
     text, tags = page_of(run)
     assert [attributes["id"] for tag, attributes in tags if tag == "section"] == OF_VAE[:-1]
     figures = {path.stem for path in (run / "explore" / "figures").iterdir()}
-    assert not read_events(run / "explore")  # whose parent has checkpoints: TensorBoard's projector would list it as a run
+    assert not read_events(run / "explore")  # beside checkpoints TensorBoard's projector would list it as a run
     events = read_events(run / "explore" / "tensorboard")
     assert 5 < len([tag for plugin, tag in events if plugin == "scalars"]) <= 12
     assert {tag.rsplit("/", 1)[1] for plugin, tag in events if plugin == "images"} == figures

@@ -1,4 +1,4 @@
-"""The HTML of the interactive scatter. The script itself was tested by hand in a browser."""
+"""The HTML of the interactive scatter. Its script is tested by test_browser.py."""
 
 import base64
 import io

@@ -31,7 +31,7 @@ def test_traversals_set_groups_apart():
     assert [np.asarray(line.get_ydata())[0] for line in axes.get_lines()] == [2 * height - 0.5, 4 * height - 0.5]
 
 
-def test_error_maps_show_right_white_too_bright_blue_too_dark_red():
+def test_error_maps_are_white_if_right_blue_if_too_bright_and_red_if_too_dark():
     images, outputs = np.full((1, 784), 0.5), np.full((1, 784), 0.5)
     outputs[0, 0], outputs[0, 1] = 1.5, -0.5  # an autoencoder may leave [0, 1]
     figure = latent_plots.error_maps(images, outputs, np.array([0.125]), "an error", "a title")

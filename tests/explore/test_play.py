@@ -1,4 +1,4 @@
-"""What Python embeds for the part to play with: weights, snapshots, the generator with its normalization folded in."""
+"""What Python embeds for the interactive part: weights, snapshots, the generator with its normalization folded in."""
 
 import base64
 import io

@@ -73,7 +73,7 @@ class TestLatentScatter:
     def test_a_digits_colour_does_not_depend_on_the_other_digits(self):
         codes, _ = some_codes(20, 2)
         figure = scatters.latent_scatter(codes, np.full(20, 7), "only sevens")
-        assert not figure.legends  # one label is none: there is nothing to tell apart
+        assert not figure.legends  # no legend for a single label
         drawn = np.asarray(only_axes(figure).collections[0].get_facecolor())
         np.testing.assert_allclose(drawn[0, :3], scatters.to_rgba_array(scatters.DIGIT_COLORS)[7, :3])
 

@@ -269,7 +269,7 @@ def test_a_shorter_run_is_not_put_beside_2016():
 
 
 @pytest.mark.parametrize(("updates", "found"), [(20_001, "original_2016"), (2_001, "iterations_of_2016")])
-def test_results_are_comparable_after_as_many_iterations(updates, found):
+def test_results_stand_beside_2016s_only_after_equally_many_iterations(updates, found):
     model = AutoEncoder()
     model.compile("adam")
     model.optimizer.iterations.assign(updates)

@@ -10,7 +10,7 @@ from unsupervised_learning.monitoring.recorder import FIGURES_KEPT, Recorder
 
 
 def test_drawn_figures_are_freed(tmp_path):
-    """A figure refers to itself. Beside TensorFlow's objects, Python's own collector comes for it only after hundreds."""
+    """A figure refers to itself. With TensorFlow's many objects, Python's collector runs only after hundreds of figures."""
     kept, most = [], 0
 
     def draw():

@@ -40,7 +40,7 @@ def test_a_runs_loss_is_the_mean_of_its_last_five_multiples_of_a_thousand():
     assert arms.loss_of(record("ours", 0, 134.0)) == 134.0
 
 
-def test_arms_are_compared_with_the_graph_as_wholes_and_in_pairs(tmp_path):
+def test_arms_are_compared_with_the_graph_unpaired_and_paired(tmp_path):
     graph, ours = [133.2, 133.9, 134.1, 133.0], [134.0, 134.5, 134.2, 133.9]
     row = row_of(arms.table(arms.read(kept(tmp_path, {"graph": graph, "ours": ours}))), "ours")
     assert row.split(" | ")[-2:] == [

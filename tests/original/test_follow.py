@@ -65,7 +65,7 @@ def test_from_a_checkpoint_all_weights_stay_equal(file, idx_dir, tmp_path, run_s
         running.update(images)
     names = [*running.description.variables.values(), *(s for pair in running.description.slots.values() for s in pair)]
     tensors = dict(zip(names, running.session.run([f"{name}:0" for name in names]), strict=True))
-    # At this iteration the powers of Adam's betas are zero, so that the two no longer differ in anything.
+    # At this iteration the powers of Adam's betas are zero, so the graph's Adam and ours compute the same.
     path = tmp_path / "model.ckpt-200000"
     tf.raw_ops.Save(filename=str(path), tensor_names=list(tensors), data=[tf.constant(value) for value in tensors.values()])
     given = [f"--checkpoint={path}", f"--data_dir={idx_dir}", "--steps=20", f"--out={tmp_path}"]
@@ -107,7 +107,7 @@ def test_differences_beyond_the_tolerance():
     assert follow.relative(1e-3, -1e-3, 2.0) == 1e-3
 
 
-def test_a_graph_that_tensorflow_rejects(idx_dir, tmp_path, run_script):
+def test_a_graph_that_tensorflow_rejects_is_refused(idx_dir, tmp_path, run_script):
     graph = graph_def(build_ae, of_2016=True)
     for node in graph.node:
         if node.op == "MatMul":

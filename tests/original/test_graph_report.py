@@ -249,7 +249,7 @@ def test_subgraphs_have_no_functions_devices_or_hints(tmp_path, ae_graph):
         (lambda node: node.input.append("^W_fc1/Assign"), "cycle"),
     ],
 )
-def test_damaged_nodes(tmp_path, ae_graph, change, said):
+def test_damaged_nodes_are_refused(tmp_path, ae_graph, change, said):
     graph = graph_pb2.GraphDef.FromString(ae_graph.SerializeToString())
     change(next(node for node in graph.node if node.op == "Const" and node.name == "truncated_normal/shape"))
     with pytest.raises(RunError, match=said) as error:
@@ -293,7 +293,7 @@ def test_event_files(tmp_path, ae_graph):
 
 
 @pytest.mark.parametrize("kind", [meta, events])
-def test_truncated_files(tmp_path, ae_graph, kind):
+def test_truncated_files_are_refused(tmp_path, ae_graph, kind):
     whole = kind(tmp_path / "a", ae_graph).read_bytes()
     for length in {0, 1, 11, 12, 13, *range(100, len(whole), 997), len(whole) - 1}:
         (tmp_path / "a").write_bytes(whole[:length])
@@ -324,7 +324,7 @@ def test_random_damage_gives_a_description_or_a_one_line_error(tmp_path, ae_grap
 
 
 @pytest.mark.parametrize("content", [b"", b"text\n" * 100, b"\x89PNG\r\n\x1a\n" + bytes(500), b"\x0a" * 3_000, bytes(3_000)])
-def test_other_files(run_script, tmp_path, content):
+def test_files_that_are_not_graphs_are_refused(run_script, tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     assert_refused(run_script(ORIGINAL, "graph", str(tmp_path / "a")), "expected a .meta file")
 

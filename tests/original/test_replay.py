@@ -187,7 +187,7 @@ def test_bad_checkpoints_are_rejected(case, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_another_models_checkpoint(tmp_path):
+def test_another_models_checkpoint_is_refused(tmp_path):
     write_checkpoint(trained(AutoEncoder), tmp_path / "model.ckpt-3")
     checkpoint = read_checkpoint(tmp_path / "model.ckpt-3")
     with pytest.raises(RunError, match="it has AutoEncoder, z_dim 3; expected AutoEncoder, z_dim 2"):
@@ -323,7 +323,7 @@ def test_explore_reads_a_kept_replay(idx_dir, tmp_path, run_script, without_outp
     looked = run_script(EXPLORE, str(kept), f"--data_dir={idx_dir}", "--only=prior")
     assert looked.status == 0, looked.err
     found = json.loads((kept / "explore" / "evaluation.json").read_text())
-    assert "prior" in json.dumps(found)
+    assert list(found["parts"]) == ["prior"]
     assert_refused(run_script(ORIGINAL, *replay), "--keep", "kept", "must be a new folder")
 
 

@@ -84,14 +84,16 @@ def test_a_job_in_use_by_another_process_waits(job):
 
 
 def test_an_interruption_stops_the_jobs_and_waits_for_them(job, monkeypatch):
-    def interrupted(*_):
+    stopped = []
+
+    def interrupted(_done, _count, running, *_):
+        stopped.extend(running)
         raise KeyboardInterrupt
 
-    one = job(0, seconds=60)
     monkeypatch.setattr(pool, "state", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pool.run([one], pool.cores(1))
-    assert not one.finished()
+        pool.run([job(0, seconds=60)], pool.cores(1))
+    assert [one.process.returncode for one in stopped] == [-signal.SIGTERM]
 
 
 @pytest.mark.slow
@@ -143,8 +145,8 @@ def reproduce(*arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.slow
-def test_everything_of_two_runs_at_a_tiny_size(tmp_path):
-    """The command is killed and typed again; the results are those of an undisturbed command."""
+def test_a_killed_command_can_be_repeated_with_the_same_results(tmp_path):
+    """The command is killed and repeated; the results are those of an undisturbed command."""
     quick = ("--quick", "--dataset=digits")
     process = start("-m", "unsupervised_learning.reproduce", "autoencoder", *quick, f"--out={tmp_path}/killed")
     wait_for((tmp_path / "killed" / "autoencoder_seed0" / "config.json").exists, process)

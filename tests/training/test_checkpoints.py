@@ -82,7 +82,7 @@ def test_useless_list(content, logs_dir, capfd):
     assert line.endswith(f"resuming from {logs_dir}/model.ckpt-100")
 
 
-def test_the_list_may_name_an_older_one(logs_dir):
+def test_an_older_checkpoint_that_the_list_names_is_restored(logs_dir):
     (logs_dir / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-5"\n')
     assert restored(logs_dir) == ("model.ckpt-5", 50.0)
 

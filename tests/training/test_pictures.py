@@ -13,7 +13,7 @@ from unsupervised_learning.training import finished_run
 
 @pytest.fixture
 def drawings(tmp_path):
-    """Twenty grey pictures, and a file that is none."""
+    """Twenty grey pictures, and a file that is not a picture."""
     folder = tmp_path / "mine"
     folder.mkdir()
     for number in range(20):
@@ -25,7 +25,7 @@ def drawings(tmp_path):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_image_dir_is_the_data_set_pictures(script, settings_of, drawings):
+def test_image_dir_selects_the_data_set_pictures(script, settings_of, drawings):
     settings = settings_of(script, f"--image_dir={drawings}", f"--cache_dir={drawings.parent}")
     assert settings.dataset == "pictures"
     assert settings.folders == {"image_dir": str(drawings), "cache_dir": str(drawings.parent)}
@@ -34,7 +34,7 @@ def test_image_dir_is_the_data_set_pictures(script, settings_of, drawings):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_image_dir_and_dataset_contradict(script, run_script, drawings):
+def test_image_dir_with_dataset_is_refused(script, run_script, drawings):
     assert_refused(run_script(script, f"--image_dir={drawings}", "--dataset=digits"), "without --dataset", "--dataset=digits")
 
 
@@ -46,7 +46,7 @@ def test_channels(settings_of, run_script, drawings):
 
 
 @pytest.mark.parametrize("script", ["train_ae.py", "train_vae.py", "train_gan.py"])
-def test_too_few_for_a_batch(script, run_script, drawings):
+def test_too_few_for_a_batch_are_refused(script, run_script, drawings):
     given = [f"--image_dir={drawings}", f"--cache_dir={drawings.parent / 'cache'}", f"--logs_dir={drawings.parent / 'run'}"]
     fit = 20 if script == "train_gan.py" else 17  # two are for testing, one for validation
     run = run_script(script, *given, "--batch_size=21")
@@ -54,7 +54,7 @@ def test_too_few_for_a_batch(script, run_script, drawings):
     assert not (drawings.parent / "run").exists()
 
 
-def test_a_folder_given_without_mnist_is_refused_with_auto_too(run_script, tmp_path, monkeypatch):
+def test_auto_refuses_a_data_dir_without_mnist(run_script, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     monkeypatch.setattr("unsupervised_learning.data.prepared_sets.download_problem", lambda *_: "no network")

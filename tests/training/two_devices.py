@@ -1,8 +1,9 @@
 """Helper process for test_distribution.py with two devices, or as one of two workers.
 
-`python tests/training/two_devices.py OUT` trains the models of the golden files and others on both, and writes to OUT (an
-npz file):
-`<golden file>/<2016's tag>`: losses step by step; `<golden file>/gradient/<name>`: the GANs' gradients before the first step;
+`python tests/training/two_devices.py OUT` trains the golden files' models and others on both devices, and writes to the
+npz file OUT:
+`<golden file>/<2016's tag>`: losses step by step; `<golden file>/gradient/<name>`: gradients of the first
+attempts before the first step;
 `<case>/one/<variable>` and `<case>/two/<variable>`: variables after the same iterations on one device and on both.
 """
 
@@ -39,7 +40,7 @@ def two_devices() -> tf.distribute.Strategy:
 
 
 def follow_golden(path: Path, strategy: tf.distribute.Strategy, found: dict) -> None:
-    """Return the trajectory of the autoencoder or VAE."""
+    """Store in `found` the losses of the autoencoder or VAE, step by step."""
     golden = trajectories.read(path)
     model = trajectories.build_model(golden)
     trajectories.start(golden, model)
@@ -62,7 +63,7 @@ def follow_golden(path: Path, strategy: tf.distribute.Strategy, found: dict) -> 
 
 
 def golden_gradients(path: Path, strategy: tf.distribute.Strategy, found: dict) -> None:
-    """Return a GAN's losses and gradients before its first step, averaged over the replicas."""
+    """Store in `found` a GAN's losses and gradients before its first step, averaged over the replicas."""
     golden = json.loads(path.read_text())
     seed, batch = int(golden["options"].get("seed", golden["seed"])), int(golden["options"].get("batch", 8))
     model = gan_trajectories.build_model(golden)
@@ -124,7 +125,7 @@ def main(out: str) -> None:
     found: dict = {}
     workers = "TF_CONFIG" in os.environ
     for path in trajectories.FILES:
-        if not workers or path.stem == "vae":  # the others are costly, and between processes no different
+        if not workers or path.stem == "vae":  # the other files show nothing new between processes
             follow_golden(path, strategy, found)
     images = np.random.RandomState(1).uniform(size=(8, 28, 28, 1)).astype(np.float32)
     train_both("vae", small_vae, images.reshape(8, 784), 60, strategy, found)
@@ -132,7 +133,7 @@ def main(out: str) -> None:
     three = np.random.RandomState(2).uniform(-1, 1, (24, 28, 28, 1)).astype(np.float32)
     train_both("fresh", lambda: small_gan(real_batches="fresh"), three, 2, strategy, found)
     if not workers:
-        for path in gan_trajectories.FIRST_ATTEMPTS:  # the 64×64 GAN's are costly, and compared on one device
+        for path in gan_trajectories.FIRST_ATTEMPTS:  # the 64×64 GAN costs too much: see test_golden_gan.py
             golden_gradients(path, strategy, found)
         # Not seed 5: there a value before the leaky relu is 5e-8 from zero, so that rounding flips its sign.
         first = {"recipe": "first_attempt", "seed": 6, **gan_trajectories.first_attempt_settings(), "discriminator_every": 3}
