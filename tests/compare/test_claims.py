@@ -243,6 +243,17 @@ def test_the_gans_course(tmp_path):
     assert found.ours == "D 1.25 in the first 5,000, 0.42 at the end; G 5.6, 8.7 (n = 1)"
 
 
+def test_gan_losses_logged_before_the_updates_decide_nothing(tmp_path):
+    folder = write_run(tmp_path, "gan")
+    write_events(folder, {"Discriminator_loss": {0: 1.0, 15_000: 0.5}, "Generator_loss": {0: 1.0, 15_000: 5.0}})
+    config = json.loads((folder / "config.json").read_text())
+    del config["settings"]["real_batches"]
+    (folder / "config.json").write_text(json.dumps(config))
+    found = finding("D's loss falls", experiments.find_runs(tmp_path))
+    assert found.verdict == CANNOT
+    assert "logged its losses before each update" in found.why
+
+
 @pytest.mark.parametrize(
     ("spike", "early", "late", "verdict"),
     [(7.0, 1.5, 1.3, REPRODUCED), (7.0, 1.6, 0.9, DIFFERS), (2.0, 1.3, 1.3, DIFFERS)],

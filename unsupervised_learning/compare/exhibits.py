@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from unsupervised_learning import atomic_files
-from unsupervised_learning.compare import page
+from unsupervised_learning.compare import judgements, page
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.dataset import to_unit_interval
@@ -188,6 +188,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
             ours(fixed, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, fixed form"),
         ],
     )
+    before = ", logged before each update, not after it" if flowers and judgements.logged_before_updates(flowers) else ""
     yield Exhibit(
         "gan_losses",
         "The GAN's losses",
@@ -198,7 +199,7 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
             originals.pane("2016, on real images", "discriminatorRealLoss.png"),
             originals.pane("2016, on generated images", "discriminatorFakeLoss.png"),
             originals.pane("2016, generator", "GeneratorLoss.png"),
-            ours(flowers, lambda run: gan_losses(run, "flowers"), "ours, flowers"),
+            ours(flowers, lambda run: gan_losses(run, "flowers"), f"ours, flowers{before}"),
             ours(gan, lambda run: gan_losses(run, "MNIST"), "ours, digits"),
         ],
     )

@@ -330,8 +330,19 @@ def vae_is_faster(runs: Runs) -> Judgement:
     return judged(float(np.median(bare)) <= 0.8, ours, why)
 
 
+def logged_before_updates(run: FinishedRun) -> bool:
+    """Whether a GAN's run is of our earlier code, which logged the losses before each update; 2016 logged them after it."""
+    return "real_batches" not in run.config["settings"]  # a setting that is as old as the change
+
+
 def gan_losses(run: FinishedRun) -> tuple[dict[int, float], dict[int, float]]:
-    """Discriminator loss and generator loss, each by iteration."""
+    """Return the discriminator's and the generator's loss by iteration, as logged after each update.
+
+    Raises:
+        RunError: the event files are missing, or the losses were logged before each update.
+    """
+    if logged_before_updates(run):
+        raise RunError("this run, made by our earlier code, logged its losses before each update; 2016 logged them after it")
     discriminator, generator = (event_files.scalars_logged(run.path, tag) for tag in ("Discriminator_loss", "Generator_loss"))
     if not (discriminator and generator):
         raise RunError("the run's event files are missing")
@@ -362,4 +373,6 @@ def gan_course(runs: Runs) -> Judgement:
     early, late = mean_between(discriminator, 0, 5_000), mean_between(discriminator, end - 1_000, end)
     rise = mean_between(generator, 0, 5_000), mean_between(generator, end - 1_000, end)
     ours = f"D {early:.2f} in the first 5,000, {late:.2f} at the end; G {rise[0]:.1f}, {rise[1]:.1f} (n = 1)"
-    return judged(late < early and rise[1] > rise[0], ours, "28×28 digits here, 64×64 faces in 2016: compare the direction.")
+    return judged(
+        late < early and rise[1] > rise[0], ours, "28×28 digits here, 64×64 faces in 2016. docs/gan.md has what was measured."
+    )
