@@ -377,7 +377,7 @@ def test_batches_are_checked_and_converted_as_they_come(kind, ready, name):
     refused(lambda: ready.evaluate(forms(images)[name](), verbose=0), "`images` must be", "float32 [12, 28, 28] in [0, 2")
     refused(lambda: ready.evaluate(forms(other)[name](), verbose=0), "20, 20]")
     labels = np.arange(12)
-    refused(lambda: ready.evaluate(forms((BYTES, labels))[name](), verbose=0), "`y` must be left out, or be the images")
+    refused(lambda: ready.evaluate(forms((BYTES, labels))[name](), verbose=0), "`y` must be left out, or equal the images")
     refused(lambda: ready.evaluate(forms((BYTES, BYTES[::-1]))[name](), verbose=0), "`y` must be", "other images")
     refused(lambda: ready.evaluate(forms(BYTES)[name](), BYTES, verbose=0), "`y` must come from `x`")
 
