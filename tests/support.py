@@ -172,6 +172,14 @@ def write_run(logs_dir, experiment, seed=0, iterations=None, settings=None, **re
     return folder
 
 
+def write_graph_run(logs_dir, experiment, seed=0, iterations=None, **results):
+    """Write the records of a finished run of the author's graph with the recipe of an experiment; return its folder."""
+    recipe = experiments.EXPERIMENTS[experiment].recipe
+    settings = {"original_graph": "model.ckpt-100000.meta", "recipe": recipe}
+    folder = write_run(logs_dir / "original_2016", experiment, seed, iterations, settings, **results)
+    return folder.rename(folder.with_name(f"{recipe}_graph_seed{seed}"))
+
+
 def write_finished_run(folder: Path, model: keras.Model, idx_dir: Path, dataset: Dataset | None = None) -> Path:
     """Write the files that `explore` reads from a finished run of this model, without training."""
     folder.mkdir(parents=True)

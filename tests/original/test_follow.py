@@ -171,6 +171,9 @@ def test_training_a_graph_to_the_end(file, idx_dir, tmp_path, run_script):
     assert results["iterations"] == 6
     again, _, _ = trained("a")
     assert "Finished already" in again.out
+    given = f"--data_dir={idx_dir}", f"--logs_dir={tmp_path / 'a'}"
+    longer = run_script(ORIGINAL, "train", str(file), "--max_iterations=9", *given)
+    assert_refused(longer, "holds a finished run of 6 iterations", "--max_iterations=9")
     for name, more, same in (("b", [], True), ("c", ["--seed=1"], False)):
         _, _, other = trained(name, *more)
         measures = [key for key in results if key != "training_seconds"]

@@ -1,11 +1,12 @@
 """Finding the runs that the claims need, from run records alone, and the commands that make them."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.support import write_dumps, write_run
+from tests.support import write_dumps, write_graph_run, write_run
 from unsupervised_learning.data import mnist
 from unsupervised_learning.reproduce import experiments
 from unsupervised_learning.training import run_directory
@@ -65,6 +66,35 @@ def test_the_flowers_are_a_separate_experiment(tmp_path):
         "python train_gan.py --dataset=tf_flowers --seed=0 --real_batches=shared --max_iterations=2001 "
         "--logs_dir=logs/gan_flowers_seed0"
     )
+
+
+def test_graph_runs_of_another_length_or_with_other_settings_are_left_out(tmp_path):
+    write_graph_run(tmp_path / "reference", "vae_fixed", 0)
+    write_graph_run(tmp_path / "quick", "vae_fixed", 0, iterations=201)
+    write_graph_run(tmp_path / "twice", "vae_fixed", 0)
+    other = write_graph_run(tmp_path / "other", "vae_fixed", 1)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "settings": {**config["settings"], "regularization": 0.1}}))
+    runs = experiments.find_runs(tmp_path)
+    copy, own = "reference/original_2016/fixed_graph_seed0", tmp_path / "twice" / "original_2016" / "fixed_graph_seed0"
+    assert {recipe: [run.path for run in of] for recipe, of in runs.graphs.items()} == {"fixed": [own]}
+    assert runs.left_out == {
+        "quick/original_2016/fixed_graph_seed0": "the author's graph of fixed: 201 iterations; the claims need 100,001",
+        "other/original_2016/fixed_graph_seed1": (
+            "the author's graph nearest to fixed, but with other settings: regularization=0.1"
+        ),
+        copy: "the author's graph of fixed, seed 0, is already in twice/original_2016/fixed_graph_seed0",
+    }
+    assert runs.duplicates == {copy}
+
+
+@pytest.mark.parametrize("missing", ["negative_elbo", "mu_alive", "log_var_alive"])
+def test_a_vae_without_a_number_that_compare_reads_is_left_out(missing, tmp_path):
+    results: dict[str, Any] = {missing: None}
+    write_run(tmp_path, "vae_first", **results)
+    runs = experiments.find_runs(tmp_path)
+    assert runs["vae_first"] == []
+    assert "results.json is damaged or not from a run" in runs.left_out["vae_first_seed0"]
 
 
 def test_own_runs_take_precedence_over_small_copies(tmp_path):

@@ -1,8 +1,12 @@
 """Which processes make the runs, which runs count as finished, and the list of what would run."""
 
+import dataclasses
+import json
+
+import numpy as np
 import pytest
 
-from tests.support import write_run
+from tests.support import write_graph_run, write_run
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.reproduce import experiments, jobs
 from unsupervised_learning.reproduce.jobs import GRAPHS, Job, Request
@@ -67,13 +71,50 @@ def test_a_job_is_the_experiments_command(tmp_path):
     assert (quick.iterations, quick.words[-2]) == (201, "--max_iterations=201")
 
 
-def test_a_run_counts_as_finished_with_its_length_and_data(tmp_path):
+def test_a_run_counts_as_finished_with_its_length_data_seed_and_settings(tmp_path):
     [job] = Request(["autoencoder"], seeds=1, out=tmp_path).jobs()
     assert job.finished() is None
     write_run(tmp_path, "autoencoder")
     assert job.finished() is not None
-    assert Job(*(job.name, 0, job.folder, job.words, 30_001, "mnist")).finished() is None
-    assert Job(*(job.name, 0, job.folder, job.words, 20_001, "digits")).finished() is None
+    assert job.left() == 0
+    for change in (
+        {"iterations": 30_001},
+        {"data": "digits"},
+        {"seed": 1},
+        {"name": "autoencoder_run4"},
+        {"name": "graph_run5"},
+    ):
+        assert dataclasses.replace(job, **change).finished() is None, change
+
+
+def test_a_graphs_run_counts_as_finished_only_with_its_recipe(tmp_path):
+    folder = write_graph_run(tmp_path, "vae_fixed", 0)
+    job = Job("graph_fixed", 0, folder, (), 100_001, "mnist")
+    assert job.finished() is not None
+    assert dataclasses.replace(job, name="vae_fixed").finished() is None
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "settings": {**config["settings"], "learning_rate": 0.1}}))
+    assert job.finished() is None
+
+
+def test_what_is_saved_of_an_interrupted_run_is_not_left_to_do(tmp_path):
+    [job] = Request(["vae_kl_weight_10"], seeds=1, out=tmp_path).jobs()
+    assert (job.done(), job.left()) == (0, 1)
+    job.folder.mkdir()
+    for end in ("index", "data-00000-of-00001"):
+        (job.folder / f"model.ckpt-5000.{end}").touch()
+    assert (job.done(), job.left()) == (5_000, 1 - 5_000 / 20_001)
+    graph = Job("graph_fixed", 0, tmp_path / "graph", (), 100_001, "mnist")
+    graph.folder.mkdir()
+    np.savez(graph.folder / "state.npz", done=90_000, seconds=1.0)
+    assert graph.done() == 90_000
+    (graph.folder / "state.npz").write_bytes(b"cut")
+    assert graph.done() == 0
+
+
+def test_the_notes_are_judged_on_all_their_runs(tmp_path):
+    request = Request(["gan_notes_baseline"], seeds=1, out=tmp_path)
+    assert [(job.name, job.seed) for job in request.notes()] == names(Request(["gan_notes"]))
 
 
 def test_a_folder_in_use_is_seen(tmp_path):

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import REPOSITORY, start, wait_for
+from tests.support import REPOSITORY, start, wait_for, write_run
 from unsupervised_learning.reproduce import pool
+from unsupervised_learning.reproduce.experiments import EXPERIMENTS
 from unsupervised_learning.reproduce.jobs import Job, Request
 from unsupervised_learning.training import run_directory
 
@@ -27,7 +28,9 @@ open(folder + "/started", "a").write(f"{os.getpid()}\\n")
 time.sleep(seconds)
 if status:
     print("first line"); print("run.py: error: the reason"); sys.exit(status)
-config = {"model": "AutoEncoder", "settings": {}, "data": {"name": "mnist", "source": "", "checksum": ""}}
+settings = json.load(open(os.path.dirname(sys.argv[0]) + "/settings.json"))
+settings["seed"] = int(folder[-1])
+config = {"model": "AutoEncoder", "settings": settings, "data": {"name": "mnist", "source": "", "checksum": ""}}
 cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 json.dump({**config, "cores": cores, "argv": sys.argv}, open(folder + "/config.json", "w"))
 json.dump({"iterations": 5, "training_seconds": 1.0, "test_l2": 4.5}, open(folder + "/results.json", "w"))
@@ -39,6 +42,7 @@ def job(tmp_path):
     """Function that makes a job: a script that sleeps and then finishes, or fails with a status."""
     script = tmp_path / "run.py"
     script.write_text(RUN)
+    (tmp_path / "settings.json").write_text(json.dumps(EXPERIMENTS["autoencoder"].expected()))
 
     def make(seed: int, seconds: float = 0, status: int = 0) -> Job:
         folder = tmp_path / f"autoencoder_seed{seed}"
@@ -71,6 +75,29 @@ def test_a_job_that_fails_is_named_with_its_last_line_and_the_others_go_on(job, 
     assert said.startswith("autoencoder, seed 0: FAILED after ")
     assert said.endswith(f", exit status 2: run.py: error: the reason ({job(0).log})")
     assert job(1).finished()
+
+
+def test_the_last_line_is_of_this_attempt(job):
+    job(0).log.write_text("from an earlier attempt\n")
+    silent = job(0, seconds=60)
+    one = pool.Running(silent, None)
+    one.process.kill()
+    one.process.wait()
+    failed = {}
+    assert "it printed nothing" in pool.outcome(one, failed)
+    assert failed == {silent: f"exit status {-signal.SIGKILL}: it printed nothing"}
+
+
+def test_a_folder_that_cannot_be_made_fails_instead_of_waiting(job):
+    job(0).folder.write_text("a file")
+    assert not job(0).is_locked()
+    failed = pool.run([job(0)], pool.cores(1))
+    assert "File exists" in failed[job(0)]
+
+
+def test_only_different_cores_count_for_the_time_left():
+    assert pool.at_once([{0}, {1}, {0}, {1}]) == 2
+    assert pool.at_once([None, None, None]) == 3
 
 
 def test_a_job_in_use_by_another_process_waits(job):
@@ -125,11 +152,12 @@ def test_the_line_says_what_runs_and_what_is_left(job):
     running = pool.Running(job(0, seconds=60), None)
     try:
         costs: Any = SimpleNamespace(seconds={"autoencoder": 120.0})
-        line = pool.state(3, 7, [running], [job(1), job(2), job(3)], costs, 2)
+        line = pool.state(3, 7, [running], {job(1): 1.0, job(2): 1.0, job(3): 1.0}, costs, 2)
         assert line == "3/7 done; about 4 min left; autoencoder 0 (0%)"
+        assert pool.state(3, 7, [running], {job(1): 0.1}, costs, 1).startswith("3/7 done; about 2 min left; ")
         job(0).folder.mkdir(exist_ok=True)
         (job(0).folder / "model.ckpt-4.index").touch()
-        assert pool.state(3, 7, [running], [], costs, 2) == "3/7 done; about 24 s left; autoencoder 0 (80%)"
+        assert pool.state(3, 7, [running], {}, costs, 2) == "3/7 done; about 24 s left; autoencoder 0 (80%)"
     finally:
         running.process.kill()
         running.process.wait()
@@ -166,6 +194,17 @@ def test_a_killed_command_can_be_repeated_with_the_same_results(tmp_path):
     assert (tmp_path / "killed" / "report" / "index.html").exists()
 
 
+def test_the_list_counts_runs_on_the_data_that_was_asked_for(tmp_path, run_script):
+    folder = write_run(tmp_path, "autoencoder", iterations=201)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "data": {**config["data"], "name": "digits"}}))
+    listed = ("unsupervised_learning/reproduce/__main__.py", "autoencoder", "--quick", "--list", f"--out={tmp_path}")
+    for dataset, done in (("digits", "1"), ("mnist", "0")):
+        run = run_script(*listed, f"--dataset={dataset}")
+        [row] = [line.split() for line in run.out.splitlines() if line.startswith("autoencoder")]
+        assert row[:3] == ["autoencoder", "1", done]
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -174,6 +213,7 @@ def test_a_killed_command_can_be_repeated_with_the_same_results(tmp_path):
         (["--jobs=0"], ["jobs", "0"]),
         (["--dataset=cifar"], ["dataset", "cifar"]),
         (["--out="], ["out"]),
+        (["--out=a*b"], ["--out must not contain *", "a*b"]),
         (["autoencoder", "--data_dir=/no/such/folder"], ["/no/such/folder"]),
         (["--original_logs=/no/such/folder"], ["original_logs", "/no/such/folder"]),
         (["run3", "DIR"], ["run3 DIR LOGS"]),
@@ -181,7 +221,7 @@ def test_a_killed_command_can_be_repeated_with_the_same_results(tmp_path):
     ],
 )
 def test_wrong_arguments_give_a_one_line_error(arguments, parts, tmp_path, run_script):
-    if "--out=" not in arguments:
+    if not any(argument.startswith("--out=") for argument in arguments):
         arguments = [*arguments, f"--out={tmp_path / 'new'}"]
     run = run_script("unsupervised_learning/reproduce/__main__.py", *arguments)
     assert run.status == 2

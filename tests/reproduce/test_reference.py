@@ -66,6 +66,18 @@ def test_runs_of_the_authors_graphs_keep_their_records(tmp_path, run_script):
     assert "the author's own graph (model.ckpt-100000.meta) trained today" in (copy / "card.md").read_text()
 
 
+def test_a_copy_that_fails_leaves_the_earlier_one(tmp_path, run_script):
+    folder = write_run(tmp_path / "logs", "autoencoder")
+    write_dumps(folder)
+    assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    copy = tmp_path / "kept" / "autoencoder_seed0"
+    before = {path: path.read_bytes() for path in copy.iterdir() if path.is_file()}
+    (folder / "checkpoint1000.txt").write_text("1 x")
+    assert_refused(run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept"), "is not a latent dump")
+    assert {path: path.read_bytes() for path in copy.iterdir() if path.is_file()} == before
+    assert list((tmp_path / "kept").iterdir()) == [copy]
+
+
 def test_every_copy_has_its_card():
     configs = list(KEPT.rglob("config.json"))
     assert configs

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from unsupervised_learning import atomic_files
-from unsupervised_learning.compare import judgements, page
+from unsupervised_learning.compare import page
 from unsupervised_learning.compare.page import Exhibit, Pane
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.dataset import to_unit_interval
@@ -21,7 +21,7 @@ from unsupervised_learning.monitoring.dumps import read_dump
 from unsupervised_learning.monitoring.tags import GAN_LOSSES
 from unsupervised_learning.original.checkpoints import read_checkpoint
 from unsupervised_learning.original.event_files import scalars
-from unsupervised_learning.reproduce.experiments import Runs, as_published
+from unsupervised_learning.reproduce.experiments import EXPERIMENTS, Runs, as_published
 from unsupervised_learning.training import run_directory
 from unsupervised_learning.training.finished_run import FinishedRun
 from unsupervised_learning.vae import VariationalAutoEncoder
@@ -188,26 +188,26 @@ def exhibits(runs: Runs, originals: Originals, data_dir: str | None) -> Iterable
             ours(fixed, lambda run: (run.path / "figures" / "samples.png").read_bytes(), "ours, fixed form"),
         ],
     )
-    before = ", logged before each update, not after it" if flowers and judgements.logged_before_updates(flowers) else ""
+    trained = {name: EXPERIMENTS[name].iterations - 1 for name in ("gan", "gan_flowers")}
     yield Exhibit(
         "gan_losses",
         "The GAN's losses",
-        "2016: 64×64 faces, 16,800 iterations. Ours: 64×64 flowers, 2,000 iterations, and 28×28 digits, 15,000 iterations. "
-        "Compare the shapes of the curves, not their levels.",
+        f"2016: 64×64 faces, 16,800 iterations. Ours: 64×64 flowers, {trained['gan_flowers']:,} iterations, and 28×28 digits, "
+        f"{trained['gan']:,} iterations. Compare the shapes of the curves, not their levels.",
         [
             originals.pane("2016, discriminator", "discriminatorLoss.png"),
             originals.pane("2016, on real images", "discriminatorRealLoss.png"),
             originals.pane("2016, on generated images", "discriminatorFakeLoss.png"),
             originals.pane("2016, generator", "GeneratorLoss.png"),
-            ours(flowers, lambda run: gan_losses(run, "flowers"), f"ours, flowers{before}"),
+            ours(flowers, lambda run: gan_losses(run, "flowers"), "ours, flowers"),
             ours(gan, lambda run: gan_losses(run, "MNIST"), "ours, digits"),
         ],
     )
     yield Exhibit(
         "gan_flowers",
         "The GAN's flowers",
-        "2016: 64×64 samples selected by the author. Ours: unselected samples from fixed z after 2,000 iterations, and eight "
-        "of them during training.",
+        "2016: 64×64 samples selected by the author. Ours: unselected samples from fixed z after "
+        f"{trained['gan_flowers']:,} iterations, and eight of them during training.",
         [
             *(
                 originals.pane("2016, flowers", f"GAN_Flowers/sample{i}.png", f"samples_flowers/sample{i}.png")
@@ -267,7 +267,8 @@ def overlaid(originals: Originals, ours: dict[str, FinishedRun | None], tag: str
 def unfinished(runs: Runs, logs_dir: Path) -> list[Exhibit]:
     """The runs that no claim uses and that logged a loss, each beside a finished run of the same model."""
     shown = []
-    for number, (name, why) in enumerate(runs.left_out.items()):
+    others = {name: why for name, why in runs.left_out.items() if name not in runs.duplicates}
+    for number, (name, why) in enumerate(others.items()):
         folder = logs_dir / name
         try:
             model = json.loads((folder / "config.json").read_text())["model"]
@@ -288,7 +289,7 @@ def unfinished(runs: Runs, logs_dir: Path) -> list[Exhibit]:
 
 
 def loss_beside(course: dict[int, float], reference: FinishedRun | None, model: str, folder: Path) -> Pane:
-    """The loss of a run, and a finished run's up to twice as many iterations, so that a short run is not a dot."""
+    """Plot a run's loss beside a finished run's, which is shown for twice as many iterations: a short run alone is a dot."""
     tag, courses, source = LOSS[model], {}, str(folder)
     last = 2 * max(course) or SHORTEST
     if reference and (whole := event_files.scalars_logged(reference.path, tag)):

@@ -19,9 +19,9 @@ from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest, recipes_of
 from unsupervised_learning.original.replay import measured, table, write_as_run
 from unsupervised_learning.original.running import BATCH, RunningGraph, model_of, on_one_thread
-from unsupervised_learning.training import run_directory
+from unsupervised_learning.original.runs import STATE
+from unsupervised_learning.training import finished_run, run_directory
 
-STATE = "state.npz"  # in the run's folder, until the run is finished
 SAVED = 10_000  # iterations between saved states
 
 
@@ -41,6 +41,11 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
     dataset = mnist.load("mnist", data_dir)
     model = model_of(description)
     if (folder / "results.json").exists():
+        if (there := finished_run.read(folder).results["iterations"]) != iterations:
+            raise RunError(
+                f"{folder} holds a finished run of {there:,} iterations. Received: --max_iterations={iterations}; "
+                "delete it first, or choose another --logs_dir"
+            )
         print(f"Finished already: {folder}")
         return 0
     batch = description.batch or BATCH

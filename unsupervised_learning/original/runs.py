@@ -98,6 +98,7 @@ RESULTS_OF_2016 = {
     "vae_first": {"reconstruction": 161.0, "kl": 13.9, "negative_elbo": 174.85, "knn_accuracy": 0.719},
     "vae_fixed": {"reconstruction": 125.1, "kl": 8.59, "negative_elbo": 133.65, "knn_accuracy": 0.840},
 }
+STATE = "state.npz"  # in the folder of a run of the author's graph, until it is finished: its variables, `done`, `seconds`
 ITERATIONS_OF_2016 = {
     "autoencoder": AUTOENCODER["run5"]["max_iterations"],
     **{f"vae_{form}": VAE[form]["max_iterations"] for form in ("first", "fixed")},

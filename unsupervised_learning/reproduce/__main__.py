@@ -56,12 +56,13 @@ def reproduce(names: list[str]) -> int:
         raise RunError(f"--original_logs must be a folder. Received: {original_logs}")
     given = {name: FLAGS[name].value for name in ("data_dir", "image_dir")}
     folders = {name: existing_folder(folder, name) for name, folder in given.items() if folder}
-    request = Request(names, FLAGS.seeds, out, FLAGS.quick, "mnist", original_logs=original_logs, **folders)
+    expected = "mnist" if FLAGS.dataset == "auto" else FLAGS.dataset
+    request = Request(names, FLAGS.seeds, out, FLAGS.quick, expected, original_logs=original_logs, **folders)
     request.jobs()  # refuses unknown names before any data is loaded
-    run_directory.check_usable(out)
+    run_directory.check_usable(out, "--out")
     on = pool.cores(FLAGS.jobs)
     if FLAGS.list:
-        print(listing(request.jobs(), out, len(on)))
+        print(listing(request.jobs(), out, pool.at_once(on)))
         return 0
     for script in SCRIPTS.values():
         if not (ROOT / script.name).exists():
@@ -73,10 +74,11 @@ def reproduce(names: list[str]) -> int:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)  # handled like Ctrl-C
     try:
-        with run_directory.lock(out):
-            print(listing(jobs, out, len(on)))
+        with run_directory.lock(out, "--out"):
+            print(listing(jobs, out, pool.at_once(on)))
             failed = pool.run(jobs, on)
-            if notes := [job for job in jobs if job.name.startswith(f"{NOTES}_")]:
+            if any(job.name.startswith(f"{NOTES}_") for job in jobs):
+                notes = [job for job in request.notes() if job in failed or job.finished()]  # also those of earlier commands
                 gan_notes.write(notes, failed, dataset, out / NOTES, FLAGS.quick)
                 print(f"The verdicts on the author's notes are in {out / NOTES / 'report.md'}")
             report(out, original_logs)

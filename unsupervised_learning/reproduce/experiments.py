@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +39,7 @@ NOTES, NOTES_SIZE = "gan_notes", {"max_iterations": 550}  # our choice: 30 runs 
 FLOWERS = {"side": 64, "channels": 3}  # settings determined by the data
 PICTURES_OF_FLOWERS = 3_670
 DUMPED = (0, 1_000, 10_000, 20_000)  # iterations with latent dumps of run 3, the post's figure
+NEEDED = {"VariationalAutoEncoder": ("negative_elbo", "mu_alive", "log_var_alive")}  # results that `compare` always reads
 HEADS_OF_2016 = (3, 0)  # dimensions of mu and of log_var that are alive in the first VAE's 2016 checkpoint
 CONTESTANTS = ("ours", "ours, no callbacks")  # names in the benchmark
 
@@ -115,12 +116,15 @@ EXPERIMENTS = {
     **{f"{NOTES}_{name}": Experiment("DCGAN", "dcgan", 3, {**changed, **NOTES_SIZE}) for name, changed in SETTINGS.items()},
 }
 
+BY_RECIPE = {of.recipe: of for of in EXPERIMENTS.values() if not of.settings and of.model != "DCGAN"}  # the published runs
+
 
 class Runs(dict[str, list[FinishedRun]]):
     """The evidence for the claims: each experiment's finished runs, sorted by seed.
 
     Attributes:
         left_out: reasons why other runs are not used, by path.
+        duplicates: paths in `left_out` of runs with an experiment and seed that another run already has.
         speed: seconds per iteration in each round of `benchmarks.training`, by model and contestant; None if not measured.
         graphs: runs of the author's own graphs, made by `original train`, by recipe and sorted by seed.
     """
@@ -131,9 +135,10 @@ class Runs(dict[str, list[FinishedRun]]):
         left_out: dict[str, str] | None = None,
         speed: dict | None = None,
         graphs: dict[str, list[FinishedRun]] | None = None,
+        duplicates: Collection[str] = (),
     ):
         super().__init__(found)
-        self.left_out, self.speed, self.graphs = left_out or {}, speed, graphs or {}
+        self.left_out, self.speed, self.graphs, self.duplicates = left_out or {}, speed, graphs or {}, duplicates
 
 
 def reference_folder() -> Path:
@@ -147,7 +152,7 @@ def find_runs(logs_dir: Path, *more: Path) -> Runs:
     """Find the runs that the claims need in a folder and its subfolders, and then in more folders."""
     found: dict[str, dict[int, FinishedRun]] = defaultdict(dict)
     graphs: dict[str, dict[int, FinishedRun]] = defaultdict(dict)
-    left_out = {}
+    left_out, duplicates = {}, set()
 
     def name_of(path: Path) -> str:
         return str(path.relative_to(logs_dir) if path.is_relative_to(logs_dir) else path)
@@ -156,16 +161,15 @@ def find_runs(logs_dir: Path, *more: Path) -> Runs:
         folder, name = path.parent, name_of(path.parent)
         try:
             run = read_run(folder)
-            if "original_graph" in run.config["settings"]:
-                graphs[str(run.config["settings"].get("recipe"))].setdefault(run.seed, run)
-                continue
-            experiment = experiment_of(run)
+            kind, of = (recipe_of_graph(run), graphs) if run.is_of_graph else (experiment_of(run), found)
         except RunError as error:
             left_out[name] = str(error)
             continue
-        before = found[experiment].setdefault(run.seed, run)
+        before = of[kind].setdefault(run.seed, run)
         if before is not run:
-            left_out[name] = f"{experiment}, seed {run.seed}, is already in {name_of(before.path)}"
+            what = f"the author's graph of {kind}" if run.is_of_graph else kind
+            left_out[name] = f"{what}, seed {run.seed}, is already in {name_of(before.path)}"
+            duplicates.add(name)
     speed = None
     for path in [path for folder in (logs_dir, *more) for path in below(folder, "speed.json")]:
         try:
@@ -176,7 +180,7 @@ def find_runs(logs_dir: Path, *more: Path) -> Runs:
         except RunError as error:
             left_out[name_of(path)] = str(error)
     ours, theirs = ({name: [of[name][seed] for seed in sorted(of[name])] for name in of} for of in (found, graphs))
-    return Runs({name: ours.get(name, []) for name in EXPERIMENTS}, left_out, speed, theirs)
+    return Runs({name: ours.get(name, []) for name in EXPERIMENTS}, left_out, speed, theirs, duplicates)
 
 
 def below(logs_dir: Path, name: str) -> list[Path]:
@@ -210,11 +214,12 @@ def read_run(folder: Path) -> FinishedRun:
     """Read a run that a claim may use.
 
     Raises:
-        RunError: if it is unfinished or damaged, or its data are neither all of MNIST nor all of the flowers.
+        RunError: if it is unfinished or damaged, lacks a number, or its data are neither all of MNIST nor all of the flowers.
     """
     run = finished_run.read(folder)
     config = run.config
-    run.results["training_seconds"] = run.number("training_seconds")
+    for name in ("training_seconds", *NEEDED.get(run.model_name, ())):
+        run.results[name] = run.number(name)
     comparable = bool(run.number("comparable_with_2016"))
     seed = config["settings"].get("seed")
     if type(seed) is not int or not 0 <= seed < 2**31:
@@ -253,11 +258,35 @@ def experiment_of(run: FinishedRun) -> str:
     raise RunError(f"no claim needs these settings: {min(differences.values(), key=len)}")
 
 
+def recipe_of_graph(run: FinishedRun) -> str:
+    """Return the recipe of a run of the author's graph.
+
+    Raises:
+        RunError: the graph has other settings than the recipe's, or was not trained to its end.
+    """
+    recipe = run.config["settings"].get("recipe")
+    if difference := graph_difference(run.config):
+        raise RunError(f"the author's graph nearest to {recipe}, but with other settings: {difference}")
+    if run.results["iterations"] != (wanted := BY_RECIPE[recipe].iterations):
+        raise RunError(f"the author's graph of {recipe}: {run.results['iterations']:,} iterations; the claims need {wanted:,}")
+    return recipe
+
+
+def graph_difference(config: dict[str, Any]) -> str:
+    """Return the settings in which a run of the author's graph differs from its recipe, as text; empty if none does."""
+    settings = config["settings"]
+    of = BY_RECIPE.get(settings.get("recipe"))
+    if of is None or of.model != config["model"]:
+        return f"recipe={settings.get('recipe')}"
+    known = {name: value for name, value in settings.items() if name in of.expected() or name == "seed"}
+    return of.difference({**config, "settings": known})
+
+
 def heads_alive(run: FinishedRun) -> tuple[int, int]:
-    """Number of live dimensions of mu and of log_var: those not zero for every test image."""
+    """Number of live dimensions of mu and of log_var. A dimension is alive if it is nonzero for at least one test image."""
     return int(run.results["mu_alive"]), int(run.results["log_var_alive"])
 
 
 def as_published(first: Sequence[FinishedRun]) -> FinishedRun:
-    """Return the first run, by seed, of the first VAE with the published numbers of live dimensions; else the first run."""
+    """Return the first VAE's run with as many live dimensions as in 2016; the run of the lowest seed if there is none."""
     return next((run for run in first if heads_alive(run) == HEADS_OF_2016), first[0])

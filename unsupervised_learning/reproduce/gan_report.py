@@ -54,7 +54,7 @@ def report(results: list[Result], claims: list[tuple[str, str, str]], facts: dic
     lines += ["\n".join(rows), *same_losses(results)]
     lines += [f"**Failed:** `{run.setting}`, seed {run.seed}: {run.failure}" for run in results if run.failure]
     commands = "\n".join(runs[0].command for runs in by_setting(results).values())
-    lines.append(f"The commands for the first seed; the other seeds use their own folders:\n\n```bash\n{commands}\n```")
+    lines.append(f"The commands for the first seed; the others differ in --seed and --logs_dir:\n\n```bash\n{commands}\n```")
     return "\n\n".join(lines) + "\n"
 
 

@@ -25,7 +25,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 RULES = """\
 The rules were fixed before the runs. A claim *holds* if the setting that the notes favour has the lower Fréchet distance for
 every seed; *the opposite holds* if it has the higher one for every seed; otherwise the claim is *undecided at this size*. By
-chance alone, three of three seeds agree in one case out of four. The distance of a run with non-finite losses is infinite.
+chance alone, n of n seeds agree in one case out of 2ⁿ⁻¹ (three: one in four). A run with non-finite losses has an infinite
+distance.
 The sign of failure is judged by Spearman's rank correlation between the discriminator's mean loss in the first quarter and the
 final Fréchet distance, over all runs except `bn_decay`, which has the baseline's losses. It holds at −0.5 or below; the
 opposite holds at 0.5 or above. Runs of one setting are similar, so this is weaker evidence than independent runs would be."""

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from unsupervised_learning import atomic_files
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.original import runs
-from unsupervised_learning.reproduce.experiments import EXPERIMENTS, NOTES, SCRIPTS, reference_folder
+from unsupervised_learning.reproduce.experiments import EXPERIMENTS, NOTES, SCRIPTS, graph_difference, reference_folder
 from unsupervised_learning.training import checkpoints, finished_run, run_directory
 from unsupervised_learning.training.finished_run import FinishedRun
 
@@ -53,18 +54,27 @@ class Job:
         return self.folder.with_name(f"{self.folder.name}.txt")
 
     def finished(self) -> FinishedRun | None:
-        """Return the run if it is finished, with this job's number of iterations and data."""
+        """Return the run if it is finished, with this job's iterations, data, seed and settings."""
         try:
             run = finished_run.read(self.folder)
         except RunError:
             return None
-        same = run.results["iterations"] == self.iterations and run.config["data"]["name"] == self.data
-        return run if same else None
+        there = run.results["iterations"], run.config["data"]["name"], run.config["settings"].get("seed"), run.is_of_graph
+        if there != (self.iterations, self.data, self.seed, self.name in GRAPHS):
+            return None
+        different = graph_difference(run.config) if run.is_of_graph else EXPERIMENTS[self.name].difference(run.config)
+        return None if different else run
 
     def done(self) -> int:
-        """Return the number of completed iterations in the newest checkpoint; 0 without one."""
+        """Return the number of completed iterations in the newest saved state; 0 without one."""
+        if self.name in GRAPHS:
+            return completed_updates(self.folder / runs.STATE)
         newest = next(iter(checkpoints.newest_first(self.folder)), None)
         return int(checkpoints.number(newest)) if newest else 0
+
+    def left(self) -> float:
+        """Return the share of the run that is still to do, from 0 to 1."""
+        return 0.0 if self.finished() else max(0.0, 1 - self.done() / self.iterations)
 
     def is_locked(self) -> bool:
         """Whether another process is working in the folder, as after this command alone was killed."""
@@ -72,8 +82,10 @@ class Job:
             return False
         try:
             run_directory.lock(self.folder).close()
-        except RunError:
+        except run_directory.InUseError:
             return True
+        except RunError:
+            return False  # the job will fail with this reason
         return False
 
 
@@ -86,7 +98,7 @@ class Request:
         seeds: number of seeds of each run; None for as many as the claims need.
         out: folder for the runs.
         quick: whether runs are cut to a few iterations of one seed.
-        dataset, data_dir: MNIST, or what replaces it.
+        dataset, data_dir: data set of the runs on digits, and its folder.
         image_dir: folder with the flowers, if they are not prepared by tensorflow-datasets.
         original_logs: folder with the author's files, for the graphs.
     """
@@ -112,6 +124,11 @@ class Request:
         for seed in range(max(map(self.count, names))):
             found += [self.job(name, seed, metas) for name in names if seed < self.count(name)]
         return found
+
+    def notes(self) -> list[Job]:
+        """Return the jobs of all notes on the GAN, with as many seeds as the claims need, or more if asked for."""
+        seeds = max(self.seeds or 0, *(EXPERIMENTS[name].seeds for name in GROUPS[NOTES]))
+        return dataclasses.replace(self, names=[NOTES], seeds=seeds).jobs()
 
     def expanded(self) -> list[str]:
         """Return the names of experiments and graphs, without repetition."""
@@ -145,6 +162,15 @@ class Request:
         return Job(name, seed, folder, tuple(words), iterations, data)
 
 
+def completed_updates(state: Path) -> int:
+    """Return the number of updates in the saved state of a run of the author's graph; 0 if it cannot be read."""
+    try:
+        with state.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+            return int(saved["done"])
+    except (*run_directory.UNREADABLE, EOFError, zipfile.BadZipFile):
+        return 0
+
+
 def meta(name: str, original_logs: Path | None) -> Path:
     """Return the path of a graph's .meta file among the author's files.
 
@@ -176,7 +202,8 @@ class Costs:
         for name, iterations in {job.name: job.iterations for job in jobs}.items():
             here = [run for job in jobs if job.name == name and (run := job.finished())]
             self.elsewhere |= set() if here else {name}
-            pace = [run.results["training_seconds"] / run.results["iterations"] for run in here] or pace_of_reference(name)
+            known = [seconds for run in here if isinstance(seconds := run.results.get("training_seconds"), int | float)]
+            pace = [seconds / iterations for seconds in known] or pace_of_reference(name)
             if pace:
                 self.seconds[name] = float(np.median(pace)) * iterations + START
             if here:
@@ -220,7 +247,7 @@ def listing(jobs: Sequence[Job], out: Path, slots: int) -> str:
         seconds, there = costs.seconds.get(name), costs.megabytes.get(name)
         if seconds is None:
             unknown.append(name)
-        left += (seconds or 0.0) * (len(own) - done)
+        left += (seconds or 0.0) * sum(job.left() for job in own)
         minutes = "–" if seconds is None else f"{seconds / 60:.1f}{'*' if name in costs.elsewhere else ''}"
         space = "–" if there is None else f"{there:.0f}"
         lines.append(f"{name:<34}{len(own):>6}{done:>6}{own[0].iterations:>12,}{minutes:>10}{space:>10}")

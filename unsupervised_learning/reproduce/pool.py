@@ -14,7 +14,7 @@ from tqdm import tqdm
 from unsupervised_learning.reproduce.jobs import Costs, Job, duration
 
 POLL = 0.2  # seconds
-NUMBERS = ("negative_elbo", "test_l2")  # what a finished run is reported by, if it has it
+NUMBERS = ("negative_elbo", "test_l2")  # results that are printed when a run is done
 
 
 class Running:
@@ -25,6 +25,7 @@ class Running:
         process: its process.
         began: when it was started, in seconds of `time.monotonic`.
         before: completed iterations at its start.
+        printed: number of bytes in the job's log at its start.
     """
 
     def __init__(self, job: Job, on: set[int] | None):
@@ -33,6 +34,7 @@ class Running:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that the last line is the error message
         if on is None:
             environment["TF_NUM_INTRAOP_THREADS"] = "1"
+        self.printed = job.log.stat().st_size if job.log.exists() else 0
         with job.log.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("child.py")), str(os.getpid()), *job.words],
@@ -46,7 +48,7 @@ class Running:
             os.sched_setaffinity(self.process.pid, on)
 
     def share(self, seconds: float | None) -> float:
-        """Return how much of the job is done, from 0 to 1: by its newest checkpoint, or by its time if it writes none."""
+        """Return how much of the job is done, from 0 to 1: by its newest checkpoint, or by its time until it has one."""
         done = self.job.done()
         if done > self.before or seconds is None:
             return done / self.job.iterations
@@ -61,13 +63,18 @@ def cores(count: int | None) -> list[set[int] | None]:
     return list(itertools.islice(itertools.cycle(there), count or len(there)))
 
 
+def at_once(on: Sequence[set[int] | None]) -> int:
+    """Return how many processes advance at full speed: the number of different cores."""
+    return len({number if core is None else frozenset(core) for number, core in enumerate(on)})
+
+
 def run(jobs: Sequence[Job], on: Sequence[set[int] | None]) -> dict[Job, str]:
     """Run the jobs that are not finished; returns the last line of each that failed.
 
     If this process is interrupted, the running jobs are told to save, and are waited for.
     """
     waiting = [job for job in jobs if not job.finished()]
-    costs, failed = Costs(jobs), {}
+    costs, failed, undone = Costs(jobs), {}, {job: job.left() for job in waiting}
     free, running = list(on), {}
     with tqdm(total=len(jobs), initial=len(jobs) - len(waiting), bar_format="{desc}", dynamic_ncols=True, disable=None) as line:
         try:
@@ -84,7 +91,8 @@ def run(jobs: Sequence[Job], on: Sequence[set[int] | None]) -> dict[Job, str]:
                         line.write(outcome(one, failed), file=sys.stdout)
                         costs = Costs(jobs)  # this machine's times, as soon as there are any
                 done = len(jobs) - len(waiting) - len(running)
-                line.set_description_str(state(done, len(jobs), [one for one, _ in running.values()], waiting, costs, len(on)))
+                now, later = [one for one, _ in running.values()], {job: undone[job] for job in waiting}
+                line.set_description_str(state(done, len(jobs), now, later, costs, at_once(on)))
         finally:
             for one, _ in running.values():
                 one.process.send_signal(signal.SIGTERM)
@@ -100,17 +108,18 @@ def outcome(one: Running, failed: dict[Job, str]) -> str:
     if one.process.returncode == 0 and run:
         numbers = "".join(f", {name} {run.results[name]:.3f}" for name in NUMBERS if isinstance(run.results.get(name), float))
         return f"{job.name}, seed {job.seed}: done in {took}{numbers}"
-    last = (job.log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
+    own = job.log.read_bytes()[one.printed :].decode(errors="replace")  # not what an earlier attempt printed
+    last = (own.strip().splitlines() or ["it printed nothing"])[-1]
     failed[job] = f"exit status {one.process.returncode}: {last}"
     return f"{job.name}, seed {job.seed}: FAILED after {took}, {failed[job]} ({job.log})"
 
 
-def state(done: int, count: int, running: Sequence[Running], waiting: Sequence[Job], costs: Costs, slots: int) -> str:
-    """Return the line of progress."""
+def state(done: int, count: int, running: Sequence[Running], waiting: dict[Job, float], costs: Costs, slots: int) -> str:
+    """Return the line of progress. `waiting` has the share of each waiting job that is still to do."""
     expected = costs.seconds.get
     shares = {one.job: one.share(expected(one.job.name)) for one in running}
     left = [(1 - shares[one.job]) * (expected(one.job.name) or 0.0) for one in running]
-    left += [expected(job.name) or 0.0 for job in waiting]
+    left += [share * (expected(job.name) or 0.0) for job, share in waiting.items()]
     unknown = any(expected(job.name) is None for job in [*waiting, *shares])
     still = f"{'at least' if unknown else 'about'} {duration(max(sum(left) / slots, *left, 0.0))} left"
     now = ", ".join(f"{job.name} {job.seed} ({share:.0%})" for job, share in shares.items())

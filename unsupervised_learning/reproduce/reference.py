@@ -53,7 +53,7 @@ WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all"
 
 
 def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
-    """Write a small copy of a finished run.
+    """Write a small copy of a finished run. An earlier copy stays until the new one is complete.
 
     Args:
         run: the run.
@@ -61,18 +61,37 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
         shown: whether the report shows this run's figures.
         weights: key of `WEIGHTS`.
     """
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_files.written_anew(target) as new:
+        shutil.rmtree(new, ignore_errors=True)  # left by a killed process
+        new.mkdir()
+        if not run.is_of_graph:
+            keep_files(run, new, shown, weights)
+        keep_records(run, new)
+
+
+def keep_records(run: FinishedRun, target: Path) -> None:
+    """Write config.json, results.json and card.md. Paths on the training machine mean nothing elsewhere, and are left out."""
+    if run.is_of_graph:
+        file, recipe = (run.config["settings"][name] for name in ("original_graph", "recipe"))
+        title = f"the author's graph of {recipe}"
+        command = f"python -m unsupervised_learning.original train AUTHOR/…/{file} --data_dir=DIR --seed={run.seed}"
+    else:
+        title = experiments.experiment_of(run)
+        command = experiments.EXPERIMENTS[title].command(title, run.seed)
+    config = {name: value for name, value in run.config.items() if name != "folders"}
+    source = "idx files in DIR" if run.config["data"]["name"] == "mnist" else "pictures"
+    config |= {"data": {**run.config["data"], "source": source}, "command": command}
+    atomic_files.write_json(target / "config.json", config)
+    atomic_files.write_json(target / "results.json", run.results)
+    text = card(finished_run.read(target), f"{title}, seed {run.seed}")
+    atomic_files.write_atomically(target / "card.md", text)
+
+
+def keep_files(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
+    """Copy the events, weights, dumps and figures that the report, the claims and `explore` need. Arguments: see `keep`."""
     experiment = experiments.experiment_of(run)
     whole = shown and experiment in WHOLE
-    # Paths on the training machine mean nothing elsewhere.
-    source = "idx files in DIR" if run.config["data"]["name"] == "mnist" else "pictures"
-    config = {name: value for name, value in run.config.items() if name != "folders"}
-    described = {**run.config["data"], "source": source}
-    command = experiments.EXPERIMENTS[experiment].command(experiment, run.seed)
-    atomic_files.write_json(target / "config.json", {**config, "data": described, "command": command})
-    atomic_files.write_json(target / "results.json", run.results)
-    write_card(target, f"{experiment}, seed {run.seed}")
     if shown or experiment in LOGGED:
         name = EVENTS if shown else event_files.PACKED
         keep_events(run, target / name, whole, DRAWN | JUDGED if shown else JUDGED)
@@ -88,24 +107,6 @@ def keep(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
     (target / "figures").mkdir()
     for path in sorted((run.path / "figures").glob("*.png")):
         atomic_files.write_atomically(target / "figures" / path.name, fewer_colors(path))
-
-
-def keep_graph_run(run: FinishedRun, target: Path) -> None:
-    """Write the records of a run of the author's graph, without its weights."""
-    target.mkdir(parents=True, exist_ok=True)
-    file = run.config["settings"]["original_graph"]
-    command = f"python -m unsupervised_learning.original train AUTHOR/…/{file} --data_dir=DIR --seed={run.seed}"
-    config = {name: value for name, value in run.config.items() if name != "folders"}
-    atomic_files.write_json(
-        target / "config.json", {**config, "data": {**config["data"], "source": "idx files in DIR"}, "command": command}
-    )
-    atomic_files.write_json(target / "results.json", run.results)
-    write_card(target, f"the author's graph of {run.config['settings']['recipe']}, seed {run.seed}")
-
-
-def write_card(target: Path, title: str) -> None:
-    """Write the card of a copy, from its records."""
-    atomic_files.write_atomically(target / "card.md", card(finished_run.read(target), title).encode())
 
 
 def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str]) -> None:
@@ -217,7 +218,7 @@ def fewer_colors(path: Path) -> bytes:
 
 def is_shown(run: FinishedRun, runs: list[FinishedRun]) -> bool:
     """Whether the report shows this run's figures: that of seed 0; for the first VAE, the run chosen by `as_published`."""
-    if experiments.experiment_of(run) != "vae_first":
+    if run.is_of_graph or experiments.experiment_of(run) != "vae_first":
         return run.seed == 0
     first = [one for one in runs if experiments.experiment_of(one) == "vae_first"]
     return run is experiments.as_published(sorted(first, key=lambda one: one.seed))
@@ -242,26 +243,18 @@ def reference(folders: list[Path], out: Path, weights: str) -> int:
             raise RunError(f"{target} exists and is not a small copy; choose another --out")
         if target.resolve() == run.path.resolve():
             raise RunError(f"{run.path} is itself the copy; choose another --out")
-    ours = [run for run in runs if not is_graph_run(run)]
+    ours = [run for run in runs if not run.is_of_graph]
     for run, target in zip(runs, targets, strict=True):
-        if is_graph_run(run):
-            keep_graph_run(run, target)
-        else:
-            keep(run, target, is_shown(run, ours), weights)
+        keep(run, target, is_shown(run, ours), weights)
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
         print(f"{target}: {size / 2**20:.2f} MiB")
     return 0
 
 
-def is_graph_run(run: FinishedRun) -> bool:
-    """Whether a run is of the author's own graph."""
-    return "original_graph" in run.config["settings"]
-
-
 def name_of(run: FinishedRun) -> str:
     """Return the name of a run's copy, below the folder of all copies."""
-    if is_graph_run(run):
-        return f"original_2016/{run.config['settings']['recipe']}_graph_seed{run.seed}"
+    if run.is_of_graph:
+        return f"original_2016/{experiments.recipe_of_graph(run)}_graph_seed{run.seed}"
     return f"{experiments.experiment_of(run)}_seed{run.seed}"
 
 

@@ -39,6 +39,11 @@ class FinishedRun:
         """Seed of the weights, the batches and the noise."""
         return self.config["settings"]["seed"]
 
+    @property
+    def is_of_graph(self) -> bool:
+        """Whether the author's own graph was trained, by `original train`, and not one of our models."""
+        return "original_graph" in self.config["settings"]
+
     def number(self, name: str) -> float:
         """Return a number from results.json.
 

@@ -16,7 +16,7 @@ from unsupervised_learning.monitoring import hyperparameters
 from unsupervised_learning.monitoring.event_files import discard_from, viewer
 from unsupervised_learning.monitoring.monitor import Monitor
 from unsupervised_learning.monitoring.writer_thread import Background
-from unsupervised_learning.training import distribution, loop, run_directory
+from unsupervised_learning.training import distribution, loop, nonfinite, run_directory
 from unsupervised_learning.training.checkpoints import Checkpoints, newest_first, restore_newest
 from unsupervised_learning.training.settings import Settings
 
@@ -60,7 +60,8 @@ def run(
             if checkpoints.iteration < settings.max_iterations:
                 if before:
                     discard_from(settings.logs_dir, monitor.iteration_of(checkpoints.iteration))
-                (settings.logs_dir / "results.json").unlink(missing_ok=True)  # training makes the results out of date
+                for name in ("results.json", nonfinite.RECORD):  # training makes both out of date
+                    (settings.logs_dir / name).unlink(missing_ok=True)
                 config = run_directory.configuration(settings, dataset)
                 atomic_files.write_json(settings.logs_dir / "config.json", config)
                 stopped = loop.train(settings, model, monitor, dataset, order, checkpoints, devices)

@@ -28,27 +28,31 @@ AFRESH = "to start afresh, choose another --logs_dir, or delete that folder"
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 
 
-def check_usable(path: Path) -> None:
-    """Check that --logs_dir can be created and written, without creating it.
+class InUseError(RunError):
+    """Another process is working in the folder."""
+
+
+def check_usable(path: Path, flag: str = "--logs_dir") -> None:
+    """Check that a folder can be created and written, without creating it. `flag` is the one that names it, for messages.
 
     Raises:
         RunError: it cannot.
     """
     if set(str(path)) & set("*?[]"):
         raise RunError(
-            f"--logs_dir must not contain *, ?, [ or ], because TensorFlow would not find its checkpoints. Received: {path}"
+            f"{flag} must not contain *, ?, [ or ], because TensorFlow would not find its checkpoints. Received: {path}"
         )
     existing = path
     try:
         while not existing.exists():
             if existing.is_symlink():
-                raise RunError(f"--logs_dir must be a folder. Received: {path}: {existing} is a broken link")
+                raise RunError(f"{flag} must be a folder. Received: {path}: {existing} is a broken link")
             existing = existing.parent
         if not existing.is_dir():
-            raise RunError(f"--logs_dir must be a folder, existing or new. Received: {path}: {existing} is a file")
+            raise RunError(f"{flag} must be a folder, existing or new. Received: {path}: {existing} is a file")
         tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
-        raise RunError(f"--logs_dir must be writable. Received: {path}: {existing}: {error.strerror}") from None
+        raise RunError(f"{flag} must be writable. Received: {path}: {existing}: {error.strerror}") from None
 
 
 def settings_recorded(build: type[keras.Model], config: dict[str, Any]) -> dict[str, Any]:
@@ -138,17 +142,18 @@ def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: Dataset) ->
         )
 
 
-def lock(logs_dir: Path) -> IO:
+def lock(logs_dir: Path, flag: str = "--logs_dir") -> IO:
     """Create the directory and lock it. The lock ends with the process, even after a crash, though the file may remain.
 
     Raises:
-        RunError: another process holds the lock, or the directory cannot be created.
+        InUseError: another process holds the lock.
+        RunError: the directory cannot be created or locked.
     """
     try:
         logs_dir.mkdir(parents=True, exist_ok=True)
         file = open(logs_dir / "lock", "a+")  # noqa: SIM115 (closing the file would release the lock)
     except OSError as error:
-        raise RunError(f"--logs_dir cannot be created. Received: {logs_dir}: {error.strerror}") from None
+        raise RunError(f"{flag} cannot be created. Received: {logs_dir}: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -156,9 +161,9 @@ def lock(logs_dir: Path) -> IO:
             file.seek(0)
             holder = file.read().strip()
         if not isinstance(error, BlockingIOError):
-            raise RunError(f"--logs_dir cannot be locked. Received: {logs_dir}: {error.strerror}") from None
+            raise RunError(f"{flag} cannot be locked. Received: {logs_dir}: {error.strerror}") from None
         who = f"another process (its id: {holder})" if holder.isdigit() else "another process"
-        raise RunError(f"{who} is working in {logs_dir}; wait for it, or choose another --logs_dir") from None
+        raise InUseError(f"{who} is working in {logs_dir}; wait for it, or choose another {flag}") from None
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()
