@@ -1,11 +1,12 @@
 """Verdicts on the claims, from run folders that hold only records."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from tests.support import write_dumps, write_events, write_run
+from tests.support import write_dumps, write_events, write_graph_run, write_run
 from unsupervised_learning.compare import claims, judgements
 from unsupervised_learning.compare.judgements import CANNOT, DIFFERS, REPRODUCED, Comparison
 from unsupervised_learning.evaluation import statistics
@@ -46,6 +47,7 @@ def test_match_2016():
     [
         ([10.0, 10.1, 10.2], 1.0, REPRODUCED, "equal within ±1"),
         ([10.0, 10.1, 10.2], 0.1, REPRODUCED, "open"),
+        ([10.7, 10.7, 10.8], 0.3, REPRODUCED, "differs, perhaps by less than 0.3"),
         ([12.0, 12.1, 12.2], 0.3, DIFFERS, "differs"),  # although 2016's own number is one of ours
     ],
 )
@@ -94,18 +96,29 @@ def test_claims_of_the_autoencoder(tmp_path):
         "Over all pairs of runs the sparsity rises by 0.050 to 0.050, 0.050 on average.",
     )
     assert finding("clustered", runs).verdict == DIFFERS  # these codes form ten tight clusters
+    runs["autoencoder_wide"][0].results["code_sparsity"] = 0.2
+    runs["autoencoder_sparse"][0].results["knn_accuracy"] = 0.7
+    assert finding("sparse", runs)[1] == DIFFERS
+    runs["autoencoder"][0].results["test_mse"] = 0.06
+    assert finding("beats PCA", runs).verdict == DIFFERS
+    runs["autoencoder_linear"][0].results["test_mse"] = 0.0530  # 2.7 % above PCA's
+    assert finding("similar to PCA", runs).verdict == DIFFERS
 
     runs["autoencoder_sparse"][0].results["code_sparsity"] = None  # all codes zero
     assert finding("sparse", runs).verdict == CANNOT
     del runs["autoencoder_linear"][0].results["pca"]
     damaged = "a record is damaged or from another version (KeyError: 'pca')"
     assert finding("similar to PCA", runs)[:3] == ("–", CANNOT, damaged)
-    runs["autoencoder_linear"][0].results.update({"pca": {"test_mse": 0.0516}, "pca_subspace_cosine": 0.5})
+    runs["autoencoder_linear"][0].results.update({"test_mse": 0.0519, "pca": {"test_mse": 0.0516}, "pca_subspace_cosine": 0.5})
     assert finding("similar to PCA", runs).verdict == DIFFERS
     (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").write_text("1 x")
     assert "is not a latent dump" in finding("clustered", runs).why
     (tmp_path / "autoencoder_seed1" / "checkpoint20000.txt").unlink()
     assert finding("Longer training", runs).ours.endswith(" (n = 2)")
+    for seed in (0, 2):
+        folder = tmp_path / f"autoencoder_seed{seed}"
+        shutil.copy(folder / "checkpoint0.txt", folder / "checkpoint10000.txt")
+    assert finding("Longer training", runs).verdict == DIFFERS
     for seed in (0, 2):
         (tmp_path / f"autoencoder_seed{seed}" / "checkpoint1000.txt").unlink()
     assert finding("Longer training", runs)[1:3] == (CANNOT, "no run has all of its checkpoint<step>.txt")
@@ -153,7 +166,13 @@ def test_claims_of_the_vae(tmp_path):
     assert fixed.verdict == REPRODUCED
     assert fixed.ours.startswith("−6.1, −5.6, −5.4 (n = 3); median ")
     assert fixed.ours.endswith(" at 0, 1,000, 10,000, 100,000, seed 0")
-    assert finding("dominates", runs).ours == "6.3 at weight 0.1, 14.8 at weight 1, 62.7 at weight 10"
+    dominates = finding("dominates", runs)
+    assert dominates[:2] == ("6.3 at weight 0.1, 14.8 at weight 1, 62.7 at weight 10", REPRODUCED)
+    runs["vae_kl_weight_0.1"][0].results["kl"] = 30.0
+    assert finding("dominates", runs).verdict == DIFFERS
+    for run in runs["vae_fixed"]:
+        run.results["log_var_mean"] = [-5.4, -6.1, -0.2]
+    assert finding("log_var moves away", runs).verdict == DIFFERS
 
 
 def test_claims_of_the_first_vae(tmp_path):
@@ -177,19 +196,40 @@ def test_claims_of_the_first_vae(tmp_path):
     assert first.ours == "175.10 ± 0.20 (n = 3)"
     assert first.why.startswith("3 of 4 runs have as many heads alive as in 2016; all: 174.9 to 190.6. ")
     assert experiments.as_published(runs["vae_first"]).seed == 1
-    ours = "median 1.0, 0.0, 0.0, 0.0 at 0, 1,000, 10,000, 100,000; zero for 100% of the test set (seed 1)"
-    assert finding("log_var goes to zero", runs)[:3] == (ours, REPRODUCED, "every log_var dies in 3 of 4 runs")
+    ours = "in 3 of 4 runs; median 1.0, 0.0, 0.0, 0.0 at 0, 1,000, 10,000, 100,000 in the run of seed 1"
+    assert finding("log_var goes to zero", runs)[:3] == (ours, REPRODUCED, "")
+    graph = [write_graph_run(tmp_path, "vae_first", seed, log_var_zero_fraction=seed / 2) for seed in range(3)]
+    beside = finding("log_var goes to zero", experiments.find_runs(tmp_path))
+    assert beside.why == "in 1 of 3 runs of the author's graph"
+    for folder in graph:
+        shutil.rmtree(folder)
     negative = finding("ends up with a negative KL", runs)
     assert negative.verdict == REPRODUCED
     assert negative.ours == "−2.95 ± 0.00 (n = 4) at iteration 0, below 0 up to iteration 500 at most"
+    positive = write_run(tmp_path / "more", "vae_first", 4)
+    write_events(positive, {"KL_Divergence": {0: 0.05}})
+    assert finding("ends up with a negative KL", experiments.find_runs(tmp_path)).verdict == DIFFERS
+    shutil.rmtree(positive)
 
     for path in folders[1].glob("events.*"):
         path.unlink()
     assert "lacks event files" in finding("log_var goes to zero", runs).why
     assert finding("ends up with a negative KL", runs).verdict == CANNOT
     none_like = experiments.Runs({**runs, "vae_first": runs["vae_first"][:1]})
-    assert finding("The first VAE (relu", none_like).verdict == DIFFERS
+    assert finding("The first VAE (relu", none_like).verdict == CANNOT  # of a single run
+    three = experiments.Runs({**runs, "vae_first": runs["vae_first"][:1] * 3})
+    assert finding("The first VAE (relu", three).verdict == DIFFERS
     assert experiments.as_published(none_like["vae_first"]).seed == 0
+
+
+@pytest.mark.parametrize(("runs", "verdict"), [(1, CANNOT), (3, DIFFERS)])
+def test_log_var_that_never_dies(runs, verdict, tmp_path):
+    for seed in range(runs):
+        folder = write_run(tmp_path, "vae_first", seed, log_var_zero_fraction=0.9)
+        write_events(folder, histograms={LOG_VAR: {step: [0.0] for step in judgements.LOG_VAR_AT}})
+    found = finding("log_var goes to zero", experiments.find_runs(tmp_path))
+    assert found.verdict == verdict
+    assert found.ours.startswith(f"in 0 of {runs} runs; ")
 
 
 def write_speed(folder, vae, share=1.0):
@@ -241,6 +281,10 @@ def test_the_gans_course(tmp_path):
     found = finding("D's loss falls", runs)
     assert found.verdict == REPRODUCED
     assert found.ours == "D 1.25 in the first 5,000, 0.42 at the end; G 5.6, 8.7 (n = 1)"
+    rising = {"Discriminator_loss": {step: 1.4 + step / 15_000 for step in course}}
+    write_events(write_run(tmp_path, "gan", 1), {**rising, "Generator_loss": {step: 5 + step / 4_000 for step in course}})
+    both = finding("D's loss falls", experiments.find_runs(tmp_path))
+    assert both[:2] == ("D 1.40 in the first 5,000, 1.40 at the end; G 5.6, 8.7 (n = 2)", DIFFERS)  # in one of the two
 
 
 def test_gan_losses_logged_before_the_updates_decide_nothing(tmp_path):

@@ -29,7 +29,7 @@ def test_a_difference_has_welchs_interval():
     [
         (0.0, 0.3, EQUAL, "+0.000, −0.141 … +0.141: equal within ±0.3"),
         (0.15, 0.3, EQUAL, "+0.150, +0.009 … +0.291: equal within ±0.3"),  # not 0, but too small to matter
-        (0.15, 0.2, DIFFERS, "+0.150, +0.009 … +0.291: differs"),
+        (0.15, 0.2, DIFFERS, "+0.150, +0.009 … +0.291: differs, perhaps by less than 0.2"),
         (-1.0, 0.3, DIFFERS, "−1.000, −1.141 … −0.859: differs"),
         (0.1, 0.2, OPEN, "+0.100, −0.041 … +0.241: open"),
     ],

@@ -90,8 +90,8 @@ RULE = (
     "And our runs are not shown to differ from the author's graph, trained today from its own initialisers, by more than a "
     "margin: the confidence interval of the difference (Welch) does not lie wholly outside it. The margin is "
     f"{judgements.MARGINS['test_l2']} for L2, "
-    f"{judgements.MARGINS['knn_accuracy']} for kNN and {judgements.MARGINS['negative_elbo']} nats for −ELBO. All intervals are "
-    f"at 95 % for the {judgements.TESTS} comparisons together (Bonferroni), so each is wider; p values are not corrected. "
+    f"{judgements.MARGINS['knn_accuracy']} for kNN and {judgements.MARGINS['negative_elbo']} nats for −ELBO. For each of "
+    f"the two, all intervals together hold at 95 % (Bonferroni, {judgements.TESTS} comparisons); p values are not corrected. "
     f"These two questions get no verdict from fewer than {statistics.FEWEST} runs. Other claims have rules of their own, and "
     "say on how many runs they rest."
 )
@@ -155,8 +155,8 @@ def body(found: Found, shown: list[Exhibit], unfinished: list[Exhibit], runs: Ru
 def answers(numbered: list[tuple[int, judgements.Claim, judgements.Judgement]]) -> str:
     """What the claims of a section found, each with a link to its row in the table of claims."""
     lines = [
-        f'<li><a href="#claim-{number}">{html.escape(claim.text)}</a>: {html.escape(claim.original)} in 2016; ours '
-        f'{html.escape(finding.ours)} <span class="{finding.verdict.split()[0]}">{finding.verdict}</span></li>'
+        f'<li><a href="#claim-{number}">{html.escape(claim.text)}</a>. 2016: {html.escape(claim.original)}. Ours: '
+        f'{html.escape(finding.ours)}. <span class="{finding.verdict.split()[0]}">{finding.verdict}</span></li>'
         for number, claim, finding in numbered
     ]
     return f"<ul>{''.join(lines)}</ul>" if lines else ""

@@ -5,7 +5,8 @@
   interval lies within the margin; "differs" if it excludes 0; otherwise "open": more runs would tell.
 - *Are the outcomes as frequent?* Counts of outcomes are compared by Fisher's exact test.
 
-Confidence is 95 % for all comparisons of a table together: each interval is widened to allow for their number (Bonferroni).
+Confidence is 95 % for each of the first two questions, for all comparisons of a table together: each interval is widened to
+allow for their number (Bonferroni).
 No interval is given for fewer than `FEWEST` runs.
 """
 
@@ -48,7 +49,7 @@ class Difference(NamedTuple):
         low, high: its confidence interval.
         p: of a two-sample test (not corrected for several tests), or of a one-sample test of paired differences.
         verdict: EQUAL within ±margin, DIFFERS or OPEN; an interval that excludes 0 but lies within the margin is EQUAL.
-        margin: half the width within which we call two means equal.
+        margin: largest difference at which we call two means equal.
     """
 
     mean: float
@@ -60,6 +61,8 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         said = f"equal within ±{self.margin:g}" if self.verdict == EQUAL else self.verdict
+        if self.verdict == DIFFERS and min(abs(self.low), abs(self.high)) <= self.margin:
+            said += f", perhaps by less than {self.margin:g}"
         return f"{self.mean:+.3f}, {self.low:+.3f} … {self.high:+.3f}: {said}".replace("-", "−")
 
 
