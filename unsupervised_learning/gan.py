@@ -97,6 +97,7 @@ class DCGAN(AdversarialModel, ImageModel):  # pyright: ignore[reportIncompatible
             raise ValueError(f"first_attempt is for 28×28 grey images. Received: side={side}, channels={channels}")
         super().__init__(kwargs, locals())
         self.adversarial_weight, self.feature_weight = weights_of(feature_matching)
+        # Departs from 2016: the first attempt's images are divided by 255 once, because the second division was a mistake.
         self.form, self.image_factor = RECIPES[recipe], 255.0 if divide_twice and recipe == "first_attempt" else 1.0
         start = gan_networks.Start(initializer, self.init_stddev, self.init_bias, self.gamma_stddev, self.bn_decay)
         of_images = (side, channels, self.form, start)

@@ -81,9 +81,9 @@ UNFINISHED = (
     "numbers on the test set and the images from random z, if there are any. The settings may differ as well as the length."
 )
 OUTCOMES = (
-    "In the first VAE a head that is negative for every image gets no gradient through its relu and stays at zero. The first "
-    "iterations settle which heads stay alive, and that determines the ELBO. The author's graph, trained today from its own "
-    "initialisers (“original train”), has the same few outcomes."
+    "In the first VAE a head that is negative for every image is zero, and its own weights get no gradient through the relu. A "
+    "few come back, because the layers before go on training. Which heads live at the end determines the ELBO. The author's "
+    "graph, trained today from its own initialisers (“original train”), has the same few outcomes."
 )
 RULE = (
     "“Matches 2016” means two things. 2016's number could be one of ours: it lies in the prediction interval for one more run. "

@@ -55,8 +55,8 @@ SECTIONS = (
         "Second observation: log_var goes to zero",
         (
             "This is the relu's doing. Behind a relu, log_var cannot be negative, so sigma cannot be below 1. The best that "
-            "training can do is to push log_var to zero, and a head that is negative for all images gets no gradient and stays "
-            "there. Without the relu, log_var moves to about −6 and each image gets a place of its own.",
+            "training can do is to push log_var to zero, and a head that is negative for all images gets no gradient: it "
+            "seldom comes back. Without the relu, log_var moves to about −6 and each image gets a place of its own.",
         ),
         ("vae_first_distributions", "vae_first_scatter", "vae_fixed_distributions", "vae_fixed_scatter"),
         ("In the first VAE log_var goes to zero", "In the fixed VAE log_var moves away from zero"),
