@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,22 @@ def test_an_interrupted_training_of_a_graph_resumes_bit_for_bit(file, idx_dir, t
     left[0] = 9
     for one, other in zip(resumed, weights("whole"), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_a_signal_stops_the_training_of_a_graph_after_a_save(file, idx_dir, tmp_path, monkeypatch, capsys):
+    update = running.RunningGraph.update
+
+    def stopping(*arguments):
+        update(*arguments)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(running.RunningGraph, "update", stopping)
+    assert author_runs.train(str(file), 2, 9, str(idx_dir), tmp_path) == 128 + signal.SIGTERM
+    assert "Stopped and saved at iteration 1. To resume, rerun: " in capsys.readouterr().out
+    (folder,) = (tmp_path / "original_2016").iterdir()
+    with np.load(folder / author_runs.STATE) as saved:
+        assert saved["done"] == 1
 
 
 @pytest.mark.slow

@@ -13,14 +13,15 @@ from unsupervised_learning import atomic_files, errors
 from unsupervised_learning.data import mnist
 from unsupervised_learning.data.batches import next_batches
 from unsupervised_learning.data.dataset import to_unit_interval
-from unsupervised_learning.errors import RunError
+from unsupervised_learning.errors import KILLED, RunError
 from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest, recipes_of
 from unsupervised_learning.original.replay import measured, table, write_as_run
 from unsupervised_learning.original.running import BATCH, RunningGraph, model_of, on_one_thread
 from unsupervised_learning.original.runs import STATE
-from unsupervised_learning.training import finished_run, run_directory
+from unsupervised_learning.training import command_line, finished_run, run_directory
+from unsupervised_learning.training.loop import stop_signals
 
 SAVED = 10_000  # iterations between saved states
 
@@ -62,10 +63,14 @@ def train(file: str, seed: int, given: int | None, data_dir: str | None, logs_di
             next(batches)
         print(f"{file}: nearest to --recipe={recipe}; {iterations:,} iterations of the author's own graph in {folder}")
         began = time.monotonic()
-        for i in tqdm(range(done, iterations), unit=" iterations", mininterval=2, initial=done, total=iterations):
-            theirs.update(images[next(batches)])
-            if (i + 1) % SAVED == 0:
-                save(theirs, folder / STATE, i + 1, before + time.monotonic() - began)
+        with stop_signals() as asked:
+            for i in tqdm(range(done, iterations), unit=" iterations", mininterval=2, initial=done, total=iterations):
+                theirs.update(images[next(batches)])
+                if (i + 1) % SAVED == 0 or asked.signal:
+                    save(theirs, folder / STATE, i + 1, before + time.monotonic() - began)
+                if asked.signal:
+                    print(f"Stopped and saved at iteration {i + 1:,}. To resume, rerun: {command_line.command()}")
+                    return KILLED + asked.signal
         seconds = before + time.monotonic() - began
         theirs.put_into(model)
         model.optimizer.iterations.assign(iterations)
