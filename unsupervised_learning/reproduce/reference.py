@@ -210,9 +210,9 @@ def keep_projector(folder: Path, target: Path) -> None:
 
 
 def fewer_colors(path: Path) -> bytes:
-    """Return a figure as a PNG with 128 colours, a third of the size."""
+    """Return a figure as a PNG with 256 colours, a third of the size."""
     png = io.BytesIO()
-    Image.open(path).convert("RGB").quantize(128).save(png, format="PNG", optimize=True)
+    Image.open(path).convert("RGB").quantize(256, kmeans=3).save(png, format="PNG", optimize=True)
     return png.getvalue()
 
 
