@@ -163,7 +163,7 @@ def test_sections_tell_what_their_claims_found(logs_dir, tmp_path, run_script):
     text = (tmp_path / "report" / "index.html").read_text()
     number = next(n for n, claim in enumerate(CLAIMS, start=1) if claim.text == "The KL must not be negative")
     answer = (
-        f'<a href="#claim-{number}">The KL must not be negative</a>: the post asks how to enforce it in 2016; ours at least '
+        f'<a href="#claim-{number}">The KL must not be negative</a>. 2016: the post asks how to enforce it. Ours: at least '
     )
     assert answer in text[text.index('id="negative-kl"') : text.index('<h2 id="gan">')]
     row = text[text.index(f'<tr id="claim-{number}">') :]
