@@ -88,12 +88,24 @@ def test_graph_runs_of_another_length_or_with_other_settings_are_left_out(tmp_pa
 
 
 @pytest.mark.parametrize("missing", ["negative_elbo", "mu_alive", "log_var_alive"])
-def test_a_vae_without_a_number_that_compare_reads_is_left_out(missing, tmp_path):
-    results: dict[str, Any] = {missing: None}
+@pytest.mark.parametrize(("value", "said"), [(None, "is damaged or not from a run"), (float("nan"), "must have a finite")])
+def test_a_vae_without_a_number_that_compare_reads_is_left_out(missing, value, said, tmp_path):
+    results: dict[str, Any] = {missing: value}
     write_run(tmp_path, "vae_first", **results)
     runs = experiments.find_runs(tmp_path)
     assert runs["vae_first"] == []
-    assert "results.json is damaged or not from a run" in runs.left_out["vae_first_seed0"]
+    assert f"results.json {said}" in runs.left_out["vae_first_seed0"]
+
+
+@pytest.mark.parametrize("recipe", [None, "none", ["fixed"]])
+def test_a_graph_run_of_no_known_recipe_is_left_out(recipe, tmp_path):
+    folder = write_graph_run(tmp_path, "vae_fixed")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "settings": {**config["settings"], "recipe": recipe}}))
+    runs = experiments.find_runs(tmp_path)
+    assert runs.graphs == {}
+    [why] = runs.left_out.values()
+    assert f"with other settings: recipe={recipe}" in why
 
 
 def test_own_runs_take_precedence_over_small_copies(tmp_path):

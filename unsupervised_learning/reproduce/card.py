@@ -13,8 +13,8 @@ CHECKSUM = 12  # hexadecimal digits shown
 def card(run: FinishedRun, title: str) -> str:
     """Return the card as Markdown."""
     config, results = run.config, run.results
-    graph = f"the author's own graph ({config['settings'].get('original_graph')}) trained today"
-    what = graph if run.is_of_graph else f"{run.model_name}, trained from scratch"
+    graph = config["settings"].get("original_graph")
+    what = f"the author's own graph ({graph}) trained today" if graph else f"{run.model_name}, trained from scratch"
     data, sizes = config["data"], ", ".join(f"{count:,} {part}" for part, count in config["data"]["sizes"].items())
     versions = ", ".join(f"{name} {version}" for name, version in config.get("versions", {}).items())
     facts = {

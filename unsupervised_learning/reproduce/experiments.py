@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -217,8 +218,10 @@ def read_run(folder: Path) -> FinishedRun:
     """
     run = finished_run.read(folder)
     config = run.config
-    for name in ("training_seconds", *NEEDED.get(run.model_name, ())):
-        run.results[name] = run.number(name)
+    run.results["training_seconds"] = run.number("training_seconds")
+    for name in NEEDED.get(run.model_name, ()):
+        if not math.isfinite(number := run.number(name)):
+            raise RunError(f"results.json must have a finite {name}. Received: {number}")
     comparable = bool(run.number("comparable_with_2016"))
     seed = config["settings"].get("seed")
     if type(seed) is not int or not 0 <= seed < 2**31:
@@ -263,7 +266,7 @@ def recipe_of_graph(run: FinishedRun) -> str:
     Raises:
         RunError: the graph has other settings than the recipe's, or was not trained to its end.
     """
-    recipe = run.config["settings"].get("recipe")
+    recipe = str(run.config["settings"].get("recipe"))
     if difference := graph_difference(run.config):
         raise RunError(f"the author's graph nearest to {recipe}, but with other settings: {difference}")
     if run.results["iterations"] != (wanted := BY_RECIPE[recipe].iterations):
@@ -274,7 +277,7 @@ def recipe_of_graph(run: FinishedRun) -> str:
 def graph_difference(config: dict[str, Any]) -> str:
     """Return the settings in which a run of the author's graph differs from its recipe, as text; empty if none does."""
     settings = config["settings"]
-    of = BY_RECIPE.get(settings.get("recipe"))
+    of = BY_RECIPE.get(str(settings.get("recipe")))
     if of is None or of.model != config["model"]:
         return f"recipe={settings.get('recipe')}"
     known = {name: value for name, value in settings.items() if name in of.expected() or name == "seed"}
