@@ -4,9 +4,9 @@
 
 Every copy has a card, settings and results, and the losses, dumps and data that a claim reads. The first run of each
 experiment always keeps its losses. The first run of a published model also keeps what the report plots, its figures and,
-on MNIST, histograms and images of six iterations. Dumps are compressed, with float32's digits. Weights, which `explore`
-needs, are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE. A GAN's weights are rounded to half
-precision: 4.3 MiB at 28×28.
+on MNIST, histograms and images of six iterations. Dumps are compressed, with six digits. Weights, which `explore` needs,
+are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE. A GAN's weights are rounded (see `rounded`):
+WEIGHTS28 MiB at 28×28, WEIGHTS64 MiB at 64×64.
 """
 
 import gzip
@@ -48,6 +48,8 @@ PICTURED = (*WHOLE, "gan_first_attempt", "gan_flowers")
 TIMES, OFTEN = 5, 100  # kept iterations besides the first: of histograms and images; of the scalars of single layers
 PROJECTED = 2_000  # codes that are kept for TensorBoard's projector
 SEEDS_DUMPED = 5  # latent dumps are kept for this many seeds of the autoencoder
+DRAWN_BY_EXPLORE = ("interpolation.png", "walk_*_even.png")  # a GAN's figures that `explore` draws, given its weights
+FINENESS = 8  # a GAN's weights are rounded to steps of at most 1/8 of their standard deviation
 EVENTS = "events.out.tfevents.0.reference.v2"
 WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(MODELS)}
 
@@ -96,7 +98,7 @@ def keep_files(run: FinishedRun, target: Path, shown: bool, weights: str) -> Non
         name = EVENTS if shown else event_files.PACKED
         keep_events(run, target / name, whole, DRAWN | JUDGED if shown else JUDGED)
     if shown and run.config["model"] in WEIGHTS[weights]:
-        keep_weights(run.path / "model.keras", target / "model.keras", half=run.config["model"] == "DCGAN")
+        keep_weights(run.path / "model.keras", target / "model.keras", coarse=run.config["model"] == "DCGAN")
     if experiment == "autoencoder" and run.seed < SEEDS_DUMPED:
         for iteration in experiments.DUMPED:
             keep_dump(run.path / f"checkpoint{iteration}.txt", target)
@@ -105,8 +107,10 @@ def keep_files(run: FinishedRun, target: Path, shown: bool, weights: str) -> Non
     keep_dump(run.path / "z_vae_output.csv", target)
     keep_projector(run.path / "projector", target)
     (target / "figures").mkdir()
+    redundant = DRAWN_BY_EXPLORE if (target / "model.keras").exists() else ()
     for path in sorted((run.path / "figures").glob("*.png")):
-        atomic_files.write_atomically(target / "figures" / path.name, fewer_colors(path))
+        if not any(path.match(pattern) for pattern in redundant):
+            atomic_files.write_atomically(target / "figures" / path.name, fewer_colors(path.read_bytes()))
 
 
 def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str]) -> None:
@@ -116,6 +120,9 @@ def keep_events(run: FinishedRun, path: Path, whole: bool, histograms: set[str])
         began = None
         for event in event_files.events(run.path):
             values = [value for value in event.summary.value if is_kept(run, value, event.step, whole, histograms)]
+            for value in values:
+                if value.metadata.plugin_data.plugin_name == "images":  # width, height, then the images
+                    value.tensor.string_val[2:] = [fewer_colors(png) for png in value.tensor.string_val[2:]]
             if began is None:
                 began = event.wall_time
                 settings = {**run.config["settings"], "dataset": run.config["data"]["name"]}
@@ -143,13 +150,13 @@ def is_kept(run: FinishedRun, value: Summary.Value, step: int, whole: bool, hist
     return False  # the settings, which are written anew
 
 
-def keep_weights(path: Path, target: Path, half: bool) -> None:
+def keep_weights(path: Path, target: Path, coarse: bool) -> None:
     """Copy a model without its optimizer, compressed; equal models give equal bytes.
 
     Args:
         path: the run's model.keras.
         target: the copy.
-        half: whether to store the weights in half precision, a relative error of 2⁻¹¹. They are loaded as float32.
+        coarse: whether to round the weights, see `rounded`.
     """
     if not path.exists():
         return
@@ -159,41 +166,55 @@ def keep_weights(path: Path, target: Path, half: bool) -> None:
         saved = Path(folder) / "model.keras"
         model.save(saved)
         packed = io.BytesIO()
-        with zipfile.ZipFile(saved) as files, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as kept:
+        with zipfile.ZipFile(saved) as files, zipfile.ZipFile(packed, "w") as kept:
             for name in sorted(files.namelist()):
                 content = files.read(name)
-                if half and name == "model.weights.h5":
-                    content = in_half_precision(content)
+                if coarse and name == "model.weights.h5":
+                    content = rounded(content)
                 if name == "metadata.json":  # its date is when this copy is made
                     content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
-                kept.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # dated 1980
+                kept.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_BZIP2)  # dated 1980
     atomic_files.write_atomically(target, packed.getvalue())
 
 
-def in_half_precision(weights: bytes) -> bytes:
-    """Return a file of Keras weights with every float32 array as float16."""
-    rounded = io.BytesIO()
-    with h5py.File(io.BytesIO(weights)) as source, h5py.File(rounded, "w") as target:
+def rounded(weights: bytes) -> bytes:
+    """Return a file of Keras weights with rounded arrays, which compress well. They are loaded as float32.
+
+    Kernels are rounded to multiples of a step, the largest power of two of at most 1/`FINENESS` of their standard deviation;
+    other float32 arrays to half precision. Each pixel of a GAN's images changes by less than one of 255 levels on average.
+    """
+    coarse = io.BytesIO()
+    with h5py.File(io.BytesIO(weights)) as source, h5py.File(coarse, "w") as target:
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Group):
                 kept = target.require_group(name)
             else:
-                kept = target.create_dataset(name, data=item[()], dtype=np.float16 if item.dtype == np.float32 else item.dtype)
+                kept = target.create_dataset(name, data=rounded_array(item[()]))
             kept.attrs.update(item.attrs)
 
         copy("/", source["/"])
         source.visititems(copy)
-    return rounded.getvalue()
+    return coarse.getvalue()
+
+
+def rounded_array(values: np.ndarray) -> np.ndarray:
+    """Round one array of weights as `rounded` says. Half precision holds up to 2,048 steps of a kernel exactly."""
+    if values.dtype != np.float32:
+        return values
+    if values.ndim > 1 and values.std() > 0:
+        step = 2.0 ** np.floor(np.log2(values.std() / FINENESS))
+        values = np.round(values / step) * step
+    return values.astype(np.float16)
 
 
 def keep_dump(path: Path, target: Path) -> None:
-    """Copy a latent dump, compressed."""
+    """Copy a latent dump, compressed, with six digits."""
     if not path.exists():
         return
     latents, labels = read_dump(path)
     text = io.StringIO()
-    np.savetxt(text, np.column_stack([latents, labels]), fmt=["%.9g"] * latents.shape[1] + ["%d"])
+    np.savetxt(text, np.column_stack([latents, labels]), fmt=["%.6g"] * latents.shape[1] + ["%d"])
     packed = gzip.compress(text.getvalue().encode(), mtime=0)  # no date: equal dumps give equal bytes
     atomic_files.write_atomically(target / f"{path.name}.gz", packed)
 
@@ -209,11 +230,13 @@ def keep_projector(folder: Path, target: Path) -> None:
     write_projector(target, latents, Split(images, labels.astype(np.uint8)))
 
 
-def fewer_colors(path: Path) -> bytes:
-    """Return a figure as a PNG with 256 colours, a third of the size."""
-    png = io.BytesIO()
-    Image.open(path).convert("RGB").quantize(256, kmeans=3).save(png, format="PNG", optimize=True)
-    return png.getvalue()
+def fewer_colors(png: bytes) -> bytes:
+    """Return a PNG with 256 colours, a third of the size. A grey one, or one with a palette, has no more and stays as it is."""
+    image, small = Image.open(io.BytesIO(png)), io.BytesIO()
+    if image.mode in ("L", "P"):
+        return png
+    image.convert("RGB").quantize(256, kmeans=3).save(small, format="PNG", optimize=True)
+    return small.getvalue()
 
 
 def is_shown(run: FinishedRun, runs: list[FinishedRun]) -> bool:
