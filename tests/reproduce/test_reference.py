@@ -135,8 +135,8 @@ def test_a_gans_weights_are_kept_on_request_and_rounded(tmp_path, run_script):
     model = DCGAN(z_dim=5, discriminator_width=0.1)
     model.save(folder / "model.keras")
     (folder / "figures").mkdir()
-    drawn_by_explore = {"interpolation.png", "walk_25_even.png"}
-    for name in {"samples.png", "walk_25.png", *drawn_by_explore}:
+    drawn_by_explore = {"interpolation.png", "walk_25.png", "walk_25_even.png"}
+    for name in {"samples.png", *drawn_by_explore}:
         (folder / "figures" / name).write_bytes(tf.io.encode_png(np.zeros((5, 6, 3), np.uint8)).numpy())
     copy = tmp_path / "kept" / "gan_seed0"
     kept = []
@@ -152,8 +152,8 @@ def test_a_gans_weights_are_kept_on_request_and_rounded(tmp_path, run_script):
     for weight, before in zip(loaded.variables, model.variables, strict=True):
         assert weight.dtype == before.dtype
         if before.dtype == "float32" and before.ndim > 1:
-            assert len(np.unique(weight)) > 25  # so the kernel is not flattened
-            assert np.max(np.abs(weight - before)) <= np.std(before) / 16  # half a step
+            assert len(np.unique(weight)) > 50  # so the kernel is not flattened
+            assert np.max(np.abs(weight - before)) <= np.std(before) / (2 * 32)  # half a step
         else:
             np.testing.assert_array_equal(weight, np.float16(before) if before.dtype == "float32" else before)
     z = model.training_latent(8, 0)
@@ -162,7 +162,7 @@ def test_a_gans_weights_are_kept_on_request_and_rounded(tmp_path, run_script):
 
 def test_a_kernel_of_equal_weights_is_kept():
     kernel = np.full((2, 3), 0.25, np.float32)
-    np.testing.assert_array_equal(reference.rounded_array(kernel), kernel)
+    np.testing.assert_array_equal(reference.rounded_array(kernel, 8), kernel)
 
 
 def test_pictures_keep_their_size_and_almost_their_colors():

@@ -6,7 +6,7 @@ Every copy has a card, settings and results, and the losses, dumps and data that
 experiment always keeps its losses. The first run of a published model also keeps what the report plots, its figures and,
 on MNIST, histograms and images of six iterations. Dumps are compressed, with six digits. Weights, which `explore` needs,
 are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE. A GAN's weights are rounded (see `rounded`):
-WEIGHTS28 MiB at 28×28, WEIGHTS64 MiB at 64×64.
+2.4 MiB at 28×28, 6.4 MiB at 64×64.
 """
 
 import gzip
@@ -48,8 +48,8 @@ PICTURED = (*WHOLE, "gan_first_attempt", "gan_flowers")
 TIMES, OFTEN = 5, 100  # kept iterations besides the first: of histograms and images; of the scalars of single layers
 PROJECTED = 2_000  # codes that are kept for TensorBoard's projector
 SEEDS_DUMPED = 5  # latent dumps are kept for this many seeds of the autoencoder
-DRAWN_BY_EXPLORE = ("interpolation.png", "walk_*_even.png")  # a GAN's figures that `explore` draws, given its weights
-FINENESS = 8  # a GAN's weights are rounded to steps of at most 1/8 of their standard deviation
+DRAWN_BY_EXPLORE = ("interpolation.png", "walk_*.png")  # a GAN's figures that `explore` draws, given its weights
+FINENESS = {28: 32, 64: 8}  # by the side of a GAN's images: steps per standard deviation to which `rounded` rounds weights
 EVENTS = "events.out.tfevents.0.reference.v2"
 WEIGHTS = {"none": (), "dense": ("AutoEncoder", "VariationalAutoEncoder"), "all": tuple(MODELS)}
 
@@ -98,7 +98,8 @@ def keep_files(run: FinishedRun, target: Path, shown: bool, weights: str) -> Non
         name = EVENTS if shown else event_files.PACKED
         keep_events(run, target / name, whole, DRAWN | JUDGED if shown else JUDGED)
     if shown and run.config["model"] in WEIGHTS[weights]:
-        keep_weights(run.path / "model.keras", target / "model.keras", coarse=run.config["model"] == "DCGAN")
+        fineness = FINENESS.get(run.config["settings"].get("side", 0))
+        keep_weights(run.path / "model.keras", target / "model.keras", fineness)
     if experiment == "autoencoder" and run.seed < SEEDS_DUMPED:
         for iteration in experiments.DUMPED:
             keep_dump(run.path / f"checkpoint{iteration}.txt", target)
@@ -150,13 +151,13 @@ def is_kept(run: FinishedRun, value: Summary.Value, step: int, whole: bool, hist
     return False  # the settings, which are written anew
 
 
-def keep_weights(path: Path, target: Path, coarse: bool) -> None:
+def keep_weights(path: Path, target: Path, fineness: int | None) -> None:
     """Copy a model without its optimizer, compressed; equal models give equal bytes.
 
     Args:
         path: the run's model.keras.
         target: the copy.
-        coarse: whether to round the weights, see `rounded`.
+        fineness: see `rounded`; None to keep the weights exactly.
     """
     if not path.exists():
         return
@@ -169,19 +170,19 @@ def keep_weights(path: Path, target: Path, coarse: bool) -> None:
         with zipfile.ZipFile(saved) as files, zipfile.ZipFile(packed, "w") as kept:
             for name in sorted(files.namelist()):
                 content = files.read(name)
-                if coarse and name == "model.weights.h5":
-                    content = rounded(content)
+                if fineness and name == "model.weights.h5":
+                    content = rounded(content, fineness)
                 if name == "metadata.json":  # its date is when this copy is made
                     content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
                 kept.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_BZIP2)  # dated 1980
     atomic_files.write_atomically(target, packed.getvalue())
 
 
-def rounded(weights: bytes) -> bytes:
+def rounded(weights: bytes, fineness: int) -> bytes:
     """Return a file of Keras weights with rounded arrays, which compress well. They are loaded as float32.
 
-    Kernels are rounded to multiples of a step, the largest power of two of at most 1/`FINENESS` of their standard deviation;
-    other float32 arrays to half precision. Each pixel of a GAN's images changes by less than one of 255 levels on average.
+    Kernels are rounded to multiples of a step, the largest power of two of at most 1/`fineness` of their standard deviation;
+    other float32 arrays to half precision. With `FINENESS` a pixel changes by less than one of 255 levels on average.
     """
     coarse = io.BytesIO()
     with h5py.File(io.BytesIO(weights)) as source, h5py.File(coarse, "w") as target:
@@ -190,7 +191,7 @@ def rounded(weights: bytes) -> bytes:
             if isinstance(item, h5py.Group):
                 kept = target.require_group(name)
             else:
-                kept = target.create_dataset(name, data=rounded_array(item[()]))
+                kept = target.create_dataset(name, data=rounded_array(item[()], fineness))
             kept.attrs.update(item.attrs)
 
         copy("/", source["/"])
@@ -198,12 +199,12 @@ def rounded(weights: bytes) -> bytes:
     return coarse.getvalue()
 
 
-def rounded_array(values: np.ndarray) -> np.ndarray:
-    """Round one array of weights as `rounded` says. Half precision holds up to 2,048 steps of a kernel exactly."""
+def rounded_array(values: np.ndarray, fineness: int) -> np.ndarray:
+    """Round one array of weights as `rounded` says. Half precision holds up to 2,048 steps exactly."""
     if values.dtype != np.float32:
         return values
     if values.ndim > 1 and values.std() > 0:
-        step = 2.0 ** np.floor(np.log2(values.std() / FINENESS))
+        step = 2.0 ** np.floor(np.log2(values.std() / fineness))
         values = np.round(values / step) * step
     return values.astype(np.float16)
 
