@@ -113,15 +113,18 @@ NO_PATH = st.sampled_from(
 )
 PATHS = {  # further invalid values of each path
     "logs_dir": st.one_of(
-        st.just(""), st.sampled_from(["/dev/null", "/proc/run", "x" * 300, "run\udcff"]), TEXT.map(lambda text: f"{text}*")
+        st.just(""),
+        st.sampled_from(["/dev/null", "/proc/run", "x" * 300, "run\udcff"]),
+        TEXT.map(lambda text: f"{text}*"),
+        st.just("a\\b"),
     ),
-    "data_dir": NO_PATH,
-    "image_dir": NO_PATH,
+    "data_dir": st.one_of(NO_PATH, st.just("")),
+    "image_dir": st.one_of(NO_PATH, st.just("")),
     "original_logs": NO_PATH,
     "restore_original": NO_PATH,
     "dump": NO_PATH,
     "checkpoint": NO_PATH,
-    "cache_dir": st.sampled_from(["/dev/null", "/dev/null/below", "/proc/none", "x" * 300]),
+    "cache_dir": st.sampled_from(["/dev/null", "/dev/null/below", "/proc/none", "x" * 300, ""]),
     "keep": st.sampled_from(["/dev/null/below", "/proc/none", "x" * 300, "", "run\udcff"]),
     "out": st.sampled_from(["/dev/null", "/dev/null/below", "/proc/none", "x" * 300, ""]),
 }

@@ -44,3 +44,12 @@ assert (os.environ["TF_NUM_INTEROP_THREADS"], os.environ["TF_ENABLE_ONEDNN_OPTS"
 """
     done = python(program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hindrance", ["tempfile.tempdir = '/proc/none'", "os.close(2); sys.stderr = None"])
+def test_prepare_needs_no_temporary_file_and_no_terminal(hindrance):
+    done = python(
+        f"import os, sys, tempfile; from unsupervised_learning import start; {hindrance}; start.prepare(); import tensorflow"
+    )
+    assert (done.returncode, done.stdout) == (0, "")

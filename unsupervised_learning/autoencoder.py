@@ -130,7 +130,10 @@ class AutoEncoder(DenseModel, ImageModel):
         return {**self.update(images, weights), **metrics}
 
     def test_step(self, data):
-        """Return the losses scaled to a batch of 256, averaged over all images: 4.447 for run 5 of 2016 on the test set."""
+        """Return the losses scaled to a batch of 256, averaged over all images: 4.447 for run 5 of 2016 on the test set.
+
+        With `mean_loss` the reconstruction loss is the mean per image.
+        """
         images, _, weights = keras.utils.unpack_x_y_sample_weight(data)
         losses_of_256 = self.objective(images, weights, lambda values: EVALUATION_BATCH * tf.reduce_mean(values))
         return {**self.report(losses_of_256, images), **self.measured(images, weights)}

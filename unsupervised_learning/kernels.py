@@ -1,9 +1,9 @@
 """Faster versions of three TensorFlow functions, with the same results, so that `losses.py` keeps its textbook form.
 
-On a CPU, XLA vectorises matrix products but not row sums, and computes log1p with two logarithms. With TensorFlow's versions
-of all three functions, an iteration of the autoencoder or the VAE takes 7 to 11 % longer; with its version of just one, 4 to
-8 % (`sum_rows`), 2 to 5 % (`l2_loss`) or, for the VAE, 9 % (the cross-entropy). Batches of 256, CPU time on one core, all
-versions alternating in one process, medians over at least 40 rounds of 100 iterations, on a busy machine.
+On a CPU, XLA vectorises matrix products but not row sums, and computes log1p with two logarithms. If TensorFlow's versions
+replace all three, an iteration of the autoencoder or the VAE takes 7 to 11 % longer. If one does, it is 4 to 8 % for
+`sum_rows`, 2 to 5 % for `l2_loss`, and 9 % for the cross-entropy, which only the VAE has. These are medians of CPU time on
+one core of a busy machine: batches of 256, at least 40 rounds of 100 iterations, all versions alternating in one process.
 """
 
 import tensorflow as tf

@@ -65,9 +65,15 @@ def _import_tensorflow_quietly() -> None:
     No setting of TensorFlow 2.21 suppresses these lines, because they are printed before its logging is initialised.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = _FATAL
+    if sys.stderr is None:
+        return  # closed, as by 2>&-
+    try:
+        caught = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
+    except OSError:
+        return  # as on a full disk; then these lines appear
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as caught:
+    with caught:
         os.dup2(caught.fileno(), 2)
         try:
             import tensorflow  # noqa: F401

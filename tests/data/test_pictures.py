@@ -86,6 +86,19 @@ def forbid_decoding(monkeypatch):
     monkeypatch.setattr(pictures, "_decode_into", forbidden)
 
 
+def test_unfinished_files_of_killed_processes_are_removed(tmp_path):
+    folder, cache = write_pictures(tmp_path / "shots"), tmp_path / "cache"
+    cache.mkdir()
+    abandoned, others = cache / f"a.{'0f' * 16}.new", [cache / f"b.{'0f' * 16}.new", cache / "notes.new"]
+    for path in (abandoned, *others):
+        path.write_bytes(b"1")
+    for path in (abandoned, others[1]):
+        os.utime(path, (0, time.time() - 25 * 60 * 60))
+    load(folder)
+    assert not abandoned.exists()
+    assert all(path.exists() for path in others)
+
+
 # --- the returned data set ---
 
 

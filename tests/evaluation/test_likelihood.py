@@ -127,28 +127,17 @@ class TestImageBounds:
         assert max(sizes) == 12
         assert sum(sizes) == 10 * 51  # the last chunk has 2 draws of 3
 
-    def test_largest_k_for_some_images_only(self):
-        model, _ = linear_vae()
-        images, calls = some_images(11), []
-        all_taken = likelihood.image_bounds(model, images, k=(2, 8))
-        some = likelihood.image_bounds(model, images, k=(2, 8), images_of_largest=5, batch_size=4, advance=calls.append)
-        np.testing.assert_allclose(some[0], all_taken[0], rtol=1e-5)
-        np.testing.assert_allclose(some[1, :5], all_taken[1, :5], rtol=1e-5)
-        assert np.isnan(some[1, 5:]).all()
-        assert sum(calls) == likelihood.decodings(11, (2, 8), images_of_largest=5) == 5 * 8 + 6 * 2
-        rows = likelihood.summary(some, (2, 8))
-        assert [(row["k"], row["images"]) for row in rows] == [(2, 11), (8, 5)]
-        assert rows[1]["negative_bound"] == pytest.approx(-all_taken[1, :5].mean(), rel=1e-5)
-        assert rows[1]["standard_error"] == pytest.approx(all_taken[1, :5].std(ddof=1) / 5**0.5, rel=1e-4)
-        only = likelihood.image_bounds(model, images, k=(8,), images_of_largest=5)[0]
-        np.testing.assert_array_equal(np.isfinite(only), np.arange(11) < 5)
+    def test_progress_counts_decodings(self):
+        calls = []
+        likelihood.image_bounds(linear_vae()[0], some_images(11), k=(2, 8), batch_size=4, advance=calls.append)
+        assert sum(calls) == 11 * 8
 
     @pytest.mark.parametrize("k", [(), (0, 5), (5, 5), (50, 1)])
     def test_refuses_invalid_draws(self, k):
         with pytest.raises(ValueError, match=r"k must be increasing numbers of at least 1\. Received: k="):
             likelihood.image_bounds(None, some_images(3), k=k)
 
-    @pytest.mark.parametrize("how", [{"batch_size": 0}, {"chunk_size": 0}, {"images_of_largest": 0}])
+    @pytest.mark.parametrize("how", [{"batch_size": 0}, {"chunk_size": 0}])
     def test_refuses_sizes_of_0(self, how):
         (name,) = how
         with pytest.raises(ValueError, match=f"Received: {name}=0"):
@@ -162,7 +151,7 @@ class TestImageBounds:
 def test_one_draw_estimates_the_elbo():
     model, _ = linear_vae()
     images = some_images(4000)
-    (row,) = likelihood.iwae_bounds(model, images, k=(1,))
+    (row,) = likelihood.summary(likelihood.image_bounds(model, images, k=(1,)), (1,))
     exact, _, _ = test_set.vae_report(model, images, np.arange(4000) % 10, draws=50)
     assert row["negative_bound"] == pytest.approx(exact["negative_elbo"], abs=4 * row["standard_error"])
 
@@ -290,7 +279,7 @@ class TestReport:
         model, _ = linear_vae()
         images, labels = some_images(31), np.arange(31) % 3
         found = json.loads(json.dumps(likelihood.report(model, images, labels, k=(1, 4), seed=2)))
-        assert found["bounds"] == likelihood.iwae_bounds(model, images, k=(1, 4), seed=2)
+        assert found["bounds"] == likelihood.summary(likelihood.image_bounds(model, images, k=(1, 4), seed=2), (1, 4))
         by_label = found["bounds_by_label"]
         assert [by_label[label]["images"] for label in "012"] == [11, 10, 10]
         total = sum(row["negative_bound"] * row["images"] for row in by_label.values())
@@ -302,10 +291,10 @@ class TestReport:
         assert found["aggregate_posterior"] == likelihood.aggregate_posterior(mu, log_var, seed=2)
         assert found["binary"] is False
 
-    def test_bounds_by_label_use_the_largest_k_of_all_images(self):
+    def test_bounds_by_label_use_the_largest_k(self):
         model, _ = linear_vae()
         images = (some_images(9) > 0.5).astype(np.float32)
-        found = likelihood.report(model, images, np.zeros(9, int), k=(1, 4, 9), images_of_largest=3)
+        found = likelihood.report(model, images, np.zeros(9, int), k=(1, 4))
         assert found["bounds_by_label"]["0"]["k"] == 4
         assert found["binary"] is True
         one = likelihood.report(model, images[:1], np.zeros(1, int), k=(2,))
@@ -325,6 +314,6 @@ def test_the_authors_checkpoints(checkpoint, relu_heads, bound):
     model = VariationalAutoEncoder(relu_heads=relu_heads)
     read_checkpoint(Path(REAL) / checkpoint / "model.ckpt-100000").restore(model)
     images = to_unit_interval(mnist.load("mnist", REAL_IDX).test.images)
-    found = {row["k"]: row["negative_bound"] for row in likelihood.iwae_bounds(model, images, k=(1, 50))}
+    found = dict(zip((1, 50), -likelihood.image_bounds(model, images, k=(1, 50)).mean(axis=1), strict=True))
     assert found[50] == pytest.approx(bound, abs=0.3)
     assert found[1] > found[50] + 1

@@ -5,6 +5,8 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import keras
 import numpy as np
@@ -15,7 +17,7 @@ from unsupervised_learning.autoencoder import AutoEncoder
 from unsupervised_learning.data import binarization, mnist, pictures
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.evaluation import digit_classifier, generated_images
-from unsupervised_learning.explore import rendering
+from unsupervised_learning.explore import latent_parts, rendering
 from unsupervised_learning.explore.subject import Sizes, Subject
 from unsupervised_learning.figures import plots
 from unsupervised_learning.gan import DCGAN
@@ -302,8 +304,10 @@ def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_scri
     monkeypatch.setattr(generated_images, "GRADIENT_BATCHES", 2)
     (tmp_path / "pictures").mkdir()
     random = np.random.default_rng(0)
-    for number in range(90):
-        (tmp_path / "pictures" / f"{number}.png").write_bytes(plots.png(random.uniform(size=(64, 64, 3))))
+    for number in range(45):
+        picture = plots.png(random.uniform(size=(64, 64, 3)))
+        for name in (f"{number}.png", f"{number} again.png"):
+            (tmp_path / "pictures" / name).write_bytes(picture)
     dataset = pictures.load("pictures", str(tmp_path / "pictures"), None, str(tmp_path / "cache"))
     run = write_finished_run(tmp_path / "gan", DCGAN(side=64, channels=3, z_dim=80), tmp_path, dataset)
     folders = [f"--image_dir={tmp_path}/pictures", f"--cache_dir={tmp_path}/cache"]
@@ -314,10 +318,28 @@ def test_a_gan_of_pictures_has_neither_labels_nor_test_images(tmp_path, run_scri
     assert "up to 2,000,000 weights" in found["left_out"]["play"]
     assert "28×28" in found["left_out"]["classes"]
     assert found["parts"]["health"]["discriminator"]["test"] is None
+    assert found["parts"]["neighbours"]["pixels"]["ratio"] is None
+    assert "exact copy" in found["parts"]["quality"]["left_out"]["nearest_training_image/pixels/ratio"]
     assert len(list((run / "explore" / "figures").glob("walk_*"))) == 3
     page_of(run)
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 8, 11])
+def test_interpolations_lead_to_another_image(count, monkeypatch):
+    found = []
+    monkeypatch.setattr(latent_parts, "between", lambda subject, start, end, usual: found.append((start, end)))
+    subject = SimpleNamespace(
+        labels=np.zeros(count, int),
+        labelled=False,
+        codes=np.arange(count),
+        random=lambda purpose: np.random.default_rng(purpose),
+    )
+    latent_parts.interpolation(cast(Subject, subject))
+    [(start, end)] = found
+    assert len(start) == len(end) == latent_parts.PAIRS
+    assert (start != end).all()
+
+
 def test_nested_numbers_become_scalar_tags():
     numbers = {"a": 1, "b": {"c": [0.5, 2], "long": [0.0] * 100}, "name": "x", "binary": True, "none": None, "rows": [{"k": 3}]}
-    assert rendering.scalars(numbers, "t") == {"t/a": 1.0, "t/b/c/1": 0.5, "t/b/c/2": 2.0, "t/rows/1/k": 3.0}
+    assert rendering.scalars(numbers, "t") == {"t/a": 1.0, "t/b/c/1": 0.5, "t/b/c/2": 2.0, "t/rows/3/k": 3.0}

@@ -18,11 +18,10 @@ def texts(figure) -> str:
 
 
 def test_bars_have_heights_and_labels_of_their_values():
-    figure = measure_plots.bars(np.array([0.5, 2.0]), ["z1", "z2"], "a title", "nats", level=1.0, at="a level")
+    figure = measure_plots.bars(np.array([0.5, 2.0]), ["z1", "z2"], "a title", "nats")
     (axes,) = figure.axes
     assert [bar.get_height() for bar in patches(axes)] == [0.5, 2.0]
     assert texts(figure) == "0.5 2"
-    assert [line.get_label() for line in axes.get_lines()] == ["a level"]
     assert axes.get_ylabel() == "nats"
 
 

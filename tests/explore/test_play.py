@@ -15,11 +15,16 @@ from unsupervised_learning.training import finished_run
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 
+def unpacked(text: str, dtype: type[np.floating]) -> np.ndarray:
+    """The values that `embedded.packed` wrote, [n]."""
+    return np.frombuffer(base64.b64decode(text), np.dtype(dtype).newbyteorder("<"))
+
+
 def test_weights_come_back_as_they_were():
     arrays = [np.random.default_rng(0).normal(size=shape).astype(np.float32) for shape in ((3, 4), (4,))]
     flat = np.concatenate([array.ravel() for array in arrays])
-    np.testing.assert_array_equal(embedded.unpacked(embedded.packed(arrays, np.float32), np.float32), flat)
-    halves = embedded.unpacked(embedded.packed(arrays, np.float16), np.float16)
+    np.testing.assert_array_equal(unpacked(embedded.packed(arrays, np.float32), np.float32), flat)
+    halves = unpacked(embedded.packed(arrays, np.float16), np.float16)
     np.testing.assert_array_equal(halves, flat.astype(np.float16))
 
 
@@ -37,9 +42,9 @@ def test_a_model_is_embedded_with_what_keras_computes(idx_dir, tmp_path):
     run = finished_run.read(write_finished_run(tmp_path / "run", network, idx_dir))
     subject = Subject(run, run.model(), run.dataset(), 0, Sizes((1,), 10, 10, None))
     content = play.model(subject, 10**6)
-    weights = embedded.unpacked(content["weights"], np.float32)
+    weights = unpacked(content["weights"], np.float32)
     assert weights.size == sum(int(np.prod(shape)) for shape in content["shapes"]) == network.count_params()
-    codes = embedded.unpacked(content["check"]["codes"], np.float32).reshape(2, 50, 5)
+    codes = unpacked(content["check"]["codes"], np.float32).reshape(2, 50, 5)
     np.testing.assert_allclose(codes, [head[:50] for head in subject.posterior], atol=1e-5)
     directions = np.array(content["projection"]["directions"])
     np.testing.assert_allclose(directions @ directions.T, np.eye(3), atol=1e-6)

@@ -97,7 +97,15 @@ def test_runs_of_different_lengths_are_refused(tmp_path):
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):
-    with pytest.raises(RunError, match="must hold runs"):
+    with pytest.raises(RunError, match="holds no runs"):
+        arms.read(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["arm", "seed", "recipe", "iterations", "course"])
+def test_a_damaged_record_is_refused(tmp_path, missing):
+    damaged = {name: value for name, value in record("ours", 0, 134.0).items() if name != missing}
+    (tmp_path / "ours_seed0.json").write_text(json.dumps(damaged))
+    with pytest.raises(RunError, match=f"ours_seed0.json is not a record of a run: .*{missing}"):
         arms.read(tmp_path)
 
 
@@ -109,6 +117,9 @@ def test_arms_differ_only_in_what_they_change(tmp_path):
     for arm in ("graph", "ours", "numpy_order"):
         assert arms.arms(f"{ORIGINAL}/vae/model.ckpt-100000.meta", arm, 3, 200, MNIST, tmp_path) == 0
         found[arm] = json.loads((tmp_path / "arms" / "fixed" / f"{arm}_seed3.json").read_text())["course"]["200"]
+    assert arms.arms(f"{ORIGINAL}/vae/model.ckpt-100000.meta", "ours", 3, 200, MNIST, tmp_path) == 0  # finished already
+    with pytest.raises(RunError, match=r"holds a run of 200 iterations\. Received: --max_iterations=100"):
+        arms.arms(f"{ORIGINAL}/vae/model.ckpt-100000.meta", "ours", 3, 100, MNIST, tmp_path)
     ours = found["ours"]
     assert found["numpy_order"] == ours
     assert 0 < abs(found["graph"] - ours) < 5, found

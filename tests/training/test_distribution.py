@@ -351,6 +351,23 @@ def test_workers_with_the_same_flags_meet(monkeypatch):
     assert meet(monkeypatch, [{"seed": 1}, {"seed": 1}, {"seed": 1}]) == ["", "", ""]
 
 
+@pytest.mark.parametrize("sent", [b"", b"5\n", b'["a", {}]\n', b'[1, "a"]\n', b"[[1], {}]\n", b"GET / HTTP/1.1\r\n"])
+def test_the_chief_ignores_other_callers(monkeypatch, sent):
+    monkeypatch.setattr(workers, "GREETING", 0.2)
+    found = workers.receive_others
+    calls = []
+
+    def receive(listener, *rest):
+        with socket.create_connection(listener.getsockname()) as stranger:
+            stranger.sendall(sent)
+            calls.append(sent)
+            found(listener, *rest)
+
+    monkeypatch.setattr(workers, "receive_others", receive)
+    assert meet(monkeypatch, [{"seed": 1}, {"seed": 1}]) == ["", ""]
+    assert calls == [sent]
+
+
 def test_workers_with_other_flags_are_refused(monkeypatch):
     problem = "2 worker 1 was started with different flags than the chief: --seed=2, not 1"
     assert meet(monkeypatch, [{"seed": 1}, {"seed": 2}]) == [problem, problem]

@@ -10,6 +10,7 @@ import pytest
 from tests.support import assert_same, final_weights, read_events
 from unsupervised_learning import layers, losses
 from unsupervised_learning.data import mnist
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring.vae import VAEMonitor
 from unsupervised_learning.training import run
 from unsupervised_learning.training.settings import Settings, default_settings
@@ -63,6 +64,21 @@ def test_stopped_and_resumed_run_equals_uninterrupted_run(idx_dir, tmp_path, wit
     }
     config = json.loads((tmp_path / "parts" / "config.json").read_text())
     assert config["folders"] == {"data_dir": str(idx_dir.resolve())}
+
+
+def test_a_run_that_another_process_began_meanwhile_is_refused(idx_dir, tmp_path, without_outputs):
+    load = mnist.load
+
+    def while_another_trains(*args):
+        monkeypatch.undo()
+        assert train(tmp_path / "run", idx_dir, 2) == 0
+        return load(*args)
+
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(mnist, "load", while_another_trains)
+    with pytest.raises(RunError, match="another process trained in"):
+        train(tmp_path / "run", idx_dir, 5)
+    assert train(tmp_path / "run", idx_dir, 5) == 0
 
 
 @pytest.mark.slow

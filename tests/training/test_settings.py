@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from unsupervised_learning.autoencoder import AutoEncoder
+from unsupervised_learning.data import mnist
 from unsupervised_learning.errors import RunError
 from unsupervised_learning.gan import DCGAN
-from unsupervised_learning.training.run_directory import earlier_run
+from unsupervised_learning.training.run_directory import check_usable, configuration, earlier_run
 from unsupervised_learning.training.settings import Settings, default_settings
 
 
@@ -48,8 +49,32 @@ def test_a_run_is_resumed_only_with_its_own_settings(tmp_path):
         earlier_run(settings(tmp_path, arguments={"seed": 1}, batch_size=8), AutoEncoder)
     with pytest.raises(RunError, match="recipe is run5 there and run1 here"):
         earlier_run(settings(tmp_path, recipe="run1"), AutoEncoder)
+    with pytest.raises(RunError, match="To resume it, rerun without --restore_original; to start"):
+        earlier_run(settings(tmp_path, restore_original="model.ckpt-1"), AutoEncoder)
+    record(given, restore_original="A File")
+    with pytest.raises(RunError, match="rerun with --restore_original='A File'; to start"):
+        earlier_run(given, AutoEncoder)
     with pytest.raises(RunError, match="a run of AutoEncoder, this is DCGAN"):
         earlier_run(settings(tmp_path, DCGAN), DCGAN)
+
+
+def test_the_advice_for_another_image_size_names_the_data(tmp_path):
+    record(settings(tmp_path, DCGAN))
+    flowers = settings(tmp_path, DCGAN, {"side": 64, "channels": 3})
+    with pytest.raises(RunError, match="rerun with --channels=1 and with the same --dataset or --image_dir; to start"):
+        earlier_run(flowers, DCGAN)
+
+
+def test_a_folder_of_an_unknown_user_is_recorded(tmp_path):
+    given = settings(tmp_path, folders={"cache_dir": "~no_such_user/cache"})
+    folder = configuration(given, mnist.load("digits"))["folders"]["cache_dir"]
+    assert folder.endswith("/~no_such_user/cache")
+
+
+@pytest.mark.parametrize("character", "*?[]\\")
+def test_folders_that_tensorflow_takes_for_patterns_are_refused(tmp_path, character):
+    with pytest.raises(RunError, match="must not contain"):
+        check_usable(tmp_path / f"a{character}b")
 
 
 def test_a_recorded_setting_without_a_flag_is_named(tmp_path):

@@ -63,8 +63,8 @@ def define_flags() -> None:
     flags.DEFINE_string("original_logs", None, "Folder with the author's files of 2016; subfolders are searched.")
     flags.DEFINE_string("data_dir", None, "Folder with MNIST's four files, for a figure that replays the author's fixed VAE.")
     flags.DEFINE_string("out", "report", "Output folder for index.html, report.md and figures/.")
-    command_line.require_path("logs_dir")
-    command_line.require_path("out")
+    for folder in ("logs_dir", "original_logs", "data_dir", "out"):
+        command_line.require_path(folder)
 
 
 if __name__ == "__main__":

@@ -250,8 +250,8 @@ def first_form(runs: Runs) -> Judgement:
     spread = f"{len(like)} of {len(first)} runs have as many heads alive as in 2016; all: {min(all_):.1f} to {max(all_):.1f}"
     if theirs:
         spread += f". Outcomes as frequent as with the author's graph? p = {same_outcomes(first, theirs):.2g}"
-    if not like:
-        verdict = CANNOT if len(first) < statistics.FEWEST else DIFFERS
+    if not like:  # if ours and 2016's were alike, 2016's would be the only one of n + 1 with this outcome once in n + 1 times
+        verdict = DIFFERS if 1 / (len(first) + 1) <= 1 - statistics.LEVEL else CANNOT
         return Judgement(mean_sd(all_, ".1f"), verdict, f"none of {len(first)} runs has as many heads alive as in 2016")
     compared = Comparison(VAE["first"]["negative_elbo"], numbers(like, "negative_elbo"), numbers(graph, "negative_elbo"))
     found = match_2016(compared, ".2f", MARGINS["negative_elbo"])
@@ -297,11 +297,11 @@ def log_var_fixed(runs: Runs) -> Judgement:
 def reconstruction_dominates(runs: Runs) -> Judgement:
     """Compute reconstruction / KL for three KL weights."""
     ratios = {
-        weight: float(np.mean([run.results["reconstruction"] / run.results["kl"] for run in runs[name]]))
+        weight: [run.results["reconstruction"] / run.results["kl"] for run in runs[name]]
         for weight, name in (("0.1", "vae_kl_weight_0.1"), ("1", "vae_fixed"), ("10", "vae_kl_weight_10"))
     }
-    ours = ", ".join(f"{ratio:.1f} at weight {weight}" for weight, ratio in ratios.items())
-    return judged(min(ratios.values()) >= 5, ours)
+    ours = ", ".join(f"{np.mean(of):.1f} at weight {weight} (n = {len(of)})" for weight, of in ratios.items())
+    return judged(min(np.mean(of) for of in ratios.values()) >= 5, ours)
 
 
 def kl_logged_negative(runs: Runs) -> Judgement:
@@ -320,7 +320,7 @@ def kl_logged_negative(runs: Runs) -> Judgement:
 
 def kl_not_negative(runs: Runs) -> Judgement:
     """Find the smallest KL of an image in all logged batches."""
-    smallest, count = np.inf, 0
+    smallest, count, n = np.inf, 0, len(runs["vae_first"]) + len(runs["vae_fixed"])
     for name, tag in (("vae_first", TRUE_KL), ("vae_fixed", "KL_Divergence")):
         for run in runs[name]:
             for buckets in event_files.logged(run.path, tag).values():
@@ -329,7 +329,7 @@ def kl_not_negative(runs: Runs) -> Judgement:
     if not count:
         return Judgement("–", CANNOT, "the runs' event files are missing")
     why = "The correct KL can be negative only by rounding, and our form of it cannot round below zero."
-    return judged(smallest >= 0, f"at least {smallest:.2g} nats over {count:,} logged images", why)
+    return judged(smallest >= 0, f"at least {smallest:.2g} nats over {count:,} logged images (n = {n})", why)
 
 
 def vae_is_faster(runs: Runs) -> Judgement:

@@ -48,7 +48,7 @@ class Dataset:
         return f"Dataset({self.name}, {self.source}; {splits})"
 
     def describe(self) -> dict:
-        """Return the `data` entry of a run's config.json: everything but the arrays."""
+        """Return the `data` entry of a run's config.json: the origin of the data and the size of each split."""
         sizes = {split: len(getattr(self, split).labels) for split in ("train", "validation", "test")}
         described = {key: getattr(self, key) for key in ("name", "source", "checksum", "note", "comparable", "binarize")}
         return {**described, "sizes": sizes}

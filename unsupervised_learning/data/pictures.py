@@ -13,6 +13,7 @@ import os
 import pathlib
 import stat
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ INSTEAD = {
 TEST_SHARE, VALIDATION_SHARE = 7, 12
 FEWEST = 2 * TEST_SHARE  # pictures for `drawings`: evaluation needs nearest neighbours, and so two test images
 CHUNK = 1024  # our choice: maximum number of pictures in memory
+HEX, DAY = "[0-9a-f]", 24 * 60 * 60  # a hexadecimal digit in a pattern; seconds
 FORMAT = 2  # increase this when the bytes of cached pictures change
 
 # A picture's name, and a function that returns its encoded bytes.
@@ -233,6 +235,14 @@ def _cached(cache: pathlib.Path, key: str, of_each: list[int]) -> dict[str, Any]
     return record if whole else None
 
 
+def _remove_abandoned(cache: pathlib.Path) -> None:
+    """Delete the unfinished files of killed processes: those that nobody has written to for a day."""
+    for unfinished in cache.glob(f"*.{HEX * 32}.new"):
+        with contextlib.suppress(OSError):
+            if time.time() - unfinished.stat().st_mtime > DAY:
+                unfinished.unlink()
+
+
 def _decode_into(
     cache: pathlib.Path, key: str, count: int, pictures: Iterator[Encoded], of_each: list[int], crop: int | None, source: str
 ) -> dict[str, Any]:
@@ -258,6 +268,7 @@ def _decode_into(
         print(f"Decoding {count:,} pictures …", flush=True)
     try:
         cache.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(cache)
         with (
             quiet_stderr(),
             pillow_warnings(),

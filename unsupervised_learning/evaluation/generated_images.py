@@ -157,6 +157,8 @@ def report(
     for name, space in nearest_in.items():
         of_nearest[name], found = nearest_training_images(space, images, queries, seed, tell)
         arrays |= {f"{key}_{name}": value for key, value in found.items()}
+        if of_nearest[name]["ratio"] is None:
+            left_out[f"nearest_training_image/{name}/ratio"] = "most real images have an exact copy among the training images"
 
     numbers["nearest_training_image"] = of_nearest
     pair_distances = ({"diversity": sample_quality.pair_distance(as_pixels(some))} for some in (images.made, images.real))

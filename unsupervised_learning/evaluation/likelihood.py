@@ -36,7 +36,6 @@ def image_bounds(
     images: np.ndarray,
     k: Sequence[int] = (1, 50, 1000),
     seed: int = 0,
-    images_of_largest: int | None = None,
     log_likelihood: LogLikelihood = bernoulli_log_likelihood,
     batch_size: int = 500,
     chunk_size: int = 20,
@@ -56,22 +55,19 @@ def image_bounds(
         images: the images.
         k: increasing numbers of draws.
         seed: seed of the noise. Image i's is `numpy.random.default_rng([seed, i]).standard_normal([draws, z_dim])`.
-        images_of_largest: number of leading images that get the largest k, which takes most of the time; all by default.
         log_likelihood: images [m, pixels] and the decoder's output [m, …] → log p(x|z) [m].
         batch_size: images per decoder call; affects memory and speed, and the result only by rounding.
         chunk_size: draws per image and decoder call; affects the same.
         jit_compile: compile with XLA, which halves the time.
-        advance: called with the number of decodings just done, for a progress bar of `decodings` in total.
+        advance: called with the number of decodings just done, for a progress bar; in total n · the largest k.
 
     Returns:
-        [len(k), n], in nats; NaN for images without the largest k.
+        [len(k), n], in nats.
 
     Raises:
         ValueError: if an argument does not match its description, or bounds are not finite.
     """
     images, k = checked_images(images, "images"), _checked_draws(k)
-    if images_of_largest is not None and images_of_largest < 1:
-        raise ValueError(f"images_of_largest must be at least 1. Received: images_of_largest={images_of_largest}")
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1. Received: chunk_size={chunk_size}")
     mu, log_var = posteriors(model, images, batch_size)  # [n, z_dim] each
@@ -85,7 +81,7 @@ def image_bounds(
         # log p(z) − log q(z|x); the terms in 2π cancel
         return log_p_image + 0.5 * tf.reduce_sum(tf.square(noise) + log_var - tf.square(latent), axis=-1)
 
-    def bounds_of(rows: slice, k: Sequence[int]) -> np.ndarray:
+    def bounds_of(rows: slice) -> np.ndarray:
         numbers = range(len(images))[rows]
         generators = [np.random.default_rng([seed, number]) for number in numbers]
         chunk = min(chunk_size, k[-1])
@@ -104,24 +100,11 @@ def image_bounds(
                 advance(min(chunk, k[-1] - start) * len(numbers))
         return np.stack(found)
 
-    bounds = np.full((len(k), len(images)), np.nan)
-    some = len(images) if images_of_largest is None else min(images_of_largest, len(images))
-    for start, stop, draws in ((0, some, k), (some, len(images), k[:-1])):
-        for batch in batches(stop - start, batch_size) if draws else ():
-            rows = slice(start + batch.start, min(start + batch.stop, stop))
-            bounds[: len(draws), rows] = bounds_of(rows, draws)
-    return bounds
+    return np.concatenate([bounds_of(rows) for rows in batches(len(images), batch_size)], axis=1)
 
 
-def decodings(images: int, k: Sequence[int], images_of_largest: int | None = None) -> int:
-    """Return the total number of decodings in `image_bounds`, for a progress bar."""
-    k = _checked_draws(k)
-    some = images if images_of_largest is None else min(images_of_largest, images)
-    return some * k[-1] + ((images - some) * k[-2] if len(k) > 1 else 0)
-
-
-def iwae_bounds(model: Any, images: np.ndarray, k: Sequence[int] = (1, 50, 1000), seed: int = 0, **how: Any) -> list[Json]:
-    """Average `image_bounds` over images. See there for the arguments.
+def summary(bounds: np.ndarray, k: Sequence[int]) -> list[Json]:
+    """Average the result of `image_bounds`, [len(k), n], over images.
 
     On MNIST's test images with k = 50, 2016's checkpoints give 160.3 (first form) and 130.6 (fixed form).
 
@@ -129,16 +112,10 @@ def iwae_bounds(model: Any, images: np.ndarray, k: Sequence[int] = (1, 50, 1000)
         For each k: `k`; `negative_bound`, minus the mean of L_k; its `standard_error` over images (None for one image), which
         includes the variation from the draws; `images`, the number of images.
     """
-    return summary(image_bounds(model, images, k, seed, **how), k)
-
-
-def summary(bounds: np.ndarray, k: Sequence[int]) -> list[Json]:
-    """Convert the result of `image_bounds` to that of `iwae_bounds`."""
     rows = []
     for draws, row in zip(k, bounds, strict=True):
-        taken = row[np.isfinite(row)]
-        error = float(np.std(taken, ddof=1) / np.sqrt(len(taken))) if len(taken) > 1 else None
-        rows.append({"k": draws, "negative_bound": -float(taken.mean()), "standard_error": error, "images": len(taken)})
+        error = float(np.std(row, ddof=1) / np.sqrt(len(row))) if len(row) > 1 else None
+        rows.append({"k": draws, "negative_bound": -float(row.mean()), "standard_error": error, "images": len(row)})
     return rows
 
 
@@ -258,7 +235,6 @@ def report(
     labels: np.ndarray,
     k: Sequence[int] = (1, 50, 1000),
     seed: int = 0,
-    images_of_largest: int | None = None,
     **how: Any,
 ) -> Json:
     """Compute all measures of this module for one model, for evaluation.json.
@@ -267,25 +243,20 @@ def report(
 
     Returns:
         - `images`; `binary`: whether all pixels are 0 or 1. Otherwise the bounds cannot be compared with published ones
-        - `bounds`: see `iwae_bounds`; `bounds_by_label`: label → the same for the largest k with bounds for all images
+        - `bounds`: see `summary`; `bounds_by_label`: label → the same for the largest k
         - `kl`; `kl_per_dimension`, `active_units`, `aggregate_posterior`: see the functions of these names
     """
     images, labels = checked_images(images, "images"), np.asarray(labels)
     if labels.shape != images.shape[:1]:
         raise ValueError(f"labels must be [n], one per image. Received: labels.shape={labels.shape} of {len(images)} images")
-    bounds = image_bounds(model, images, k, seed, images_of_largest, **how)
-    of_all = [number for number, row in enumerate(bounds) if np.isfinite(row).all()][-1:]
+    bounds = image_bounds(model, images, k, seed, **how)
     mu, log_var = posteriors(model, images)
     kl = kl_per_dimension(mu, log_var)
     return {
         "images": len(images),
         "binary": bool(np.isin(images, (0, 1)).all()),
         "bounds": summary(bounds, k),
-        "bounds_by_label": {
-            str(label): summary(bounds[[number]][:, labels == label], [k[number]])[0]
-            for number in of_all
-            for label in np.unique(labels)
-        },
+        "bounds_by_label": {str(label): summary(bounds[-1:, labels == label], k[-1:])[0] for label in np.unique(labels)},
         "kl": float(kl.sum()),
         "kl_per_dimension": kl.tolist(),
         "active_units": active_units(mu),

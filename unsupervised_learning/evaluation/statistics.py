@@ -5,8 +5,8 @@
   interval lies within the margin; "differs" if it excludes 0; otherwise "open": more runs would tell.
 - *Are the outcomes as frequent?* Counts of outcomes are compared by Fisher's exact test.
 
-Confidence is 95 % for each of the first two questions, for all comparisons of a table together: each interval is widened to
-allow for their number (Bonferroni).
+In `compare`, confidence is 95 % for each of the first two questions, for all comparisons of its table together: each interval
+is widened to allow for their number (Bonferroni). The intervals of `original arms` hold singly.
 No interval is given for fewer than `FEWEST` runs.
 """
 
@@ -67,7 +67,7 @@ class Difference(NamedTuple):
 
 
 def mean_sd(values: Numbers, form: str = ".3f") -> str:
-    """Format mean ± standard deviation (n); "–" without values, the bare value for a single one."""
+    """Format mean ± standard deviation (n); "–" without values, without ± for a single one."""
     if not len(values):
         return "–"
     spread = f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else ""

@@ -146,7 +146,7 @@ def main(arguments: list[str]) -> int:
     """Evaluate a run, or set several side by side; returns the exit status."""
     if not arguments:
         raise RunError("expects one LOGS_DIR, the folder of a finished run, or several. Received: nothing")
-    runs = [finished(Path(argument).expanduser()) for argument in arguments]
+    runs = [finished(command_line.path_of(argument)) for argument in arguments]
     if len(runs) > 1:
         return side_by_side(runs)
     (run,) = runs
@@ -207,7 +207,7 @@ def output_folder(usual: Path) -> Path:
     Raises:
         RunError: it holds something else.
     """
-    target = Path(FLAGS.out).expanduser() if FLAGS.out else usual
+    target = command_line.path_of(FLAGS.out) if FLAGS.out else usual
     if target.exists() and not (target / "evaluation.json").exists():
         raise RunError(f"{target} exists and was not written by this command; choose another --out")
     return target
@@ -246,6 +246,8 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "out", None, "Output folder; by default LOGS_DIR/explore, or for several runs explore beside the first."
     )
+    for folder in ("data_dir", "image_dir", "cache_dir", "out"):
+        command_line.require_path(folder)
     flags.DEFINE_list("draws", ["1", "10", "50", "200", "1000"], "VAE: numbers of draws for the importance-weighted bound.")
     flags.DEFINE_integer("images", 10_000, "VAE: number of test images for the bound, taken from the start.", 1)
     flags.DEFINE_integer("samples", None, "GAN: number of images to generate and judge; by default depends on their size.", 2)

@@ -19,11 +19,6 @@ def packed(arrays: list[np.ndarray], dtype: type[np.floating]) -> str:
         return base64.b64encode(flat.astype(np.dtype(dtype).newbyteorder("<")).tobytes()).decode()
 
 
-def unpacked(text: str, dtype: type[np.floating]) -> np.ndarray:
-    """The values that `packed` wrote, [n]."""
-    return np.frombuffer(base64.b64decode(text), np.dtype(dtype).newbyteorder("<"))
-
-
 def json_text(content: Any) -> str:
     """Content as JSON that can stand inside a `<script>`: no text in it can end the element."""
     return json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")

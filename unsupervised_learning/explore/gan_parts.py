@@ -195,7 +195,7 @@ def neighbours(subject: Subject) -> Found:
         rows += [
             Row(
                 f"distance ratio, {space}",
-                f"{of['ratio']:.2f}",
+                "–" if of["ratio"] is None else f"{of['ratio']:.2f}",
                 "1",
                 "Median distance to the nearest training image, divided by that of held-out real images: 0 for copies, 1 for "
                 "new images as good as real ones.",

@@ -46,7 +46,7 @@ def reconstructions(subject: Subject) -> Found:
     numbers |= {"median": float(np.median(errors)), "unit": unit}
     if not subject.labelled:
         return Found(numbers, drawn, f"{summary}.{note}")
-    by_label = measure_plots.bars(np.array(means), [name.split()[-1] for name in names], "Error by label", f"{name}")
+    by_label = measure_plots.bars(np.array(means), [name.split()[-1] for name in names], "Error by label", name)
     best, worst = names[int(np.argmin(means))], names[int(np.argmax(means))]
     return Found(
         {**numbers, "by_label": dict(zip(names, map(float, means), strict=True))},
@@ -163,6 +163,8 @@ def manifold(subject: Subject) -> Found:
 def interpolation(subject: Subject) -> Found:
     """Straight lines and arcs between the codes of pairs of test images."""
     start, end = np.split(_of_different_labels(subject, 2 * PAIRS, ENDS), 2)
+    if np.array_equal(start, end):  # they repeat a list of two or four images
+        end = np.roll(end, 1)
     return between(subject, subject.codes[start], subject.codes[end], subject.codes)
 
 
@@ -192,7 +194,7 @@ def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndar
 def samples(subject: Subject) -> Found:
     """Images decoded from random codes."""
     made = subject.model.sample(GRID, seed=0)
-    prior = "the prior, N(0, 1)" if subject.kind == VAE else "a uniform distribution over the range of the codes"
+    prior = "the prior, N(0, 1)" if subject.kind == VAE else "U(−1, 1), the range of tanh"
     figure = plots.image_grid(made, f"Images decoded from {prior}")
     return Found({}, [Picture("samples", f"{len(made)} codes drawn from {prior}.", figure)])
 

@@ -15,7 +15,7 @@ SEVERAL = ("#2f62f0", "#ff7f0e", "#00796b", "#e3202c", "#4fc3f7", "#74101f", "#2
 MOST_PANELS = 12  # maximum number of histograms in a figure
 
 
-def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level: float | None = None, at: str = "") -> Figure:
+def bars(values: np.ndarray, names: Sequence[str], title: str, label: str) -> Figure:
     """Draw a bar for each value.
 
     Args:
@@ -23,8 +23,6 @@ def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level
         names: n names, written below the bars.
         title: written above.
         label: label of the value axis, with the unit.
-        level: value marked by a dashed line; by default none.
-        at: label of that line.
 
     Returns:
         A figure with one axes.
@@ -39,9 +37,6 @@ def bars(values: np.ndarray, names: Sequence[str], title: str, label: str, level
     else:
         shown = np.linspace(0, len(values) - 1, 10).round().astype(int)
         axes.set_xticks(shown, [str(names[i]) for i in shown], fontsize=10)
-    if level is not None:
-        axes.axhline(level, color=RED, linestyle="--", linewidth=1.4, label=at)
-        axes.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.1)
     axes.margins(y=0.12)
     _dress(axes, "", label)
     axes.grid(visible=False, axis="x")

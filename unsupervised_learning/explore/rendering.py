@@ -133,7 +133,10 @@ def write_events(folder: Path, iteration: int, found: dict[str, tuple[Part, Foun
 
 
 def scalars(numbers: Any, tag: str) -> dict[str, float]:
-    """Flatten nested JSON numbers to tags such as tag/key/1; long lists are left out."""
+    """Flatten nested JSON numbers to tags such as tag/key/1; long lists are left out.
+
+    Rows of a list are numbered from 1, or by their k.
+    """
     if isinstance(numbers, bool | str) or numbers is None:
         return {}
     if isinstance(numbers, int | float):
@@ -141,7 +144,10 @@ def scalars(numbers: Any, tag: str) -> dict[str, float]:
     if isinstance(numbers, list):
         if len(numbers) > MOST_IN_A_LIST:
             return {}
-        numbers = {str(number): value for number, value in enumerate(numbers, start=1)}
+        numbers = {
+            str(value["k"] if isinstance(value, dict) and "k" in value else number): value
+            for number, value in enumerate(numbers, start=1)
+        }
     return {one: value for key, of_key in numbers.items() for one, value in scalars(of_key, f"{tag}/{key}").items()}
 
 

@@ -75,7 +75,7 @@ def bounds(subject: Subject) -> Found:
     """Bounds on the negative log-likelihood of the test images."""
     k = subject.sizes.draws
     images, labels = subject.images[: subject.sizes.images], subject.labels[: subject.sizes.images]
-    done, total = 0, likelihood.decodings(len(images), k)
+    done, total = 0, len(images) * k[-1]
 
     def advance(more: int) -> None:
         nonlocal done
@@ -111,11 +111,10 @@ def siblings(subject: Subject) -> list[Json]:
     for path in here.parent.glob("*/results.json"):
         with contextlib.suppress(RunError):
             run = finished_run.read(path.parent)
-            runs[path.parent.name] = (
-                run.config,
-                {**run.results, **{name: run.number(name) for name in ("kl", "reconstruction")}},
-            )
-    return likelihood.rate_distortion(runs, like=here.name)
+            numbers = {name: run.number(name) for name in ("kl", "reconstruction")}
+            if isinstance(run.config["settings"].get("kl_weight"), int | float):
+                runs[path.parent.name] = run.config, {**run.results, **numbers}
+    return likelihood.rate_distortion(runs, like=here.name) if here.name in runs else []
 
 
 def no_siblings(subject: Subject) -> str:

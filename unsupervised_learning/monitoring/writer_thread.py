@@ -51,7 +51,7 @@ class Background:
         return self
 
     def __exit__(self, error, *_):
-        """Finish and stop the thread. While another error propagates, queued tasks that have not begun are dropped."""
+        """Finish and stop the thread. While another error propagates, tasks queued since the last `begin` are dropped."""
         try:
             if error is None:
                 self.finish()

@@ -28,6 +28,7 @@ from unsupervised_learning.original.description import describe
 from unsupervised_learning.original.graph_files import read_graph
 from unsupervised_learning.original.graph_report import nearest, recipes_of
 from unsupervised_learning.original.running import BATCH, RunningGraph, model_of, on_one_thread
+from unsupervised_learning.training import run_directory
 from unsupervised_learning.vae import VariationalAutoEncoder
 
 CALL = 500  # iterations of our model in one compiled call
@@ -81,16 +82,21 @@ def arms(file: str, arm: str | None, seed: int, given: int | None, data_dir: str
         print(table(read(folder)))
         return 0
     target = folder / f"{arm}_seed{seed}.json"
+    description = describe(graph)
+    iterations = given or recipes_of(description)[recipe]["max_iterations"]
     if target.exists():
+        if (there := read_one(target)["iterations"]) != iterations:
+            raise RunError(
+                f"{target} holds a run of {there:,} iterations. Received: --max_iterations={iterations}; delete it first, "
+                "or choose another --logs_dir"
+            )
         print(f"Finished already: {target}")
         return 0
     on_one_thread()
-    description = describe(graph)
     dataset = mnist.load("mnist", data_dir)
     model = model_of(description, seed)
     theirs = RunningGraph(graph, description, seed)
     theirs.put_into(model)
-    iterations = given or recipes_of(description)[recipe]["max_iterations"]
     batch_size = description.batch or BATCH
     began = time.monotonic()
     course: dict[str, float] = {}
@@ -188,6 +194,21 @@ def loss_of(record: Json) -> float:
     return float(np.mean([record["course"][str(done)] for done in thousands or [record["iterations"]]]))
 
 
+def read_one(path: Path) -> Json:
+    """Read the record of a run.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        record = atomic_files.read_json(path)
+        loss_of(record)  # fails without a course
+        numbers = {name: int(record[name]) for name in ("seed", "iterations")}
+        return {**record, **numbers, "arm": str(record["arm"]), "recipe": str(record["recipe"])}
+    except run_directory.UNREADABLE as error:
+        raise RunError(f"{path} is not a record of a run: {errors.reason(error)}") from None
+
+
 def read(folder: Path) -> dict[str, dict[int, Json]]:
     """Read the records of all runs: arm → seed → record.
 
@@ -196,13 +217,12 @@ def read(folder: Path) -> dict[str, dict[int, Json]]:
     """
     found: dict[str, dict[int, Json]] = defaultdict(dict)
     for path in sorted(folder.glob("*_seed*.json")):
-        try:
-            record = atomic_files.read_json(path)
-            found[record["arm"]][record["seed"]] = record
-        except (OSError, ValueError, KeyError) as error:
-            raise RunError(f"{path} is not a record of a run: {errors.reason(error)}") from None
+        record = read_one(path)
+        found[record["arm"]][record["seed"]] = record
     lengths = {record["iterations"] for runs in found.values() for record in runs.values()}
-    if len(lengths) != 1:
+    if not found:
+        raise RunError(f"{folder} holds no runs; train some with --arm")
+    if len(lengths) > 1:
         raise RunError(f"{folder} must hold runs of equal length. Received: {json.dumps(sorted(lengths))}")
     return found
 

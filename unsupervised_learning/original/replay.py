@@ -146,9 +146,9 @@ def measured(model: Model, dataset: Dataset, at_the_end: bool) -> tuple[atomic_f
     return numbers, RESULTS_OF_2016[form] if at_the_end and dataset.comparable else {}
 
 
-def table(numbers: atomic_files.Json, published: atomic_files.Json) -> str:
-    """Format one line per result, next to the published run's value."""
-    lines = [f"{'test set':<32}{'replayed':>24}{'2016' if published else '':>12}"]
+def table(numbers: atomic_files.Json, published: atomic_files.Json, how: str = "replayed") -> str:
+    """Format one line per result, next to the published run's value; `how` the numbers came about is their heading."""
+    lines = [f"{'test set':<32}{how:>24}{'2016' if published else '':>12}"]
     for name, value in numbers.items():
         if value is None or name == "draws":
             continue

@@ -75,7 +75,8 @@ def define_flags(build: type[keras.Model], recipes: Recipes, recipe: str, logs_d
     require_number("learning_rate", above_zero=True, below=math.inf)
     require_number("init_stddev")
     require_number("init_bias")
-    require_path("logs_dir")
+    for folder in ("logs_dir", "data_dir", "image_dir", "cache_dir"):
+        require_path(folder)
     return default
 
 

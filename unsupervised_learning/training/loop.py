@@ -54,11 +54,11 @@ def train(
         try:
             checkpoints.start_clock()
             for first, count in schedule.calls(start, stop):
-                snapshots.take(first)  # before the checkpoint: a run resumed from it would not take this snapshot
+                snapshots.take(first)
                 if monitor.due(monitor.checkpoint_every, first):
                     checkpoints.save()
                     monitor.dump(logs_dir, dataset, first, checkpoints.background)
-                elif first == 0:  # so that there is always a checkpoint to return to
+                elif first == start:  # so that there is always a checkpoint to return to
                     checkpoints.save()
                 recorder.record_due(first)
                 checkpoints.background.begin()  # pending writes run during the compiled call

@@ -43,7 +43,7 @@ def run(
     Raises:
         RunError: the folder is unusable or holds another run, the data cannot be loaded, or training diverged.
     """
-    with distribution.answering_for_the_lost() if strategy else nullcontext():
+    with distribution.answering_for_the_lost() if settings.strategy == "multi_worker" else nullcontext():
         xla = settings.xla_by_default and settings.jit != "off"  # whether a run on one device would use XLA
         devices = distribution.Replicated(model, strategy, xla) if strategy else None
         if devices and devices.number:
@@ -55,6 +55,8 @@ def run(
             run_directory.check_same_data(settings.logs_dir, before, dataset)
         order = order_of(settings, model, dataset)
         with run_directory.lock(settings.logs_dir), Background() as background:
+            if run_directory.earlier_run(settings, type(model)) != before:
+                raise RunError(f"another process trained in {settings.logs_dir} meanwhile; to resume it, rerun this command")
             checkpoints = begin(settings, model, monitor, dataset, background, devices)
             stopped = 0
             if checkpoints.iteration < settings.max_iterations:

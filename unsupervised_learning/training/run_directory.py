@@ -5,7 +5,9 @@ import inspect
 import json
 import os
 import platform
+import shlex
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -33,14 +35,14 @@ class InUseError(RunError):
 
 
 def check_usable(path: Path, flag: str = "--logs_dir") -> None:
-    """Check that a folder can be created and written, without creating it. `flag` is the one that names it, for messages.
+    """Check that a folder can be created and written, without creating it. `flag` is its command-line flag, for messages.
 
     Raises:
         RunError: it cannot.
     """
-    if set(str(path)) & set("*?[]"):
+    if set(path.as_posix()) & set("*?[]\\"):
         raise RunError(
-            f"{flag} must not contain *, ?, [ or ], because TensorFlow would not find its checkpoints. Received: {path}"
+            f"{flag} must not contain *, ?, [, ] or \\, because TensorFlow would not find its checkpoints. Received: {path}"
         )
     existing = path
     try:
@@ -70,7 +72,7 @@ def configuration(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "max_iterations": settings.max_iterations,
         "strategy": settings.strategy,  # not in `settings`, because a run can be resumed under any strategy
         "data": dataset.describe(),
-        "folders": {name: str(Path(folder).expanduser().resolve()) for name, folder in settings.folders.items()},
+        "folders": {name: str(Path(os.path.expanduser(folder)).resolve()) for name, folder in settings.folders.items()},
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -119,10 +121,24 @@ def earlier_run(settings: Settings, build: type[keras.Model]) -> dict[str, Any] 
     differences = settings.differences(there)
     if differences:
         listed = ", ".join(f"{name} is {before} there and {here} here" for name, (before, here) in differences.items())
-        known = {**settings.later, **there}
-        flags = " ".join(f"--{name}={str(known[name]).lower()}" for name in differences if name in known)
-        raise RunError(f"{logs_dir} was made with other settings: {listed}. To resume it, rerun with {flags}; {AFRESH}")
+        advice = how_to_repeat(differences, {**settings.later, **there})
+        raise RunError(f"{logs_dir} was made with other settings: {listed}. To resume it, rerun {advice}; {AFRESH}")
     return config
+
+
+def how_to_repeat(differing: Iterable[str], recorded: dict[str, Any]) -> str:
+    """Say which flags give the differing settings their recorded values: "with --seed=0", "without --restore_original"."""
+    given = [f"--{name}={flag_value(recorded[name])}" for name in differing if name in recorded and name != "side"]
+    parts = [f"with {' '.join(given)}"] if given else []
+    parts += [f"without --{name}" for name in differing if name not in recorded]
+    if "side" in differing:  # no flag: it follows from the data
+        parts.append("with the same --dataset or --image_dir")
+    return " and ".join(parts)
+
+
+def flag_value(value: Any) -> str:
+    """Return a value as typed in a shell."""
+    return str(value).lower() if isinstance(value, bool) else shlex.quote(str(value))
 
 
 def check_same_data(logs_dir: Path, config: dict[str, Any], dataset: Dataset) -> None:

@@ -11,7 +11,7 @@ from unsupervised_learning.errors import RunError
 
 FOLDER = "snapshots"
 FIRST = 10  # iteration of the first snapshot after the initial weights; our choice
-MOST_BYTES = 3 * 2**20  # of all snapshots of a run; our choice: 17 of the published sizes
+MOST_BYTES = 3 * 2**20  # of all snapshots of a run; our choice: 18 of the published sizes
 
 
 def iterations(count: int, last: int) -> tuple[int, ...]:
@@ -26,7 +26,8 @@ def iterations(count: int, last: int) -> tuple[int, ...]:
 class Snapshots:
     """Writes the weights after certain numbers of iterations to `snapshots/weights-<iteration>.npz`.
 
-    The weights after an iteration depend on nothing else, so a killed and resumed run writes the same files again.
+    The weights depend only on the settings, the data and the number of iterations, so a killed and resumed run writes the
+    same files again.
 
     Args:
         model: has `variables_of_2016`, unless `count` is 0.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from unsupervised_learning.errors import RunError
 
 PATIENCE = 300.0  # seconds that workers wait for each other at the start; our choice
+GREETING = 5.0  # seconds within which a caller must send its first line
 TF_CONFIG_EXAMPLE = '{"cluster": {"worker": ["host:port", "host:port"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -116,13 +117,17 @@ def receive_others(listener: socket.socket, worker: Worker, mine: str, deadline:
             listener.settimeout(max(0.01, deadline - time.monotonic()))
             try:
                 connection, _ = listener.accept()
-                connection.settimeout(5)
-                number, settings = json.loads(connection.makefile().readline())
             except TimeoutError:
                 late = [a for i, a in enumerate(worker.addresses) if i and i not in callers]
                 raise WorkerLostError(f"{', '.join(late)} did not connect within {PATIENCE:.0f} seconds") from None
-            except (OSError, ValueError):
-                continue  # not one of our workers
+            try:
+                connection.settimeout(GREETING)
+                number, settings = json.loads(connection.makefile().readline())
+                if not isinstance(number, int) or not isinstance(settings, dict):
+                    raise ValueError
+            except (OSError, ValueError, TypeError):  # not one of our workers
+                connection.close()
+                continue
             if number in callers:
                 callers[number].close()
             callers[number] = connection

@@ -193,7 +193,6 @@ self.play = self.play || {};
     return {
       model: model, network: network, survey: survey,
       encode: function (image) { hand = null; encode(image); },
-      decode: function () { if (code) { decode(); } },
       free: function () { hand = null; if (input) encode(input); },
       state: function () { return { z: code && Array.from(code.z), hand: Boolean(hand), kl: kl }; },
       scatter: scatter

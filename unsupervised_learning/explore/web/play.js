@@ -140,7 +140,7 @@ self.play = self.play || {};
       .map(function (column) { return column.model.name; });
     part("watch").textContent = (data.models.some(function (model) { return model.relu_heads; })
       ? "Watch the KL of each dimension: in this first form a relu cuts off μ and log σ². One that is zero for every digit " +
-        "gets no gradient and never comes back: it is dead. "
+        "is dead: its own weights get no gradient, and it seldom comes back. "
       : data.models.some(function (model) { return model.vae; })
         ? "Watch the dimensions come into use one after the other, and the Gaussians become narrow. "
         : "Watch the codes spread and the clusters come apart. ") +

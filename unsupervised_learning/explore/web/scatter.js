@@ -201,7 +201,7 @@ self.play.scatter = function (root, data, hooks) {
     tip.style.top = Math.max(2, Math.min(y - h / 2, root.clientHeight - h - 2)) + "px";
   }
   function step(by) {  // to the next visible image
-    for (let k = 1, i = chosen; k <= n; k++) {
+    for (let k = 1, i = chosen < 0 && by < 0 ? 0 : chosen; k <= n; k++) {
       i = (i + by + n) % n;
       if (shown[data.labels[i]]) { show(i); return; }
     }
