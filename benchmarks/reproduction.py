@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from unsupervised_learning.start import prepare
 
 prepare()  # before TensorFlow is imported
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.reproduce import pool
 from unsupervised_learning.reproduce.jobs import Job, Request
 
@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=20_001, help="iterations of each run")
     parser.add_argument("--data_dir", help="folder with MNIST's four files")
     given = parser.parse_args()
+    if given.seeds < 1:
+        sys.exit(f"--seeds must be at least 1. Received: {given.seeds}")
     own = pool.cores(None)
     if own[0] is None:
         sys.exit("needs Linux, which lets a process choose its cores")
@@ -52,9 +54,11 @@ def main() -> None:
         try:
             runs = jobs(given.names, given.seeds, given.iterations, out, given.data_dir)
             seconds[way] = timed(runs, on)
+        except RunError as error:
+            sys.exit(str(error))
         finally:
             shutil.rmtree(out)
-    print(f"\n{len(runs)} runs of {given.iterations:,} iterations ({', '.join(given.names)}) on {os.cpu_count()} cores")
+    print(f"\n{len(runs)} runs of {given.iterations:,} iterations ({', '.join(given.names)}) on {len(together)} cores")
     for way, took in seconds.items():
         print(f"{way:<34}{took:>8.0f} s{len(runs) * 3600 / took:>8.1f} runs an hour")
     first, second = seconds.values()

@@ -50,7 +50,7 @@ def rounds(share: float, batch_size: int, z_dim: int, width: int, images: int) -
     model.optimizer.build(model.trainable_variables)
     length = max(1, round(share * 500 * 256 * 50 / max(256 * 50, batch_size * width)))  # iterations per call: fewer if slow
     monitor = VAEMonitor(model)
-    monitor.record_every = length
+    monitor.record_every = monitor.extras_every = monitor.checkpoint_every = length  # every call has this length
     pixels = random_bytes((images, 28, 28))
     iterations, order = CompiledIterations(model, pixels, monitor.scale), BatchOrder(images, batch_size, seed=0)
     batches = iter(pipeline(pixels, order, Schedule(monitor, length), 0, 10**6))

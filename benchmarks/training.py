@@ -146,13 +146,13 @@ def compete(pairs: list[tuple[str, str]], rounds: int, share: float, folder: str
                 print(f"\r{said:60}", end="", file=sys.stderr, flush=True)
                 if number == 0:
                     contests[model, name] = start(name, model, share, folder)
-                elif (model, name) in contests:
-                    contests[model, name].connection.send(None)
-                else:
+                elif (model, name) not in contests:
                     continue
                 try:
+                    if number:
+                        contests[model, name].connection.send(None)
                     contests[model, name].measure(first=number == 0)
-                except ChildProcessError as error:
+                except (ChildProcessError, ConnectionError) as error:
                     contests.pop((model, name)).process.kill()
                     left_out[f"{model}, {name}"] = str(error)
                     print(f"\n{model}, {name} is left out: {error}", file=sys.stderr)
@@ -208,7 +208,7 @@ def setting() -> dict[str, Any]:
     """Describe the machine and the library versions of the measurement."""
     names = ("tensorflow", "keras", "numpy", "jax", "optax", "torch")
     return {
-        "cores": os.cpu_count() or 1,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "load before": round(os.getloadavg()[0], 2),
         "on": platform.platform(),
         "python": platform.python_version(),

@@ -210,9 +210,9 @@ def write_events(folder, scalars=None, histograms=None):
     writer.close()
 
 
-def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85)):
+def write_dumps(folder, accuracies=(0.3, 0.5, 0.8, 0.85), seed=0):
     """Write latent dumps in which about the given share of the codes lies near its own digit, the rest near a random one."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     labels = np.arange(1000) % 10
     for iteration, share in zip(judgements.KNN_BY_ITERATION, accuracies, strict=True):
         seen = np.where(random.uniform(size=1000) < share, labels, random.integers(0, 10, 1000))

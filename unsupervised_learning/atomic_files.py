@@ -16,15 +16,19 @@ def written_anew(path: Path, name: str | None = None) -> Iterator[Path]:
     """Context that yields a temporary path to write, which then replaces `path`. After an error the temporary is deleted.
 
     Args:
-        path: the file or folder to replace. A folder is deleted just before the rename, which could not replace it.
+        path: the file or folder to replace. A folder, which a rename cannot replace, is renamed first and deleted last.
         name: name of the temporary file; by default `new-<name of the file>`.
     """
     new = path.with_name(name or f"new-{path.name}")
     try:
         yield new
-        if new.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+        old = new.with_name(f"{new.name}.old")
+        if of_folders := new.is_dir() and path.is_dir():
+            shutil.rmtree(old, ignore_errors=True)  # left by a killed process
+            os.replace(path, old)
         os.replace(new, path)
+        if of_folders:
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         if new.is_dir():
             shutil.rmtree(new, ignore_errors=True)

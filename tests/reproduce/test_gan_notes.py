@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from unsupervised_learning.errors import RunError
 from unsupervised_learning.monitoring import event_files
 from unsupervised_learning.reproduce import gan_measures, gan_notes, gan_report, gan_verdicts
 from unsupervised_learning.reproduce.gan_verdicts import Result
@@ -36,6 +37,9 @@ def test_course_measures():
     assert "near_zero_from" not in gan_measures.course_measures(course(losses[:21]), 400)
     assert gan_measures.course_measures(course([0.05] * 10), 400)["near_zero_share"] == 1
     assert gan_measures.course_measures(course([1.0, math.nan]), 400)["discriminator_loss"] == 1
+    late = gan_measures.course_measures(course([math.nan] * 20 + [1.0] * 20), 400)
+    assert "early_discriminator_loss" not in late  # as if the first event file had been deleted
+    assert late["discriminator_loss"] == 1
     assert gan_measures.course_measures(course([math.nan]), 400) == gan_measures.course_measures(course([]), 400) == {}
 
 
@@ -71,7 +75,7 @@ def result(setting: str, seed: int, frechet: float, early: float = 1.0, failure:
 
 def test_sign_of_failure():
     low_is_bad = [result("xavier", seed, frechet=10 - seed, early=seed) for seed in range(5)]
-    assert gan_verdicts.sign_of_failure(low_is_bad)[0] == "holds (rank correlation -1.00, n = 5)"
+    assert gan_verdicts.sign_of_failure(low_is_bad)[0] == "holds (rank correlation -1.0000, n = 5)"
     low_is_good = [result("xavier", seed, frechet=seed, early=seed) for seed in range(5)]
     assert gan_verdicts.sign_of_failure(low_is_good)[0].startswith("the opposite holds")
     mixed = [result("xavier", i, frechet=f, early=i) for i, f in enumerate([3, 1, 4, 2, 3.5])]
@@ -80,8 +84,13 @@ def test_sign_of_failure():
     assert gan_verdicts.sign_of_failure(low_is_bad[:4] + twins)[0].startswith("not decided: fewer than 5 runs")
     diverged = result("stddev_0.2", 0, 0, early=-1, failure="the losses are not finite")
     said, used = gan_verdicts.sign_of_failure([*low_is_bad, diverged])
-    assert said == "holds (rank correlation -1.00, n = 6)"
+    assert said == "holds (rank correlation -1.0000, n = 6)"
     assert diverged in used
+    of_late = result("xavier", 9, 1.0)
+    del of_late.numbers["early_discriminator_loss"]
+    said, used = gan_verdicts.sign_of_failure([*low_is_bad, of_late])
+    assert said == "holds (rank correlation -1.0000, n = 5)"
+    assert of_late not in used
 
 
 def test_notes_name_settings():
@@ -104,7 +113,7 @@ def test_report_and_figure():
     assert "| Small initial weights: stddev 0.02, not 0.2 | `baseline` < `stddev_0.2` | holds (2 of 2) |" in told
     assert "| A homogeneous data set | – | not tested at this size: " in told
     assert "| `xavier` | 2 | 20.50 ± 0.71 | 20.50 ± 0.71 | 0.90 ± 0.00 | 1.00 ± 0.00 | 0.25 ± 0.00 | –, – |" in told
-    assert "| `stddev_0.2` | 0 | – | – | – |" in told
+    assert "| `stddev_0.2` | 0 | – | – | – | – | – |" in told
     assert "**Failed:** `stddev_0.2`, seed 1: exit status 2: losses not finite" in told
     assert "bit for bit in 1 of 1 runs" in told
     assert "preliminary" not in told
@@ -151,6 +160,12 @@ def test_a_diverged_run_has_an_infinite_score(stage):
     assert found.score == math.inf
     assert found.numbers["discriminator_loss"] == pytest.approx(1.4)  # from the loss before it diverged
     assert found.samples is None
+
+
+def test_a_run_that_diverged_in_an_earlier_command_is_seen(stage):
+    assert gan_notes.divergence(stage.job) == ""
+    nonfinite.on_record(stage.job.folder, RunError("the losses are not finite"))
+    assert gan_notes.divergence(stage.job) == "the losses are not finite"
 
 
 def test_a_run_that_fails_for_another_reason_has_no_score(stage, monkeypatch):

@@ -135,6 +135,8 @@ def test_the_list_says_what_is_left(tmp_path, monkeypatch):
     assert rows["autoencoder"] == ["2", "0", "20,001", "1.1*", "–"]
     assert rows["vae_fixed"] == ["2", "0", "100,001", "–", "–"]
     assert " ".join(rows["left:"]).startswith("2 min of one core, 65 s with 2 at a time, not counting vae_fixed, gan_flowers")
+    alone = jobs.listing(Request(["autoencoder"], seeds=1, out=tmp_path / "new").jobs(), request.out, 2)
+    assert "left: 65 s of one core, 65 s with 2 at a time\n" in alone  # one run takes one core
     assert not request.out.exists()
     write_run(request.out, "autoencoder", training_seconds=105.0)
     rows = {line.split()[0]: line.split()[1:] for line in jobs.listing(request.jobs(), request.out, 2).splitlines()}

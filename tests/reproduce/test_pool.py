@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,6 +61,9 @@ def test_every_job_runs_on_one_core(job, capsys):
     assert [record["argv"] for record in records] == [list(one.words) for one in jobs]  # as if started directly
     if LINUX:
         assert all(set(record["cores"]) in on for record in records)
+        assert [record["cores"] for record in records[: pool.at_once(on)]] == [
+            sorted(core or ()) for core in on[: pool.at_once(on)]
+        ]
 
 
 def test_finished_jobs_do_not_run_again(job):
@@ -97,7 +101,7 @@ def test_a_folder_that_cannot_be_made_fails_instead_of_waiting(job):
 
 def test_only_different_cores_count_for_the_time_left():
     assert pool.at_once([{0}, {1}, {0}, {1}]) == 2
-    assert pool.at_once([None, None, None]) == 3
+    assert pool.at_once([None] * 1_000) == os.cpu_count()
 
 
 def test_a_job_in_use_by_another_process_waits(job):
@@ -170,6 +174,25 @@ def reproduce(*arguments: str) -> tuple[int, str, str]:
     process = start("-m", "unsupervised_learning.reproduce", *arguments)
     out, err = process.communicate(timeout=280)
     return process.returncode, out, err
+
+
+@pytest.mark.slow
+def test_the_exit_status_names_the_signal_or_a_failure(tmp_path):
+    quick = ("autoencoder", "--quick", "--dataset=digits", f"--out={tmp_path}")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = start("-m", "unsupervised_learning.reproduce", *quick)
+        wait_for((tmp_path / "autoencoder_seed0" / "lock").exists, process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 128 + number
+        assert "Stopped; saved work is kept. To resume, rerun: python -m unsupervised_learning.reproduce autoencoder" in err
+        (tmp_path / "autoencoder_seed0" / "lock").unlink()
+    folder = write_run(tmp_path / "other", "vae_fixed")
+    shutil.rmtree(tmp_path / "autoencoder_seed0")
+    folder.rename(tmp_path / "autoencoder_seed0")  # a run of another model
+    status, _, err = reproduce(*quick)
+    assert status == 1
+    assert "failed: autoencoder, seed 0: exit status 2: " in err
 
 
 @pytest.mark.slow

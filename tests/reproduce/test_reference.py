@@ -104,6 +104,16 @@ def test_less_is_kept_of_seeds_other_than_0(tmp_path, run_script):
     assert not list((tmp_path / "kept" / "autoencoder_seed1").glob("events*"))  # no claim reads them
 
 
+def test_the_shown_run_of_the_first_vae_is_chosen_among_all_copies(tmp_path, run_script):
+    like, unlike = {"mu_alive": 3, "log_var_alive": 0}, {"mu_alive": 2, "log_var_alive": 0}
+    for seed, alive in ((2, like), (0, unlike), (3, like)):  # a command each
+        folder = write_run(tmp_path / "logs", "vae_first", seed, **alive)
+        write_events(folder, {"total_loss": {0: 1.0}})
+        assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
+    shown = {path.parent.name for path in (tmp_path / "kept").glob("*/events.out.tfevents*")}
+    assert shown == {"vae_first_seed2"}
+
+
 def test_the_copies_are_few_enough_for_tensorboard_to_select_them():
     assert len(list(KEPT.rglob("*tfevents*"))) <= 35  # with more than 40 runs, TensorBoard selects none at first
 
@@ -156,7 +166,7 @@ def test_a_gans_weights_are_kept_on_request_and_rounded(tmp_path, run_script):
             assert np.max(np.abs(weight - before)) <= np.std(before) / (2 * 32)  # half a step
         else:
             np.testing.assert_array_equal(weight, np.float16(before) if before.dtype == "float32" else before)
-    z = model.training_latent(8, 0)
+    z = model.training_latent(8)
     assert 0 < np.mean(np.abs(loaded.decode(z) - model.decode(z))) < 1 / 255
 
 

@@ -301,7 +301,7 @@ def reconstruction_dominates(runs: Runs) -> Judgement:
         for weight, name in (("0.1", "vae_kl_weight_0.1"), ("1", "vae_fixed"), ("10", "vae_kl_weight_10"))
     }
     ours = ", ".join(f"{np.mean(of):.1f} at weight {weight} (n = {len(of)})" for weight, of in ratios.items())
-    return judged(min(np.mean(of) for of in ratios.values()) >= 5, ours)
+    return judged(all(np.mean(of) >= 5 for of in ratios.values()), ours)
 
 
 def kl_logged_negative(runs: Runs) -> Judgement:

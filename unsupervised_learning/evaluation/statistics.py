@@ -5,8 +5,8 @@
   interval lies within the margin; "differs" if it excludes 0; otherwise "open": more runs would tell.
 - *Are the outcomes as frequent?* Counts of outcomes are compared by Fisher's exact test.
 
-In `compare`, confidence is 95 % for each of the first two questions, for all comparisons of its table together: each interval
-is widened to allow for their number (Bonferroni). The intervals of `original arms` hold singly.
+In `compare`, each of the first two questions has 95 % confidence over the whole table: its intervals are widened for the
+number of comparisons (Bonferroni). So are those of each weight in `run3`. In `original arms` each has 95 % by itself.
 No interval is given for fewer than `FEWEST` runs.
 """
 
@@ -66,12 +66,17 @@ class Difference(NamedTuple):
         return f"{self.mean:+.3f}, {self.low:+.3f} … {self.high:+.3f}: {said}".replace("-", "−")
 
 
-def mean_sd(values: Numbers, form: str = ".3f") -> str:
-    """Format mean ± standard deviation (n); "–" without values, without ± for a single one."""
+def plus_minus(values: Numbers, form: str = ".3f") -> str:
+    """Format mean ± standard deviation; "–" without values, without ± for a single one."""
     if not len(values):
         return "–"
     spread = f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else ""
-    return f"{np.mean(values):{form}}{spread} (n = {len(values)})"
+    return f"{np.mean(values):{form}}{spread}"
+
+
+def mean_sd(values: Numbers, form: str = ".3f") -> str:
+    """Format as `plus_minus`, with (n) if there are values."""
+    return f"{plus_minus(values, form)} (n = {len(values)})" if len(values) else "–"
 
 
 def predicted(values: Numbers, published: float, tests: int = 1) -> Prediction:

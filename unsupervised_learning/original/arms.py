@@ -247,8 +247,8 @@ def table(found: dict[str, dict[int, Json]]) -> str:
         if len(pairs) >= statistics.FEWEST:
             found_paired = statistics.paired_difference([of[s] for s in pairs], [graph[s] for s in pairs], margin)
             paired = f"{found_paired} (n = {len(pairs)})"
-        spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-        lines.append(f"| {ARMS[name].says} (`{name}`) | {len(of)} | {np.mean(values):.3f}{spread} | {independent} | {paired} |")
+        cells = f"{len(of)} | {statistics.plus_minus(values)} | {independent} | {paired}"
+        lines.append(f"| {ARMS[name].says} (`{name}`) | {cells} |")
     return "\n".join(lines) + (by_noise(losses, margin) if vae else "")
 
 

@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 
 from absl import flags
 
@@ -70,22 +71,30 @@ def reproduce(names: list[str]) -> int:
     dataset = mnist.load(FLAGS.dataset, FLAGS.data_dir)
     request = Request(names, FLAGS.seeds, out, FLAGS.quick, dataset.name, original_logs=original_logs, **folders)
     jobs = request.jobs()
+    received = signal.SIGINT
+
+    def like_ctrl_c(number: int, frame: FrameType | None) -> None:
+        nonlocal received
+        received = signal.Signals(number)
+        raise KeyboardInterrupt
+
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)  # handled like Ctrl-C
+            signal.signal(number, like_ctrl_c)
     try:
         with run_directory.lock(out, "--out"):
             print(listing(jobs, out, pool.at_once(on)))
             failed = pool.run(jobs, on)
             if any(job.name.startswith(f"{NOTES}_") for job in jobs):
-                notes = [job for job in request.notes() if job in failed or job.finished()]  # also those of earlier commands
-                gan_notes.write(notes, failed, dataset, out / NOTES, FLAGS.quick)
+                ended = {job: gan_notes.divergence(job) for job in request.notes()}  # also in earlier commands
+                notes = {job: failed.get(job) or why for job, why in ended.items() if job in failed or why or job.finished()}
+                gan_notes.write(notes, dataset, out / NOTES, FLAGS.quick)
                 print(f"The verdicts on the author's notes are in {out / NOTES / 'report.md'}")
             report(out, original_logs)
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "unsupervised_learning.reproduce", *sys.argv[1:]])
         print(f"\nStopped; saved work is kept. To resume, rerun: {again}", file=sys.stderr)
-        return KILLED + signal.SIGINT
+        return KILLED + received
     for job, why in failed.items():
         print(f"failed: {job.name}, seed {job.seed}: {why}", file=sys.stderr)
     if FLAGS.quick:

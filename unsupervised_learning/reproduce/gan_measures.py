@@ -80,11 +80,12 @@ def course_measures(course: np.ndarray, iterations: int) -> dict[str, Any]:
     if not len(course):
         return {}
     step, loss = course.T
+    early = loss[step <= iterations * EARLY]  # empty if the first event files were deleted
     near, patience = loss < NEAR_ZERO, NEAR_ZERO_PATIENCE
     stays = [i for i in step if i + patience <= step[-1] and near[(step >= i) & (step <= i + patience)].all()]
     return {
         "discriminator_loss": float(loss[step > step[-1] - LAST].mean()),
-        "early_discriminator_loss": float(loss[step <= iterations * EARLY].mean()),
+        **({"early_discriminator_loss": float(early.mean())} if len(early) else {}),
         "near_zero_share": float(near.mean()),
         **({"near_zero_from": int(stays[0])} if stays else {}),
     }

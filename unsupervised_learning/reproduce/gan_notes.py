@@ -1,6 +1,6 @@
 """Judge the author's notes on what makes a GAN work by finished runs, one setting changed at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from unsupervised_learning.reproduce.gan_measures import FEW_SAMPLES, SAMPLES, Y
 from unsupervised_learning.reproduce.gan_report import draw, report
 from unsupervised_learning.reproduce.gan_verdicts import Result, judge
 from unsupervised_learning.reproduce.jobs import Job
-from unsupervised_learning.training import finished_run, nonfinite
+from unsupervised_learning.training import finished_run, nonfinite, run_directory
 
 SHOWN = 12  # samples per setting in the figure
 
@@ -45,10 +45,26 @@ def measure(job: Job, failure: str, yardstick: Yardstick, count: int) -> Result:
     return result
 
 
-def write(jobs: Sequence[Job], failed: Mapping[Job, str], dataset: Dataset, folder: Path, quick: bool) -> None:
-    """Measure the notes' runs and write report.md, figure.png and results.json."""
+def divergence(job: Job) -> str:
+    """Return what a diverged run said; an empty string if it has not diverged."""
+    try:
+        return str(atomic_files.read_json(job.folder / nonfinite.RECORD)["said"])
+    except run_directory.UNREADABLE:
+        return ""
+
+
+def write(ended: Mapping[Job, str], dataset: Dataset, folder: Path, quick: bool) -> None:
+    """Measure the notes' runs and write report.md, figure.png and results.json.
+
+    Args:
+        ended: each run, and why it failed; an empty string if it did not.
+        dataset: the data of the runs.
+        folder: folder to write.
+        quick: whether the runs are only a look, and few samples are measured.
+    """
+    jobs = list(ended)
     yardstick, count = Yardstick(dataset), FEW_SAMPLES if quick else SAMPLES
-    results = [measure(job, failed.get(job, ""), yardstick, count) for job in jobs]
+    results = [measure(job, failure, yardstick, count) for job, failure in ended.items()]
     seeds = len({job.seed for job in jobs})
     facts = {
         "data": f"{dataset.name} ({dataset.source})",

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from unsupervised_learning.evaluation.gan_diagnostics import NEAR_ZERO, NEAR_ZERO_PATIENCE
+from unsupervised_learning.evaluation.statistics import plus_minus
 from unsupervised_learning.figures.figure import Figure
 from unsupervised_learning.reproduce.gan_measures import EQUILIBRIUM, LAST, NEIGHBOURS
 from unsupervised_learning.reproduce.gan_verdicts import RULES, SETTINGS, Result, sign_of_failure
@@ -15,11 +16,9 @@ from unsupervised_learning.reproduce.gan_verdicts import RULES, SETTINGS, Result
 COLUMNS = ("frechet", "frechet_batch_statistics", "coverage", "discriminator_loss", "near_zero_share")
 
 
-def mean_sd(values: Sequence[float | None], digits: int = 2) -> str:
-    """Format mean ± standard deviation of the values that are not None; a dash if all are."""
-    there = [value for value in values if value is not None]
-    spread = f" ± {np.std(there, ddof=1):.{digits}f}" if len(there) > 1 else ""
-    return f"{np.mean(there):.{digits}f}{spread}" if there else "–"
+def of_column(runs: Sequence[Result], column: str) -> str:
+    """Format mean ± standard deviation of a measure over the runs that did not fail."""
+    return plus_minus([run.numbers[column] for run in runs if not run.failure and column in run.numbers], ".2f")
 
 
 def by_setting(results: list[Result]) -> dict[str, list[Result]]:
@@ -40,7 +39,7 @@ def report(results: list[Result], claims: list[tuple[str, str, str]], facts: dic
         f"discriminator loss, mean over the last {LAST} iterations; at equilibrium {EQUILIBRIUM:.3f}. *Near zero*: fraction "
         f"of the logged iterations (every tenth) with D loss below {NEAR_ZERO}; *from*: first iteration, by seed, after which "
         f"it stayed there for {NEAR_ZERO_PATIENCE} iterations. Samples are made with the moving statistics, except for the "
-        "second Fréchet distance. Mean ± standard deviation over n seeds.",
+        "second Fréchet distance. Mean ± standard deviation over the n seeds that did not fail.",
         RULES,
         "![Courses and samples](figure.png)",
         "| claim | compared by Fréchet distance | verdict |\n|---|---|---|\n"
@@ -48,7 +47,7 @@ def report(results: list[Result], claims: list[tuple[str, str, str]], facts: dic
     ]
     rows = ["| setting | n | Fréchet | Fréchet, batch statistics | coverage | D loss | near zero | from |", "|" + "---|" * 8]
     for name, runs in by_setting(results).items():
-        cells = [mean_sd([run.numbers.get(column) for run in runs]) for column in COLUMNS]
+        cells = [of_column(runs, column) for column in COLUMNS]
         since = ", ".join(str(run.numbers.get("near_zero_from", "–")) for run in runs)
         rows.append(f"| `{name}` | {sum(not run.failure for run in runs)} | {' | '.join(cells)} | {since} |")
     lines += ["\n".join(rows), *same_losses(results)]
@@ -92,7 +91,7 @@ def draw(results: list[Result]) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlabel("iteration (dashed: equilibrium, 2 ln 2)" if row == rows - 1 else "", fontsize=8)
         strip = figure.add_subplot(grid[row, 1])
-        text = mean_sd([run.numbers.get("frechet") for run in runs])
+        text = of_column(runs, "frechet")
         strip.set_title(f"{name}   Fréchet {text}", loc="left", fontsize=10, color=colors[name], weight="bold")
         strip.axis("off")
         if runs[0].samples is None:

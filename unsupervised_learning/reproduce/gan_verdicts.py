@@ -106,13 +106,14 @@ def verdict(favoured: Sequence[float], other: Sequence[float]) -> str:
 
 def sign_of_failure(results: list[Result]) -> tuple[str, list[Result]]:
     """Judge whether a low early discriminator loss goes with bad final images; also returns the runs used."""
-    used = [run for run in results if not (run.setting.startswith("bn_decay") or math.isnan(run.score)) and run.numbers]
+    used = [run for run in results if not run.setting.startswith("bn_decay") and not math.isnan(run.score)]
+    used = [run for run in used if "early_discriminator_loss" in run.numbers]
     early, scores = [run.numbers["early_discriminator_loss"] for run in used], [run.score for run in used]
     if len(used) < 5 or len(set(early)) == 1 or len(set(scores)) == 1:
         return "not decided: fewer than 5 runs, or all equal", used
     rho = float(spearmanr(early, scores)[0])
     said = "holds" if rho <= -0.5 else "the opposite holds" if rho >= 0.5 else "undecided at this size"
-    return f"{said} (rank correlation {rho:.2f}, n = {len(used)})", used
+    return f"{said} (rank correlation {rho:.4f}, n = {len(used)})", used
 
 
 def judge(results: list[Result], preliminary: bool) -> list[tuple[str, str, str]]:

@@ -77,7 +77,7 @@ class Job:
         return 0.0 if self.finished() else max(0.0, 1 - self.done() / self.iterations)
 
     def is_locked(self) -> bool:
-        """Whether another process is working in the folder, as after this command alone was killed."""
+        """Whether another process is working in the folder, as a training that outlived a killed command."""
         if not self.folder.exists():
             return False
         try:
@@ -240,20 +240,21 @@ def listing(jobs: Sequence[Job], out: Path, slots: int) -> str:
     """Return a table of what would run, how long that takes and how much disk space."""
     costs = Costs(jobs)
     head = f"{'run':<34}{'seeds':>6}{'done':>6}{'iterations':>12}{'min each':>10}{'MiB each':>10}"
-    lines, left, unknown = [head], 0.0, []
+    lines, left, unknown = [head], [], []
     for name in dict.fromkeys(job.name for job in jobs):
         own = [job for job in jobs if job.name == name]
         done = sum(job.finished() is not None for job in own)
         seconds, there = costs.seconds.get(name), costs.megabytes.get(name)
         if seconds is None:
             unknown.append(name)
-        left += (seconds or 0.0) * sum(job.left() for job in own)
+        left += [(seconds or 0.0) * job.left() for job in own]
         minutes = "–" if seconds is None else f"{seconds / 60:.1f}{'*' if name in costs.elsewhere else ''}"
         space = "–" if there is None else f"{there:.0f}"
         lines.append(f"{name:<34}{len(own):>6}{done:>6}{own[0].iterations:>12,}{minutes:>10}{space:>10}")
     existing = next(path for path in (out, *out.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free / 2**30
-    lines.append(f"left: {duration(left)} of one core, {duration(left / slots)} with {slots} at a time" + without(unknown))
+    at_best = max(sum(left) / slots, *left, 0.0)  # one run takes one core, however many there are
+    lines.append(f"left: {duration(sum(left))} of one core, {duration(at_best)} with {slots} at a time" + without(unknown))
     lines.append(f"*: from the runs in logs/reference. Folder: {out}, on a disk with {free:.0f} GiB free")
     return "\n".join(lines)
 

@@ -29,7 +29,8 @@ class Running:
     """
 
     def __init__(self, job: Job, on: set[int] | None):
-        self.job, self.began, self.before = job, time.monotonic(), job.done()
+        self.job, self.began = job, time.monotonic()
+        self.seen, self.since = job.done(), self.began  # completed iterations as last seen, and since when
         job.folder.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that the last line is the error message
         if on is None:
@@ -48,11 +49,15 @@ class Running:
             os.sched_setaffinity(self.process.pid, on)
 
     def share(self, seconds: float | None) -> float:
-        """Return how much of the job is done, from 0 to 1: by its newest checkpoint, or by its time until it has one."""
+        """Return how much of the job is done, from 0 to 1: what its newest checkpoint holds, and the time since then.
+
+        `seconds` is the expected time of the whole job; None if unknown.
+        """
         done = self.job.done()
-        if done > self.before or seconds is None:
-            return done / self.job.iterations
-        return min(0.99, self.before / self.job.iterations + (time.monotonic() - self.began) / seconds)
+        if done != self.seen:
+            self.seen, self.since = done, time.monotonic()
+        more = (time.monotonic() - self.since) / seconds if seconds else 0.0
+        return min(max(0.99, done / self.job.iterations), done / self.job.iterations + more)
 
 
 def cores(count: int | None) -> list[set[int] | None]:
@@ -65,7 +70,9 @@ def cores(count: int | None) -> list[set[int] | None]:
 
 def at_once(on: Sequence[set[int] | None]) -> int:
     """Return how many processes advance at full speed: the number of different cores."""
-    return len({number if core is None else frozenset(core) for number, core in enumerate(on)})
+    if on[0] is None:
+        return min(len(on), os.cpu_count() or 1)
+    return len({frozenset(core) for core in on if core})
 
 
 def run(jobs: Sequence[Job], on: Sequence[set[int] | None]) -> dict[Job, str]:

@@ -241,11 +241,11 @@ def fewer_colors(png: bytes) -> bytes:
 
 
 def is_shown(run: FinishedRun, runs: list[FinishedRun]) -> bool:
-    """Whether the report shows this run's figures: that of seed 0; for the first VAE, the run chosen by `as_published`."""
+    """Whether the report shows this run's figures: that of seed 0; for the first VAE, the one of `runs` like the published."""
     if run.is_of_graph or experiments.experiment_of(run) != "vae_first":
         return run.seed == 0
-    first = [one for one in runs if experiments.experiment_of(one) == "vae_first"]
-    return run is experiments.as_published(sorted(first, key=lambda one: one.seed))
+    first = {one.seed: one for one in runs if experiments.experiment_of(one) == "vae_first"}
+    return run is experiments.as_published([first[seed] for seed in sorted(first)])
 
 
 def reference(folders: list[Path], out: Path, weights: str) -> int:
@@ -267,7 +267,8 @@ def reference(folders: list[Path], out: Path, weights: str) -> int:
             raise RunError(f"{target} exists and is not a small copy; choose another --out")
         if target.resolve() == run.path.resolve():
             raise RunError(f"{run.path} is itself the copy; choose another --out")
-    ours = [run for run in runs if not run.is_of_graph]
+    there = experiments.find_runs(out)["vae_first"] if out.is_dir() else []
+    ours = [*there, *(run for run in runs if not run.is_of_graph)]  # a run counts instead of its earlier copy
     for run, target in zip(runs, targets, strict=True):
         keep(run, target, is_shown(run, ours), weights)
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())

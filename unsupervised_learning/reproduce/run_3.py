@@ -31,10 +31,11 @@ def run_3(folder: Path, logs_dir: Path) -> int:
     published = {iteration: measures(*read_dump(path)) for iteration, path in dumps.items()}
     found = experiments.find_runs(logs_dir)
     lines = [f"{'':<28}" + "".join(f"{f'at {iteration:,}':>18}" for iteration in DUMPED)]
+    ours = {name: {iteration: of_runs(found[name], iteration) for iteration in DUMPED} for name in CANDIDATES}
     for measure in MEASURES:
         lines.append(f"{measure}, run 3".ljust(28) + "".join(f"{published[i][measure]:>18.3f}" for i in DUMPED))
         for name in CANDIDATES:
-            lines.append(row(measure, name, {i: of_runs(found[name], i) for i in DUMPED}, published))
+            lines.append(row(measure, name, ours[name], published))
     print("\n".join(lines))
     print(
         f"Mean ± standard deviation over the seeds. *: outside the {statistics.LEVEL:.0%} prediction interval for one more run,"
