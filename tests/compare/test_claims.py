@@ -285,6 +285,12 @@ def test_the_gans_course(tmp_path):
     found = finding("D's loss falls", runs)
     assert found.verdict == REPRODUCED
     assert found.ours == "D 1.25 in the first 5,000, 0.42 at the end; G 5.6, 8.7 (n = 1)"
+    assert found.why == "28×28 digits here, 64×64 faces in 2016."
+    flowers = {step: 1.0 if step < 5_000 else 0.5 for step in range(0, 6_001, 50)}
+    write_events(write_run(tmp_path, "gan_flowers"), {"Discriminator_loss": flowers, "Generator_loss": flowers})
+    assert finding("D's loss falls", experiments.find_runs(tmp_path)).why.endswith(
+        "faces in 2016. On flowers at 64×64: D 1.00, at the end 0.50; G 1.0, 0.5 (n = 1)."
+    )
     rising = {"Discriminator_loss": {step: 1.4 + step / 15_000 for step in course}}
     write_events(write_run(tmp_path, "gan", 1), {**rising, "Generator_loss": {step: 5 + step / 4_000 for step in course}})
     both = finding("D's loss falls", experiments.find_runs(tmp_path))

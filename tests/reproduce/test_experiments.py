@@ -63,7 +63,7 @@ def test_the_flowers_are_a_separate_experiment(tmp_path):
         (folder / "config.json").write_text(json.dumps({**config, "data": {**config["data"], **change}}))
         assert experiments.find_runs(tmp_path).left_out == {"gan_flowers_seed0": why}
     assert experiments.EXPERIMENTS["gan_flowers"].command("gan_flowers") == (
-        "python train_gan.py --dataset=tf_flowers --seed=0 --max_iterations=2501 --logs_dir=logs/gan_flowers_seed0"
+        "python train_gan.py --dataset=tf_flowers --seed=0 --max_iterations=6001 --logs_dir=logs/gan_flowers_seed0"
     )
 
 

@@ -112,7 +112,7 @@ EXPERIMENTS = {
     "gan": Experiment("DCGAN", "dcgan", 2),
     # By then its images do not depend on z any more: docs/gan.md.
     "gan_first_attempt": Experiment("DCGAN", "first_attempt", 3, {"max_iterations": 1_501}),
-    "gan_flowers": Experiment("DCGAN", "dcgan", 1, {"max_iterations": 2_501}, "tf_flowers"),
+    "gan_flowers": Experiment("DCGAN", "dcgan", 1, {"max_iterations": 6_001}, "tf_flowers"),
     **{f"{NOTES}_{name}": Experiment("DCGAN", "dcgan", 3, {**changed, **NOTES_SIZE}) for name, changed in SETTINGS.items()},
 }
 

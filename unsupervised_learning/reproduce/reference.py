@@ -182,7 +182,7 @@ def rounded(weights: bytes, fineness: int) -> bytes:
     """Return a file of Keras weights with rounded arrays, which compress well. They are loaded as float32.
 
     Kernels are rounded to multiples of a step, the largest power of two of at most 1/`fineness` of their standard deviation;
-    other float32 arrays to half precision. With `FINENESS` a pixel changes by less than one of 255 levels on average.
+    other float32 arrays to half precision. With `FINENESS` a pixel changes by about one of 255 levels at most, on average.
     """
     coarse = io.BytesIO()
     with h5py.File(io.BytesIO(weights)) as source, h5py.File(coarse, "w") as target:
