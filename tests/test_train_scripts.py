@@ -346,7 +346,7 @@ def test_config_with_wrong_types_is_refused_in_one_line(settings, idx_dir, tmp_p
     assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path)), "config.json", "--logs_dir")
 
 
-@pytest.mark.parametrize(("name", "part"), [("run[1]", "*, ?, [ or ]"), ("x" * 300, "writable")])
+@pytest.mark.parametrize(("name", "part"), [("run[1]", "*, ?, [, ] or \\"), ("x" * 300, "writable")])
 def test_invalid_logs_dir_names(name, part, idx_dir, tmp_path, run_script):
     assert_refused(run_script("train_ae.py", *small(idx_dir, tmp_path / name)), name, part)
 
