@@ -6,7 +6,7 @@ Every copy has a card, settings and results, and the losses, dumps and data that
 experiment always keeps its losses. The first run of a published model also keeps what the report plots, its figures and,
 on MNIST, histograms and images of six iterations. Dumps are compressed, with six digits. Weights, which `explore` needs,
 are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE. A GAN's weights are rounded (see `rounded`):
-2.4 MiB at 28×28, 6.4 MiB at 64×64.
+2.4 MiB at 28×28, 6.8 MiB at 64×64.
 """
 
 import gzip
