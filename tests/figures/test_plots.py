@@ -242,6 +242,8 @@ class TestManifold:
     def test_refuses_shapes_that_do_not_match(self):
         with pytest.raises(ValueError, match=r"Received: images.shape=\(3, 2, 784\), axis_values.shape=\(3,\)"):
             plots.manifold(np.zeros((3, 2, 784)), np.zeros(3), "a title")
+        with pytest.raises(ValueError, match=r"axis_values.shape=\(3,\), upward_values.shape=\(4,\)"):
+            plots.manifold(np.zeros((3, 3, 784)), np.zeros(3), "a title", upward_values=np.zeros(4))
 
 
 class TestSprite:

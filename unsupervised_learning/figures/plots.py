@@ -1,4 +1,4 @@
-"""The project's image figures: NumPy arrays in, matplotlib figures, PNG bytes or GIF bytes out. Writes no files.
+"""The project's image figures: NumPy arrays in; matplotlib figures, PNG or GIF bytes, or pixels out. Writes no files.
 
 Figures are created from `matplotlib.figure.Figure`, not pyplot: no window, no global state, no figure left open.
 
@@ -140,11 +140,12 @@ def manifold(
         upward_values: [k], the codes along the second axis if they differ.
     """
     images, axis_values = np.asarray(images), np.asarray(axis_values)
+    upward_values = axis_values if upward_values is None else np.asarray(upward_values)
     k = axis_values.size
-    if axis_values.ndim != 1 or images.shape[:2] != (k, k):
+    if axis_values.shape != (k,) or upward_values.shape != (k,) or images.shape[:2] != (k, k):
         raise ValueError(
-            "images must be [k, k, 784] and axis_values [k]. "
-            f"Received: images.shape={images.shape}, axis_values.shape={axis_values.shape}"
+            "images must be [k, k, 784], axis_values and upward_values [k]. Received: "
+            f"images.shape={images.shape}, axis_values.shape={axis_values.shape}, upward_values.shape={upward_values.shape}"
         )
     upward = images[::-1]  # row 0 has the lowest z2 and goes to the bottom
     squares = _as_squares(upward.reshape(k * k, *images.shape[2:]), "images")
@@ -153,7 +154,6 @@ def manifold(
 
     # At most nine tick labels per axis, including the first and last: more would overlap.
     shown = np.linspace(0, k - 1, min(k, 9)).round().astype(int)
-    upward_values = axis_values if upward_values is None else upward_values
     axes.set_xticks((shown + 0.5) * SIDE, [f"{value:.3g}" for value in axis_values[shown]], fontsize=9)
     axes.set_yticks((k - shown - 0.5) * SIDE, [f"{value:.3g}" for value in upward_values[shown]], fontsize=9)
     axes.set_xlabel(axis_names[0])
