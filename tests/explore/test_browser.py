@@ -203,7 +203,7 @@ def test_z_follows_a_slider_and_a_drag_in_the_scatter(pages, name):
     assert slid["z"][1:] == start[1:]
 
     decoded = pages.pixels("[data-out]")
-    plot = pages.one("#play .plot")
+    plot = pages.one("#play-part .plot")
     place = pages.run("return self.play.page.columns[0].scatter.place()")
     size = plot.size["width"], plot.size["height"]
     away = [step if at < side / 2 else -step for step, at, side in zip((25, 15), place, size, strict=False)]  # to the middle
@@ -220,13 +220,13 @@ def test_z_follows_a_slider_and_a_drag_in_the_scatter(pages, name):
 
 def test_the_cube_turns_and_stays_inside(pages):
     pages.open("autoencoder")
-    for plot in ("#play .plot", "#latent-scatter .plot"):
+    for plot in ("#play-part .plot", "#latent-scatter .plot"):
         element = pages.one(plot)
         view = "return self.play.page.columns[0].scatter.view()"
         before, shown = pages.run(view), pages.pixels(plot)
         pages.drag(element, (30, element.size["height"] - 25), [(20, -12)] * 3)
         assert not np.array_equal(pages.pixels(plot), shown)
-        if plot.startswith("#play"):
+        if plot.startswith("#play-part"):
             after = pages.run(view)
             assert after["yaw"] - before["yaw"] == pytest.approx(0.6, abs=0.05)
             corner, edge = pages.run("return self.play.page.columns[0].scatter.corners()")
@@ -315,6 +315,55 @@ def test_a_page_warns_if_its_arithmetic_differs_from_keras(pages):
     warning = pages.one(".warn[data-warn]")
     assert warning.is_displayed()
     assert "do not trust" in warning.text
+    if pages.width > 820:  # the warning is above both columns, and the models are beside the desk
+        desk, time, models = (
+            pages.run("return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()", part)
+            for part in (".desk", ".time", ".models")
+        )
+        assert warning.rect["width"] > desk["width"] + models["width"]
+        assert desk["right"] < time["left"] == models["left"]
+
+
+def test_a_palm_does_not_disturb_a_stroke(pages):
+    pages.open("autoencoder")
+    pages.one(".pad")
+    box = pages.run("const r = document.querySelector('.pad').getBoundingClientRect(); return [r.left, r.top, r.width]")
+
+    def stroke(*palm: tuple[float, float]) -> list[float]:
+        pages.press("[data-do=clear]")
+        steps = [("touchStart", SEVEN[:1]), *(("touchMove", [one, *palm]) for one in SEVEN[1:]), ("touchEnd", [])]
+        if palm:
+            steps.insert(1, ("touchStart", [SEVEN[0], *palm]))
+        for kind, places in steps:
+            points = [{"x": box[0] + x * box[2], "y": box[1] + y * box[2], "id": i} for i, (x, y) in enumerate(places)]
+            pages.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        pages.settle()
+        return pages.state()["z"]
+
+    assert stroke((0.9, 0.9)) == stroke()
+    pages.assert_healthy()
+
+
+def test_a_scatter_turns_at_one_speed_however_often_it_is_resized(pages):
+    pages.open("autoencoder")
+    pages.press("#latent-scatter [data-act=turn]")
+    script = """
+        const then = arguments[0], root = document.querySelector("#latent-scatter"), frames = new Map();
+        const ask = requestAnimationFrame;
+        requestAnimationFrame = function (act) {
+          return ask(function (time) { frames.set(time, (frames.get(time) || 0) + 1); act(time); });
+        };
+        let left = 12;
+        (function next() {
+          root.style.width = 300 + 5 * left + "px";
+          if (left--) { setTimeout(next, 40); return; }
+          frames.clear();
+          setTimeout(function () { then(Array.from(frames.values())); }, 300);
+        })();"""
+    drawn = pages.browser.execute_async_script(script)
+    assert drawn
+    assert set(drawn) == {1}
+    assert pages.one("#latent-scatter [data-act=turn]").accessible_name == "stop"
 
 
 def test_the_generator_answers(pages):
@@ -338,9 +387,25 @@ def test_the_generator_answers(pages):
     pages.wait("return self.play.page.idle()")
     np.testing.assert_array_equal(pages.pixels("[data-out]"), pages.pixels("[data-strip] canvas:last-child"))
     assert not np.array_equal(pages.pixels("[data-out]"), before)
+    pages.press("[data-do=target]")  # another end: the picture at the end of the walk is the new one
+    pages.wait("return self.play.page.idle()")
+    np.testing.assert_array_equal(pages.pixels("[data-out]"), pages.pixels("[data-strip] canvas:last-child"))
     pages.slide("[data-frame]", Keys.HOME)
     assert pages.one("[data-iteration]").text == "iteration 0"
     pages.assert_healthy()
+
+
+def test_the_page_computes_itself_if_its_worker_fails(pages):
+    text = (pages.folder / "gan.html").read_text()
+    assert text.count('"worker":"') == 1
+    (pages.folder / "no_worker.html").write_text(text.replace('"worker":"', '"worker":"onmessage = null; throw new Error(1);'))
+    pages.open("no_worker")
+    pages.wait("return self.play.page.idle()")
+    assert pages.run("return self.play.page.off") < 0.02
+    assert not pages.one("[data-warn]").is_displayed()
+    for place in ("[data-out]", *(f"[data-strip] canvas:nth-child({tile})" for tile in range(1, 10))):
+        assert pages.pixels(place).std() > 0, place
+    pages.browser.get_log("browser")  # the worker's error, which is expected  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_the_pages_generator_equals_keras_with_rounded_weights(pages):

@@ -62,7 +62,7 @@ def page_of(run: Path) -> tuple[str, list]:
 def embedded_data(folder: Path, page: str = "explore/index.html") -> dict:
     """Return the data embedded for the interactive part."""
     (found,) = re.findall(
-        r'id="play">.*?<script type="application/json">(.*?)</script>', (folder / page).read_text(), re.DOTALL
+        r'id="play-part">.*?<script type="application/json">(.*?)</script>', (folder / page).read_text(), re.DOTALL
     )
     return json.loads(found)
 
@@ -142,15 +142,19 @@ def test_other_latent_sizes(z_dim, left_out, idx_dir, tmp_path, run_script):
     assert len(numbers(run)["parts"]["traversal"]["pixel_change"]) == z_dim
 
 
-def test_several_runs_stand_side_by_side(autoencoder, idx_dir, tmp_path, run_script):
+def test_several_runs_stand_side_by_side(autoencoder, idx_dir, tmp_path, run_script, monkeypatch):
     first = shutil.copytree(autoencoder, tmp_path / "first", ignore=shutil.ignore_patterns("explore"))
     second = write_finished_run(tmp_path / "second", VariationalAutoEncoder(z_dim=3, init_stddev=0.2), idx_dir)
     looked = run_script(EXPLORE, str(first), str(second))
     assert looked.status == 0, looked.err
     models = embedded_data(tmp_path)["models"]
     assert [(model["name"], model["vae"], model["z_dim"]) for model in models] == [("first", False, 2), ("second", True, 3)]
-    assert not (first / "explore").exists()
     page_of(tmp_path)
+    shutil.rmtree(tmp_path / "explore")
+    monkeypatch.chdir(first)
+    assert run_script(EXPLORE, ".", "../second").status == 0
+    assert (tmp_path / "explore" / "index.html").exists()
+    assert not (first / "explore").exists()
 
     assert_refused(run_script(EXPLORE, str(first), str(second), "--only=play"), "--only and --skip")
     gan = write_finished_run(tmp_path / "gan", DCGAN(z_dim=10), idx_dir)
@@ -177,7 +181,7 @@ def test_a_gan(idx_dir, tmp_path, run_script, small_classifier):
     assert looked.status == 0, looked.err
     found = numbers(run)
     assert list(found["parts"]) == OF_GAN
-    assert found["parts"]["walk"]["dimensions"] == [25]
+    assert found["parts"]["walk"]["dimensions"] == [26]
     assert found["parts"]["quality"]["samples"] == 60
     assert sum(found["parts"]["classes"]["labels"]["shares"]["samples"]) == pytest.approx(1)
     page_of(run)
@@ -270,6 +274,8 @@ def test_unusable_weights_give_a_one_line_error(idx_dir, tmp_path, run_script):
     model.encoder.layers[0].kernel.assign(np.full((784, 50), np.nan, np.float32))
     run = write_finished_run(tmp_path / "run", model, idx_dir)
     assert_refused(run_script(EXPLORE, str(run), *QUICK), "cannot be evaluated")
+    assert_refused(run_script(EXPLORE, str(run), str(run)), "cannot be set side by side")
+    assert not (tmp_path / "explore").exists()
     assert not (run / "explore").exists()
 
 

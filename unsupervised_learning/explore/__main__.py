@@ -180,12 +180,15 @@ def side_by_side(runs: list[FinishedRun]) -> int:
             raise RunError(f"only autoencoders and VAEs stand side by side. Received: {run.path}, a run of {run.model_name}")
         if run.config["data"]["checksum"] != first.config["data"]["checksum"]:
             raise RunError(f"runs side by side must have the same data. Received: {first.path} and {run.path}, which differ")
-    target = output_folder(first.path.parent / "explore")
-    subjects = [subject_of(run) for run in runs]
+    target = output_folder(first.path.resolve().parent / "explore")
     names = [str(run.path) for run in runs]
+    try:
+        content = play.document([subject_of(run) for run in runs])
+    except ValueError as error:  # raised for unusable weights
+        raise RunError(f"{', '.join(names)} cannot be set side by side: {error}") from None
     with atomic_files.written_anew(target, f"new-{target.name}-{uuid.uuid4().hex}") as new:
         new.mkdir(parents=True)
-        (new / "index.html").write_text(play.document(subjects))
+        (new / "index.html").write_text(content)
         atomic_files.write_json(new / "evaluation.json", {"side_by_side": names})
     print(f"The page is {target / 'index.html'}")
     return 0
@@ -207,7 +210,7 @@ def output_folder(usual: Path) -> Path:
     Raises:
         RunError: it holds something else.
     """
-    target = command_line.path_of(FLAGS.out) if FLAGS.out else usual
+    target = command_line.path_of(FLAGS.out).resolve() if FLAGS.out else usual
     if target.exists() and not (target / "evaluation.json").exists():
         raise RunError(f"{target} exists and was not written by this command; choose another --out")
     return target
@@ -239,7 +242,7 @@ def define_flags() -> None:
     """Define the flags."""
     flags.DEFINE_list("only", None, f"Parts to run, among {', '.join(NAMES)}; by default all that apply.")
     flags.DEFINE_list("skip", None, "Parts to skip.")
-    flags.DEFINE_integer("seed", 0, "Seed of all random numbers.", 0, 2**31 - 1)
+    flags.DEFINE_integer("seed", 0, "Seed of all random numbers, except in the page's interactive parts.", 0, 2**31 - 1)
     flags.DEFINE_string("data_dir", None, "Folder of the data set; by default as in config.json.")
     flags.DEFINE_string("image_dir", None, "Folder of pictures; by default as in config.json.")
     flags.DEFINE_string("cache_dir", None, "Cache folder for decoded pictures and the digit classifier.")

@@ -21,7 +21,7 @@ STARTS, ENDS, TYPICAL = range(10, 13)  # purposes of random numbers; different f
 
 def samples(subject: Subject) -> Found:
     """Images of random z, and of fixed z during training."""
-    made = subject.model.sample(GRID, seed=0)
+    made = subject.model.sample(GRID, seed=subject.seed)
     pictures = [Picture("samples", "64 images of random z, not selected.", plots.image_grid(made, "Images from z ~ U(−1, 1)"))]
     grids = pictures_logged(subject.run.path, FIXED_GRID)
     if len(grids) > 1:
@@ -31,15 +31,15 @@ def samples(subject: Subject) -> Found:
 
 
 def walk(subject: Subject) -> Found:
-    """Walks along the dimensions of z that 2016 used."""
+    """Walks along the dimensions of z that 2016 used: 25, 50 and 75, counted from 0."""
     latents = latent_draws.of_gan(6, subject.model.z_dim, subject.random(STARTS))
     chosen = [dimension for dimension in (25, 50, 75) if dimension < subject.model.z_dim] or [0]
     figures = {dimension: gan.walk(subject.model, latents, dimension) for dimension in chosen}
     pictures = [
-        Picture(f"walk_{dimension}", f"Dimension {dimension} of z varies; the others stay fixed.", figure)
+        Picture(f"walk_{dimension}", f"z{dimension + 1} varies ({dimension} counted from 0); the others stay fixed.", figure)
         for dimension, figure in figures.items()
     ]
-    return Found({"dimensions": chosen}, pictures)
+    return Found({"dimensions": [dimension + 1 for dimension in chosen]}, pictures)
 
 
 def interpolation(subject: Subject) -> Found:
@@ -211,8 +211,8 @@ PARTS = (
     Part(
         "samples",
         "Generated images",
-        "The generator turns 100 random numbers, z, into an image. It has never seen a real image. It learnt only from a "
-        "second network, the discriminator, which had to tell real images from generated ones.",
+        "The generator turns random numbers, z, into an image: 100 of them in 2016. It has never seen a real image. It learnt "
+        "only from a second network, the discriminator, which had to tell real images from generated ones.",
         "Judge each image as handwriting or as a photograph. Then look for repetition in the whole grid.",
         "Good: clear and varied images. Bad: noise, or the same image again and again (“mode collapse”).",
         (GAN,),
@@ -222,7 +222,8 @@ PARTS = (
         "walk",
         "What one number does",
         "One of the numbers in z goes from −1 to 1 while the others stay fixed. Each row is one z.",
-        "Follow a row from left to right. With 100 numbers, each changes little. The author of 2016 showed these three.",
+        "Follow a row from left to right. The more numbers there are, the less each changes. The author of 2016 showed the "
+        "dimensions 25, 50 and 75, counted from 0, of 100.",
         "Good: small, smooth changes. Bad: no change, or sudden jumps.",
         (GAN,),
         walk,
@@ -231,7 +232,7 @@ PARTS = (
         "interpolation",
         "From one image to another",
         "Images between one random z and another: on a straight line, and on an arc around the origin (“slerp”).",
-        "In 100 dimensions all random z have nearly the same distance from the origin (the grey band). The straight line "
+        "In many dimensions all random z have nearly the same distance from the origin (the grey band). The straight line "
         "dips below the band; the arc stays within it.",
         "Good: every step is a plausible image. Bad: blurred or odd images halfway along the straight line, or a sudden "
         "jump: the generator has memorised images and not learnt what lies between them.",

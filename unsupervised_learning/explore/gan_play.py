@@ -123,7 +123,7 @@ PARTS = (
     Part(
         "play",
         "Play",
-        "The generator is in this page: it computes in your browser. It turns 100 random numbers, z, into an image; it has no "
+        "The generator is in this page: it computes in your browser. It turns random numbers, z, into an image; it has no "
         "encoder, so one cannot ask it for the z of a drawing.",
         "Draw new z, then move single numbers of it, then walk from one z to another. Below, the same 64 z during training.",
         "Good: every z gives a digit, and small steps change it little. Bad: many z give the same digit, or strokes that form "

@@ -92,11 +92,8 @@ def scatter(
         "all": "all / none",
         **({"turn": "rotate"} if solid else {}),
     }
-    spoken = {"in": "zoom in", "out": "zoom out"}
-    bar = "".join(
-        f'<button type="button" data-act="{act}" aria-label="{spoken.get(act, name)}">{name}</button>'
-        for act, name in acts.items()
-    )
+    spoken = {"in": ' aria-label="zoom in"', "out": ' aria-label="zoom out"'}
+    bar = "".join(f'<button type="button" data-act="{act}"{spoken.get(act, "")}>{name}</button>' for act, name in acts.items())
     return Scatter(
         page.filled(
             "explore",

@@ -193,7 +193,7 @@ def between(subject: Subject, start: np.ndarray, end: np.ndarray, usual: np.ndar
 
 def samples(subject: Subject) -> Found:
     """Images decoded from random codes."""
-    made = subject.model.sample(GRID, seed=0)
+    made = subject.model.sample(GRID, seed=subject.seed)
     prior = "the prior, N(0, 1)" if subject.kind == VAE else "U(−1, 1), the range of tanh"
     figure = plots.image_grid(made, f"Images decoded from {prior}")
     return Found({}, [Picture("samples", f"{len(made)} codes drawn from {prior}.", figure)])
@@ -320,8 +320,8 @@ PARTS = (
         "How well the codes separate the labels",
         "The labels are used only here, to see whether the codes separate the digits. The same is measured for principal "
         "components (PCA), the best linear code of the same size.",
-        "Each row is one measure; higher is better, and 1 is the maximum. The last column explains it. “PCA” is the value "
-        "to beat.",
+        "Each row is one measure; except for the sparsity, higher is better, and 1 is the maximum. The last column explains "
+        "it. “PCA” is the value to beat.",
         "Good: clearly above PCA. Bad: near PCA or chance; the extra layers then gained nothing.",
         BOTH,
         codes,

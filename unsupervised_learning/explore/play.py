@@ -20,7 +20,7 @@ SCRIPTS = ("net.js", "digit.js", "code.js", "model.js", "play.js")
 IMAGES = 1_000  # test images that the page encodes; with each snapshot anew
 CHECKED, DECODED = 50, 5  # test images with codes, and with outputs, from Keras
 SLIDERS = 10  # latent dimensions with a slider: those with the highest `importance`
-# Maximum characters of snapshots in a page, for one run and for several together: a page stays below 8 MiB.
+# Maximum characters of snapshots in a page, for one run and for several together. Weights take 0.45 million more for each run.
 MOST_OF_SNAPSHOTS, MOST_OF_SEVERAL = 3_700_000, 5_000_000
 
 

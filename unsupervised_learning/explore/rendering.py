@@ -66,8 +66,9 @@ def document(subject: Subject, found: dict[str, tuple[Part, Found]], files: dict
         f"<nav aria-label=contents><ul>{contents}</ul></nav>",
         sections,
         f"<h2>Left out</h2><ul>{missing}</ul>" if missing else "",
-        f"<p class=muted>All random numbers come from seed {subject.seed}: the same flags give the same numbers. They are also "
-        "in <code>evaluation.json</code>. Nats are units of information; one nat is 1.44 bits.</p>",
+        f"<p class=muted>All random numbers, except in the interactive parts, come from seed {subject.seed}: the same flags "
+        "give the same measures, which are also in <code>evaluation.json</code>. Nats are units of information; one nat is "
+        "1.44 bits.</p>",
     ]
     return page.document(title, "".join(body), page.web_file("explore", "page.css") + interactive.style() + play.style())
 

@@ -28,7 +28,7 @@ def dimensions(subject: Subject) -> Found:
     }
     logged = {name: course for name, course in logged.items() if course}
     if not logged and (total := scalars_logged(subject.run.path, "ours/validation/kl")):
-        logged = {"all dimensions": total}  # older runs logged no KL per dimension
+        logged = {"all dimensions": total}  # older runs, and those with many dimensions, logged no KL per dimension
     if logged:
         course = measure_plots.courses(logged, "KL during training", "KL, nats per image")
         pictures.append(Picture("kl_through_training", "On the validation images, every 1,000 iterations.", course))

@@ -33,7 +33,7 @@ self.play = self.play || {};
       return { d: d, canvas: canvas, text: text, input: input, low: -1, high: 1, bins: [] };
     });
 
-    // The range of each dimension, from the codes of the test images, and their histogram for an autoencoder.
+    // The range of each dimension, from the codes of the test images.
     function range(codes) {
       for (const dial of dials) {
         const values = codes.map(function (code) { return code[dial.d]; });
@@ -41,8 +41,17 @@ self.play = self.play || {};
         dial.low = model.vae ? Math.min(-3.5, low - room) : low - room;
         dial.high = model.vae ? Math.max(3.5, high + room) : high + room;
         dial.input.min = dial.low; dial.input.max = dial.high;
+      }
+    }
+
+    // For an autoencoder: how often the test images have each value, within the range.
+    function count(codes) {
+      for (const dial of dials) {
         dial.bins = new Array(40).fill(0);
-        for (const v of values) dial.bins[Math.min(39, Math.floor(40 * (v - dial.low) / (dial.high - dial.low)))]++;
+        for (const code of codes) {
+          const bin = Math.floor(40 * (code[dial.d] - dial.low) / (dial.high - dial.low));
+          if (bin in dial.bins) dial.bins[bin]++;
+        }
       }
     }
 
@@ -85,7 +94,7 @@ self.play = self.play || {};
             }
           }
         } else {
-          const most = Math.max(...dial.bins), w = (width - 2 * EDGE) / 40;
+          const most = Math.max(...dial.bins, 1), w = (width - 2 * EDGE) / 40;
           pen.fillStyle = "#2f62f033";
           dial.bins.forEach(function (count, i) {
             const h = (HEIGHT - 9) * count / most;
@@ -101,7 +110,7 @@ self.play = self.play || {};
         dial.input.setAttribute("aria-valuetext", z);
       }
     }
-    return { range: range, show: show };
+    return { range: range, count: count, show: show };
   };
 
   // Horizontal bars with names and numbers: KL by dimension, or the variance of an autoencoder's codes.

@@ -61,7 +61,7 @@ self.play = self.play || {};
   // The pad. `changed(image)` while one draws.
   play.pad = function (canvas, changed) {
     const pen = canvas.getContext("2d");
-    let strokes = [], current = null, waiting = false, shown = null;
+    let strokes = [], current = null, pointer = null, waiting = false, shown = null;  // `pointer` draws; others are ignored
     function size() {
       const width = Math.round(canvas.clientWidth * (window.devicePixelRatio || 1)) || 280;
       if (canvas.width !== width) { canvas.width = canvas.height = width; }
@@ -89,26 +89,34 @@ self.play = self.play || {};
       return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     }
     canvas.addEventListener("pointerdown", function (event) {
-      if (event.button) return;
+      if (event.button || current) return;
       event.preventDefault();
       canvas.setPointerCapture(event.pointerId);
+      pointer = event.pointerId;
       current = [point(event)];
       shown = null;
       strokes.push(current);
       tell();
     });
     canvas.addEventListener("pointermove", function (event) {
-      if (!current) return;
+      if (!current || event.pointerId !== pointer) return;
       const all = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
       for (const one of all.length ? all : [event]) current.push(point(one));
       tell();
     });
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, function () { current = null; });
+    for (const end of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(end, function (event) { if (event.pointerId === pointer) current = null; });
+    }
     new ResizeObserver(size).observe(canvas);
     size();
     return {
       clear: function () { strokes = []; current = shown = null; draw(); },
-      undo: function () { strokes.pop(); tell(); return strokes.length; },
+      undo: function () {  // a test image has no strokes to undo
+        if (!strokes.length) return false;
+        strokes.pop();
+        tell();
+        return !strokes.length;
+      },
       show: function (image) {  // a test image in place of a drawing
         strokes = [];
         shown = document.createElement("canvas");

@@ -10,16 +10,16 @@ self.play = self.play || {};
     const waiting = new Map();
     let began = 0, busy = null, worker = null, local = null;
     function done(image) {
-      const then = busy;
+      const then = busy.then;
       busy = null;
-      if (then) then(image, performance.now() - began);
+      then(image, performance.now() - began);
       next();
     }
     function next() {
       if (busy || !waiting.size) return;
       const place = waiting.has("out") ? "out" : waiting.keys().next().value, job = waiting.get(place);
       waiting.delete(place);
-      busy = job.then;
+      busy = job;
       began = performance.now();
       if (worker) worker.postMessage(job.z);
       else setTimeout(function () { local = local || play.generator(data); done(local(job.z)); }, 0);
@@ -31,10 +31,15 @@ self.play = self.play || {};
       const { weights, layers, lowest, highest, factor } = data;
       worker.postMessage({ weights, layers, lowest, highest, factor });
       worker.onmessage = function (event) { done(event.data); };
-      worker.onerror = function () { worker = null; const again = busy; busy = null; if (again) again(null); next(); };
+      worker.onerror = function () {  // the page computes itself, beginning with what the worker had not answered
+        worker = null;
+        if (busy && !waiting.has(busy.place)) waiting.set(busy.place, busy);
+        busy = null;
+        next();
+      };
     } catch (error) { worker = null; }  // a browser without workers for files: the page computes itself
     return {
-      ask: function (place, z, then) { waiting.set(place, { z: Float32Array.from(z), then: then }); next(); },
+      ask: function (place, z, then) { waiting.set(place, { place: place, z: Float32Array.from(z), then: then }); next(); },
       idle: function () { return !busy && !waiting.size; }
     };
   }
@@ -42,7 +47,7 @@ self.play = self.play || {};
   function between(a, b, t, arc) {
     const norm = function (v) { return Math.hypot(...v) || 1e-9; };
     let u = 1 - t, w = t;
-    if (arc) {
+    if (arc && a.length > 1) {
       const cosine = a.reduce(function (sum, v, i) { return sum + v * b[i]; }, 0) / (norm(a) * norm(b));
       const angle = Math.acos(Math.max(-1, Math.min(1, cosine)));
       if (angle > 1e-4) {
@@ -66,7 +71,6 @@ self.play = self.play || {};
 
     function show(now) {
       generator.ask("out", now, function (image, took) {
-        if (!image) { show(now); return; }
         play.paint(part("out"), image);
         part("speed").textContent = "Computed in this page, in " + Math.round(took) + " ms.";
       });
@@ -93,24 +97,27 @@ self.play = self.play || {};
     const tiles = Array.from({ length: STEPS }, function () {
       const canvas = document.createElement("canvas");
       canvas.className = "digit";
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", "an image on the walk");
       part("strip").append(canvas);
       return canvas;
     });
     function strip() {
       tiles.forEach(function (canvas, i) {
-        generator.ask(i, between(z, end, i / (STEPS - 1), arc), function (image) { if (image) play.paint(canvas, image); });
+        generator.ask(i, between(z, end, i / (STEPS - 1), arc), function (image) { play.paint(canvas, image); });
       });
     }
+    function walk() { show(between(z, end, Number(part("walk").value), arc)); }
     function both() { set(); strip(); }
     button("new").addEventListener("click", function () { z = draw(); both(); });
-    button("target").addEventListener("click", function () { end = draw(); strip(); });
+    button("target").addEventListener("click", function () { end = draw(); strip(); walk(); });
     button("arc").addEventListener("click", function () {
       arc = !arc;
       button("arc").setAttribute("aria-pressed", arc);
       strip();
-      show(between(z, end, Number(part("walk").value), arc));
+      walk();
     });
-    part("walk").addEventListener("input", function () { show(between(z, end, Number(part("walk").value), arc)); });
+    part("walk").addEventListener("input", walk);
 
     const frame = part("frame");
     part("time").hidden = !data.frames.length;
@@ -133,7 +140,7 @@ self.play = self.play || {};
     for (let i = 0; i < data.check.count; i++) {
       generator.ask("check" + i, given.subarray(i * data.z_dim, (i + 1) * data.z_dim), function (image) {
         for (let k = 0; k < size; k++) {
-          const one = image ? Math.abs(image[k] - wanted[i * size + k]) : Infinity;
+          const one = Math.abs(image[k] - wanted[i * size + k]);
           off = Math.max(off, Number.isFinite(one) ? one : Infinity);
         }
         if (++checked < data.check.count) return;

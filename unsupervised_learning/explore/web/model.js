@@ -11,6 +11,7 @@ self.play = self.play || {};
     const part = function (name) { return root.querySelector("[data-" + name + "]"); };
     const network = play.network(model), d = model.z_dim;
     let input = null, hand = null, code = null, codes = [], kl = null, scatter = null, most = 0;
+    function described(canvas, words) { canvas.setAttribute("role", "img"); canvas.setAttribute("aria-label", words); }
     function once(hint) {  // a hint that a column on the left does not give yet: "" or true
       const first = !shared.told.has(hint);
       shared.told.add(hint);
@@ -19,18 +20,21 @@ self.play = self.play || {};
     part("name").textContent = model.name;
     part("form").textContent = model.form + ", " + model.iterations.toLocaleString("en") + " iterations";
     part("codehint").textContent = model.vae
-      ? once("vae") && "Blue: this image's Gaussian. Dashed: the prior N(0, 1). Pink: z. Drag a slider: does the picture " +
-        "change? If not, the decoder ignores that number."
+      ? once("vae") && "Blue: this image's Gaussian. Dashed: the prior N(0, 1). Pink: z; in the plot, the black ring is μ. " +
+        "Drag a slider: does the picture change? If not, the decoder ignores that number."
       : once("ae") && "One number each, no noise. Shaded: how often test digits have it. Drag a slider into an empty region: " +
         "nothing taught the decoder what to draw there.";
     part("wherehint").textContent = once("where") && "Pink: z; drag it anywhere, also between the clusters (keys: Shift and " +
       "arrows). Drag beside it to " + (d >= 3 ? "turn" : "move") + ". Click a dot to take that digit.";
     root.querySelector(".plot").setAttribute("aria-label", "Codes of " + images.length.toLocaleString("en") +
       " test images in " + model.name + "; arrow keys turn or move, plus and minus zoom, Shift and arrows move z");
-    part("barsname").textContent = model.vae ? "KL of each dimension, nats" : "Variance of each dimension";
+    const some = model.dimensions.length < d ? " (" + model.dimensions.length + " of " + d + ", the strongest)" : "";
+    if (some) part("codename").textContent = "Its code" + some;
+    part("barsname").textContent = (model.vae ? "KL of each dimension, nats" : "Variance of each dimension") + some;
 
+    const labels = [...new Set(data.labels)].sort(), labelled = labels.length > 1;
     if (once("legend")) {
-      part("legend").replaceChildren(...[...new Set(data.labels)].sort().map(function (label) {
+      part("legend").replaceChildren(...labels.map(function (label) {
         const one = document.createElement("span"), dot = document.createElement("i");
         dot.style.background = data.colors[label];
         one.append(dot, data.names[label].split(" ").pop());
@@ -39,9 +43,9 @@ self.play = self.play || {};
     }
 
     // The scatter's axes: the code itself, or three principal directions of it.
-    const flat = d === 1;
+    const flat = d === 1, height = labels.reduce(function (a, b) { return a + b; }, 0) / labels.length;
     function seen(z) {
-      if (flat) return [z[0], 4.5];
+      if (flat) return [z[0], height];
       if (!model.projection) return Array.from(z);
       return model.projection.directions.map(function (one) {
         return one.reduce(function (sum, v, k) { return sum + v * (z[k] - model.projection.mean[k]); }, 0);
@@ -81,6 +85,8 @@ self.play = self.play || {};
     const pairs = ten.map(function (i) {
       const pair = document.createElement("div"), above = document.createElement("canvas"), below = document.createElement("canvas");
       above.className = below.className = "digit";
+      described(above, "test image " + (i + 1) + ", " + data.names[data.labels[i]]);
+      described(below, "its reconstruction");
       play.paint(above, images[i]);
       pair.append(above, below);
       part("pairs").append(pair);
@@ -113,10 +119,11 @@ self.play = self.play || {};
       nearest.forEach(function (one, k) {
         if (!order[k]) return;
         play.paint(one.canvas, images[order[k][1]]);
-        one.caption.textContent = data.labels[order[k][1]];
+        described(one.canvas, data.names[data.labels[order[k][1]]]);
+        if (labelled) one.caption.textContent = data.labels[order[k][1]];
       });
     }
-    function numbers(picture) {  // what training would say of this image
+    function numbers(picture) {  // how well this image comes back
       function row(name, value) {
         const line = document.createElement("span"), strong = document.createElement("b");
         strong.textContent = value;
@@ -133,7 +140,7 @@ self.play = self.play || {};
       const two = play.kl(code.mu, code.logVar).reduce(function (a, b) { return a + b; }, 0);
       const kept = shared.factor === 1 ? "" : " (σ × 1)";  // the slider changes z, not what the encoder says
       return [row("reconstruction", one.toFixed(1)), row("+ KL" + kept, two.toFixed(1)),
-        row("= loss, nats", (one + two).toFixed(1))];
+        row("= −ELBO, nats", (one + two).toFixed(1))];
     }
 
     // All test images through the present weights.
@@ -176,13 +183,14 @@ self.play = self.play || {};
         });
         dials.range(codes.map(function (one) { return one.mu; }));
       } else { scatter.codes(dots()); }
+      dials.count(codes.map(function (one) { return one.mu; }));
       ten.forEach(function (i, place) { play.paint(pairs[place], network.decode(codes[i].mu)); });
       if (input) encode(input);
     }
     function summed() {
       if (!model.vae) return "";
       const sum = kl.reduce(function (a, b) { return a + b; }, 0);
-      let text = "Together " + sum.toFixed(2) + ", over " + codes.length.toLocaleString("en") + " test images.";
+      let text = (some ? "All " + d : "Together") + " " + sum.toFixed(2) + ", over " + codes.length.toLocaleString("en") + " test images.";
       if (model.relu_heads) {
         text += " 2016's first run logged −½ Σ (3 + log σ² − μ² − σ²), with a 3 in place of the 1: a nat less for each " +
           "dimension, here " + play.number(sum - d) + ". So a KL near 0 was logged as negative.";

@@ -50,12 +50,13 @@ self.play = self.play || {};
       const figure = document.createElement("figure"), beside = document.createElement("canvas");
       const caption = document.createElement("figcaption");
       beside.className = "digit";
+      beside.setAttribute("role", "img");
+      beside.setAttribute("aria-label", "what comes back from " + model.name);
       caption.textContent = data.models.length > 1 ? model.name.replaceAll("_", "_\u200b") : "what comes back";
       figure.append(beside, caption);
       part("seenrow").append(figure);
       return play.column(article, model, data, images, shared, tenFrom(0), beside);
     });
-    root.style.setProperty("--models", columns.length);
 
     // The input: a drawing or a test image.
     const pad = play.pad(root.querySelector(".pad"), function (image) { enter(image); say(""); });
@@ -84,7 +85,7 @@ self.play = self.play || {};
     thumbs();
     button("more").addEventListener("click", function () { skipped++; thumbs(); });
     button("clear").addEventListener("click", blank);
-    button("undo").addEventListener("click", function () { if (!pad.undo()) blank(); });
+    button("undo").addEventListener("click", function () { if (pad.undo()) blank(); });
     function blank() {  // nothing drawn: a black image goes in
       pad.clear();
       enter(new Float32Array(784));
@@ -144,11 +145,11 @@ self.play = self.play || {};
       : data.models.some(function (model) { return model.vae; })
         ? "Watch the dimensions come into use one after the other, and the Gaussians become narrow. "
         : "Watch the codes spread and the clusters come apart. ") +
-      "Weights are rounded to 16 bits here, but for the last." +
+      "All weights but the finished run's are rounded to 16 bits here." +
       (without.length ? " Without snapshots: " + without.join(", ") + "." : "");
     if (steps > 1) at(steps - 1);
-    else part("watch").textContent = "Not here: no snapshots of the weights were kept. A run that you train keeps some sixteen " +
-      "snapshots, and then a slider shows codes, pictures and the KL through its training.";
+    else part("watch").textContent = "Not here: this page has no snapshots of the weights. A run that you train keeps some sixteen, " +
+      "and then a slider shows codes, pictures and the KL through its training.";
 
     // Does this page compute what Keras computes?
     const differences = columns.map(function (column) { return play.compare(column.model, column.network, images); });

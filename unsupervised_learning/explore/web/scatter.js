@@ -13,14 +13,15 @@ self.play.scatter = function (root, data, hooks) {
   sprite.src = data.sprite;
   sprite.onload = function () { if (chosen >= 0) show(chosen); };
 
-  // Scale the codes to a box from -1 to 1, with the same scale in all dimensions.
+  // Scale the codes to a box from -1 to 1. All dimensions have the same scale; an axis of labels has its own.
   const low = data.codes[0].slice(), high = data.codes[0].slice();
   for (const code of data.codes) code.forEach(function (v, d) {
     low[d] = Math.min(low[d], v); high[d] = Math.max(high[d], v);
   });
-  const half = Math.max(...low.map(function (v, d) { return high[d] - v; })) / 2 || 1;
+  const halves = low.map(function (v, d) { return (high[d] - v) / 2; }), widest = Math.max(...halves);
+  const half = halves.map(function (v) { return (data.axes[1] === "label" ? v : widest) || 1; });
   const middle = low.map(function (v, d) { return (v + high[d]) / 2; });
-  function boxed(code) { return code.map(function (v, d) { return (v - middle[d]) / half; }); }
+  function boxed(code) { return code.map(function (v, d) { return (v - middle[d]) / half[d]; }); }
   let codes = data.codes, points = codes.map(boxed), marker = null, mean = null;
 
   const start = { yaw: -0.7, pitch: 0.38, zoom: 1, x: 0, y: 0 };
@@ -88,14 +89,15 @@ self.play.scatter = function (root, data, hooks) {
     pen.strokeText(words, x, y); pen.restore(); text(words, x, y, align);
   }
   function grid(front) {
-    const s = scale(), rough = 90 / s * half, power = Math.pow(10, Math.floor(Math.log10(rough)));
-    const step = power * [1, 2, 5, 10].find(function (m) { return m * power >= rough; });
+    const s = scale();
     pen.fillStyle = "#444";
     for (const axis of [0, 1]) {
+      const rough = 90 / s * half[axis], power = Math.pow(10, Math.floor(Math.log10(rough)));
+      const step = power * [1, 2, 5, 10].find(function (m) { return m * power >= rough; });
       const size = axis ? height : width, sign = axis ? -1 : 1, shift = axis ? view.y : view.x;
-      const at = function (v) { return size / 2 + sign * s * ((v - middle[axis]) / half + shift); };
-      const reach = size / 2 / s * half;
-      const center = middle[axis] - shift * half;
+      const at = function (v) { return size / 2 + sign * s * ((v - middle[axis]) / half[axis] + shift); };
+      const reach = size / 2 / s * half[axis];
+      const center = middle[axis] - shift * half[axis];
       for (let v = Math.ceil((center - reach) / step) * step; v <= center + reach; v += step) {
         const words = String(+v.toPrecision(6)).replace("-", "−");
         if (!front) line(axis ? [0, at(v)] : [at(v), 0], axis ? [width, at(v)] : [at(v), height], "#e6e6e6");
@@ -109,11 +111,14 @@ self.play.scatter = function (root, data, hooks) {
     halo(data.axes[1], 8, 16, "left");
   }
   function draw() {
-    if (!due) { due = true; requestAnimationFrame(paint); }
+    if (!due) { due = true; requestAnimationFrame(frame); }
   }
-  function paint() {
+  function frame() {
     due = false;
     if (turning) { view.yaw += 0.008; draw(); }
+    paint();
+  }
+  function paint() {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.font = "13px system-ui, sans-serif"; pen.fillStyle = "#1b1b1b"; pen.lineWidth = 1;
@@ -163,7 +168,7 @@ self.play.scatter = function (root, data, hooks) {
     return Boolean(p && hooks.drag && Math.hypot(p[0] - at[0], p[1] - at[1]) < 24);
   }
   function drag(dx, dy) {  // in the plane of the screen: what is nearer or farther stays so
-    const s = scale() / half, x = dx / s, y = -dy / s;
+    const s = scale(), x = dx / s * half[0], y = -dy / s * half[1];
     if (!deep) { hooks.drag([x, y]); return; }
     const c = Math.cos(view.yaw), d = Math.sin(view.yaw), e = Math.cos(view.pitch), f = Math.sin(view.pitch);
     hooks.drag([x * c + y * d * f, -x * d + y * c * f, y * e]);
@@ -219,6 +224,7 @@ self.play.scatter = function (root, data, hooks) {
   const fingers = new Map();
   let moved = 0, held = false;
   canvas.addEventListener("pointerdown", function (event) {
+    if (event.button) return;
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
     moved = 0;
