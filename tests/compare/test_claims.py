@@ -31,11 +31,11 @@ def test_claims_without_runs_cannot_be_tested():
 
 def test_match_2016():
     ours = [10.0, 10.1, 10.2]
-    near = judgements.match_2016(Comparison(10.5, ours), ".2f")
+    near = judgements.match_2016(Comparison(10.5, ours, form=".2f"))
     assert (near.ours, near.verdict, near.graph) == ("10.10 ± 0.10 (n = 3)", REPRODUCED, "")
     expected = statistics.predicted(ours, 10.5, judgements.TESTS)
     assert near.why == f"2016 is in {expected.low:.2f} … {expected.high:.2f}, the interval for one more run (p = 0.074)"
-    far = judgements.match_2016(Comparison(13.0, ours), ".2f")
+    far = judgements.match_2016(Comparison(13.0, ours, form=".2f"))
     assert far.verdict == DIFFERS
     assert far.why.startswith("2016 is outside ")
     assert judgements.match_2016(Comparison(10.1, ours[:2])).why == "a verdict needs at least 3 runs; there are 2"
@@ -52,7 +52,7 @@ def test_match_2016():
     ],
 )
 def test_our_runs_must_not_differ_from_the_authors_graph(graph, margin, verdict, said):
-    found = judgements.match_2016(Comparison(10.1, [10.0, 10.1, 10.2], graph), ".1f", margin)
+    found = judgements.match_2016(Comparison(10.1, [10.0, 10.1, 10.2], graph, ".1f"), margin)
     assert (found.verdict, found.graph) == (verdict, f"{np.mean(graph):.1f} ± 0.1 (n = 3)")
     assert f": {said} (p = " in found.why
 
@@ -134,7 +134,9 @@ def test_claims_of_the_autoencoder(tmp_path):
 def test_losses_of_the_earlier_runs(name, claim, first, losses, tmp_path):
     folders = [write_run(tmp_path, name, seed) for seed in range(3)]
     runs = experiments.find_runs(tmp_path)
-    assert finding(claim, runs)[:3] == ("–", CANNOT, "the run's event files are missing")
+    missing = finding(claim, runs)
+    assert missing.verdict == CANNOT
+    assert missing.why.startswith(f"the run's event files are missing: nothing was logged at iterations {first:,} to ")
     ends = {10_001: 1.0} if name == "autoencoder_run1" else {12_000: 1.0}
     for folder, factor in zip(folders, (0.98, 1.0, 1.02), strict=True):
         courses = {
@@ -272,6 +274,7 @@ def test_kl_not_negative(smallest, verdict, tmp_path):
         folder = write_run(tmp_path, name)
         tag = "ours/kl_of_image" if name == "vae_first" else "KL_Divergence"
         write_events(folder, histograms={tag: {0: [1.0, 2.0], 500: [smallest, 3.0]}})
+    write_run(tmp_path, "vae_fixed", seed=1)  # without event files it does not count
     runs = experiments.find_runs(tmp_path)
     assert finding("must not be negative", runs).verdict == verdict
     assert finding("must not be negative", runs).ours == f"at least {smallest:.2g} nats over 8 logged images (n = 2)"

@@ -8,7 +8,7 @@ import numpy as np
 from unsupervised_learning.compare.judgements import TESTS, Claim, Comparison, Judgement
 from unsupervised_learning.evaluation import statistics
 
-OURS, GRAPH, PUBLISHED = "#1f5fbf", "#c96a00", "#1b1b1b"
+OURS, GRAPH, PUBLISHED = "#1f5fbf", "#a85800", "#1b1b1b"
 KEY = (
     f'<p class="key"><span style="color:{OURS}">● our runs; bar: interval for one more run; tick: mean</span> '
     f'<span style="color:{GRAPH}">● the author’s graph, trained today</span> '
@@ -24,7 +24,8 @@ def chart(found: Iterable[tuple[Claim, Judgement]]) -> str:
 
 def strip(text: str, compared: Comparison) -> str:
     """One row: positions are percentages of the width, so that dots stay round and text keeps its size."""
-    published, ours, graph = compared
+    published, ours, graph, form, name = compared
+    text = f"{text}: {name}" if name else text
     values = [published, *ours, *graph]
     interval = statistics.predicted(ours, published, TESTS) if len(ours) >= statistics.FEWEST else None
     if interval:
@@ -45,7 +46,7 @@ def strip(text: str, compared: Comparison) -> str:
     marks.append(f'<line x1="{x(published)}" x2="{x(published)}" y1="2" y2="42" stroke="{PUBLISHED}" stroke-dasharray="2 3"/>')
     marks.append(f'<text x="{x(published)}" y="29" text-anchor="middle" font-size="15" fill="{PUBLISHED}">◆</text>')
     marks.append(f'<text x="0" y="60">{low:.4g}</text><text x="100%" y="60" text-anchor="end">{high:.4g}</text>')
-    label = f"{text}: {published:g} in 2016; ours {statistics.mean_sd(ours)}"
-    label += f"; the author’s graph {statistics.mean_sd(graph)}" if len(graph) else ""
+    label = f"{text}: {published:g} in 2016; ours {statistics.mean_sd(ours, form)}"
+    label += f"; the author’s graph {statistics.mean_sd(graph, form)}" if len(graph) else ""
     picture = f'<svg class="strip" role="img" aria-label="{html.escape(label)}">{"".join(marks)}</svg>'
     return f"<p class=row><strong>{html.escape(text)}</strong> <span class=muted>2016: {published:g}</span></p>{picture}"

@@ -53,6 +53,8 @@ class Comparison(NamedTuple):
     published: float
     ours: Sequence[float]
     graph: Sequence[float] = ()
+    form: str = ".3f"
+    name: str = ""  # which number, if a claim has several
 
 
 class Judgement(NamedTuple):
@@ -122,13 +124,13 @@ def judged(holds: bool, ours: str, why: str = "") -> Judgement:
     return Judgement(ours, REPRODUCED if holds else DIFFERS, why)
 
 
-def match_2016(compared: Comparison, form: str = ".3f", margin: float = 0.0) -> Judgement:
+def match_2016(compared: Comparison, margin: float = 0.0) -> Judgement:
     """Judge whether 2016's number is one of ours, and whether our runs equal those of the author's graph.
 
     REPRODUCED if 2016's number lies in the prediction interval for one more run of ours, and the author's graph, if it was
     trained, is not shown to differ by more than `margin`. See `evaluation.statistics` for both intervals.
     """
-    published, ours, graph = compared
+    published, ours, graph, form, _ = compared
     if len(ours) < statistics.FEWEST:
         why = f"a verdict needs at least {statistics.FEWEST} runs; there are {len(ours)}"
         return Judgement(mean_sd(ours, form), CANNOT, why, mean_sd(graph, form) if graph else "", (compared,))
@@ -146,7 +148,7 @@ def match_2016(compared: Comparison, form: str = ".3f", margin: float = 0.0) -> 
 def results_match(runs: Runs, experiment: str, graph: str, name: str, published: float, form: str = ".3f") -> Judgement:
     """Apply `match_2016` to a number of results.json."""
     theirs = numbers(runs.graphs.get(graph, []), name)
-    return match_2016(Comparison(published, numbers(runs[experiment], name), theirs), form, MARGINS[name])
+    return match_2016(Comparison(published, numbers(runs[experiment], name), theirs, form), MARGINS[name])
 
 
 def numbers(runs: Sequence[FinishedRun], name: str) -> list[float]:
@@ -177,16 +179,10 @@ def clusters(runs: Runs) -> Judgement:
 
 def logged_losses(runs: Sequence[FinishedRun], before: dict[str, float], start: int, stop: int) -> Judgement:
     """Compare losses with 2016's by tag: means over the values logged at iterations in [start, stop), then over runs."""
-    means: dict[str, list[float]] = {tag: [] for tag in before}
-    for run in runs:
-        for tag, of_runs in means.items():
-            logged = [
-                loss for iteration, loss in event_files.scalars_logged(run.path, tag).items() if start <= iteration < stop
-            ]
-            if not logged:
-                return Judgement("–", CANNOT, "the run's event files are missing")
-            of_runs.append(float(np.mean(logged)))
-    found = [match_2016(Comparison(before[tag], of_runs), ".3g") for tag, of_runs in means.items()]
+    found = []
+    for tag, published in before.items():
+        means = [mean_between(event_files.scalars_logged(run.path, tag), start, stop) for run in runs]
+        found.append(match_2016(Comparison(published, means, form=".3g", name=tag if len(before) > 1 else "")))
     ours, why = ("; ".join(texts) for texts in ([each.ours for each in found], [each.why for each in found]))
     verdict = max((each.verdict for each in found), key=(REPRODUCED, DIFFERS, CANNOT).index)
     return Judgement(ours, verdict, why, "", tuple(one for each in found for one in each.compared))
@@ -201,11 +197,8 @@ def beats_pca(runs: Runs) -> Judgement:
 def linear_is_pca(runs: Runs) -> Judgement:
     """Compare the error and the subspace of linear autoencoders with PCA's."""
     linear = runs["autoencoder_linear"]
-    mse, cosines, pca = (
-        numbers(linear, "test_mse"),
-        numbers(linear, "pca_subspace_cosine"),
-        linear[0].results["pca"]["test_mse"],
-    )
+    mse, cosines = numbers(linear, "test_mse"), numbers(linear, "pca_subspace_cosine")
+    pca = linear[0].results["pca"]["test_mse"]
     ours = f"{mean_sd(mse, '.4f')}, PCA {pca:.4f}; smallest cosine of the largest angle {min(cosines):.4f}"
     return judged(max(mse) / pca - 1 < CLOSE and min(cosines) > 0.99, ours)
 
@@ -251,11 +244,11 @@ def first_form(runs: Runs) -> Judgement:
     spread = f"{len(like)} of {len(first)} runs have as many heads alive as in 2016; all: {min(all_):.1f} to {max(all_):.1f}"
     if theirs:
         spread += f". Outcomes as frequent as with the author's graph? p = {same_outcomes(first, theirs):.2g}"
-    if not like:  # if ours and 2016's were alike, 2016's would be the only one of n + 1 with this outcome once in n + 1 times
+    if not like:  # if 2016's run were one of n + 1 alike, the chance that it alone has its outcome would be at most 1 / (n + 1)
         verdict = DIFFERS if 1 / (len(first) + 1) <= 1 - statistics.LEVEL else CANNOT
         return Judgement(mean_sd(all_, ".1f"), verdict, f"none of {len(first)} runs has as many heads alive as in 2016")
-    compared = Comparison(VAE["first"]["negative_elbo"], numbers(like, "negative_elbo"), numbers(graph, "negative_elbo"))
-    found = match_2016(compared, ".2f", MARGINS["negative_elbo"])
+    bounds = [numbers(of, "negative_elbo") for of in (like, graph)]
+    found = match_2016(Comparison(VAE["first"]["negative_elbo"], *bounds, form=".2f"), MARGINS["negative_elbo"])
     return found._replace(why=f"{spread}. {found.why}")
 
 
@@ -320,10 +313,12 @@ def kl_logged_negative(runs: Runs) -> Judgement:
 
 def kl_not_negative(runs: Runs) -> Judgement:
     """Find the smallest KL of an image in all logged batches."""
-    smallest, count, n = np.inf, 0, len(runs["vae_first"]) + len(runs["vae_fixed"])
+    smallest, count, n = np.inf, 0, 0
     for name, tag in (("vae_first", TRUE_KL), ("vae_fixed", "KL_Divergence")):
         for run in runs[name]:
-            for buckets in event_files.logged(run.path, tag).values():
+            logged = event_files.logged(run.path, tag)
+            n += bool(logged)
+            for buckets in logged.values():
                 filled = buckets[buckets[:, 2] > 0]
                 smallest, count = min(smallest, float(filled[0, 0])), count + int(filled[:, 2].sum())
     if not count:
@@ -365,8 +360,10 @@ def gan_losses(run: FinishedRun) -> tuple[dict[int, float], dict[int, float]]:
 
 
 def mean_between(course: dict[int, float], start: int, stop: int) -> float:
-    """Mean of the values logged at iterations in [start, stop)."""
-    return float(np.mean([loss for iteration, loss in course.items() if start <= iteration < stop]))
+    """Mean of the values logged at iterations in [start, stop); a RunError if there are none."""
+    if not (values := [loss for iteration, loss in course.items() if start <= iteration < stop]):
+        raise RunError(f"the run's event files are missing: nothing was logged at iterations {start:,} to {stop - 1:,}")
+    return float(np.mean(values))
 
 
 def gan_start(runs: Runs) -> Judgement:

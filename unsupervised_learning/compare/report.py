@@ -180,4 +180,4 @@ def paragraph(text: str) -> str:
 
 def scrolled(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A table in a box that scrolls sideways where the window is narrow."""
-    return f'<div class="scroll" tabindex="0">{page.html_table(head, rows)}</div>'
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="table">{page.html_table(head, rows)}</div>'
