@@ -112,6 +112,8 @@ def test_the_recorded_command_can_be_repeated(monkeypatch):
     assert command_line.command() == "train-ae '--logs_dir=a b'"
     monkeypatch.setattr(sys, "argv", ["train_ae.py", "--seed=1"])
     assert command_line.command() == "python train_ae.py --seed=1"
+    monkeypatch.setattr(sys, "argv", ["/somewhere/unsupervised_learning/original/__main__.py", "train", "a b.meta"])
+    assert command_line.command() == "python -m unsupervised_learning.original train 'a b.meta'"
 
 
 def test_citation_agrees_with_the_metadata():

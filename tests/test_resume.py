@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from tests.support import assert_same, final_weights, read_events, small, start, wait_for
+from tests.support import assert_same, final_weights, read_events, small, start, uncompiled, wait_for
+from unsupervised_learning.training import loop
 
 
 @pytest.mark.slow
@@ -28,6 +29,25 @@ def test_ctrl_c_saves_and_prints_how_to_resume(idx_dir, tmp_path):
     assert stopped[2].startswith(f"python {script} --data_dir")
     assert not (logs_dir / "results.json").exists()
     assert list(logs_dir.glob(f"model.ckpt-{stopped[1].replace(',', '')}.index"))
+
+
+def test_a_signal_in_the_last_iteration_loses_no_summary(idx_dir, tmp_path, run_script, without_outputs, monkeypatch):
+    class Signalled(loop.CompiledIterations):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            compiled = self.compiled
+
+            def last(*batch):
+                signal.raise_signal(signal.SIGTERM)
+                return compiled(*batch)
+
+            self.compiled = last
+
+    monkeypatch.setattr(loop, "CompiledIterations", Signalled)
+    run = run_script("train_gan.py", *uncompiled(idx_dir, tmp_path / "run", "--max_iterations=1", "--z_dim=2"))
+    assert run.status == 128 + signal.SIGTERM
+    assert "Stopped and saved at iteration 1." in run.out
+    assert list(read_events(tmp_path / "run")["scalars", "Discriminator_loss"]) == [0]
 
 
 def test_two_processes_do_not_share_a_directory(idx_dir, tmp_path, run_script):

@@ -15,7 +15,6 @@ from unsupervised_learning.start import prepare
 prepare()  # before TensorFlow is imported
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -92,8 +91,7 @@ def reproduce(names: list[str]) -> int:
                 print(f"The verdicts on the author's notes are in {out / NOTES / 'report.md'}")
             report(out, original_logs)
     except KeyboardInterrupt:
-        again = shlex.join(["python", "-m", "unsupervised_learning.reproduce", *sys.argv[1:]])
-        print(f"\nStopped; saved work is kept. To resume, rerun: {again}", file=sys.stderr)
+        print(f"\nStopped; saved work is kept. To resume, rerun: {command_line.command()}", file=sys.stderr)
         return KILLED + received
     for job, why in failed.items():
         print(f"failed: {job.name}, seed {job.seed}: {why}", file=sys.stderr)

@@ -262,7 +262,7 @@ def launch(main: Callable[..., int | None], positional: bool = False) -> None:
             fail(f"{type(error).__name__}: {said_by(error)}")
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # another Ctrl-C must not disturb the shutdown
-            print(f"\nInterrupted; earlier checkpoints are intact. To resume, rerun: {command()}", file=sys.stderr)
+            print(f"\nInterrupted; what was saved before is intact. To go on, rerun: {command()}", file=sys.stderr)
             return KILLED + signal.SIGINT
 
     show_help_of(sys.modules[main.__module__])
@@ -293,6 +293,8 @@ def fail(message: str, status: int = RunError.status) -> NoReturn:
 
 
 def command() -> str:
-    """Return the command line that started this run: that of a script, or of a console command."""
+    """Return the command line that started this process: of a script, of `python -m`, or of a console command."""
     script, *arguments = sys.argv
+    if Path(script).name == "__main__.py":
+        return shlex.join(["python", "-m", f"unsupervised_learning.{Path(script).parent.name}", *arguments])
     return shlex.join(["python", *sys.argv] if script.endswith(".py") else [Path(script).name, *arguments])

@@ -71,11 +71,10 @@ def train(
                     raise NotFiniteError
                 progress.show(first + count, monitor.line(losses))
                 monitor.watch(first + count, losses)
+                if first + count == stop and monitor.update_first:  # also if a signal came during this last call
+                    recorder.record_due(stop)
                 if asked:
                     break
-            else:
-                if monitor.update_first:
-                    recorder.record_due(stop)
             # Departs from 2016: the last checkpoint includes the last update, because a larger --max_iterations resumes from
             # it. The 2016 autoencoder's last checkpoint, at iteration 20,000, lacks that update.
             checkpoints.save()
