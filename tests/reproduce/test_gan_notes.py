@@ -61,7 +61,14 @@ def test_course_measures():
     ],
 )
 def test_verdict(favoured, other, said):
-    assert gan_verdicts.verdict(favoured, other) == said
+    assert gan_verdicts.verdict(dict(enumerate(favoured)), dict(enumerate(other)), wanted=1) == said
+
+
+def test_only_seeds_of_both_settings_count():
+    assert gan_verdicts.verdict({0: 1, 1: 9}, {0: 2, 2: 3}, wanted=1) == "holds (1 of 1)"  # not 9 against 3
+    few = gan_verdicts.verdict({0: 1, 1: 9}, {0: 2, 2: 3}, wanted=2)
+    assert few == "holds (1 of 1); preliminary: too few or too short runs"
+    assert gan_verdicts.verdict({1: 9}, {2: 3}, wanted=2) == "not decided: some of its runs are missing"
 
 
 def result(setting: str, seed: int, frechet: float, early: float = 1.0, failure: str = "") -> Result:
@@ -107,7 +114,7 @@ def test_report_and_figure():
     results = [result("baseline", seed, 10 + seed) for seed in range(2)] + [result("bn_decay_0.5", 0, 12)]
     results += [result("xavier", seed, 20 + seed) for seed in range(2)]
     results += [result("stddev_0.2", seed, 0, failure="exit status 2: losses not finite") for seed in range(2)]
-    claims = gan_verdicts.judge(results, preliminary=False)
+    claims = gan_verdicts.judge(results, wanted=2)
     told = gan_report.report(results, claims, FACTS)
     assert "| Small initial weights: stddev 0.02, not Xavier | `baseline` < `xavier` | holds (2 of 2) |" in told
     assert "| Small initial weights: stddev 0.02, not 0.2 | `baseline` < `stddev_0.2` | holds (2 of 2) |" in told
@@ -116,8 +123,11 @@ def test_report_and_figure():
     assert "| `stddev_0.2` | 0 | – | – | – | – | – |" in told
     assert "**Failed:** `stddev_0.2`, seed 1: exit status 2: losses not finite" in told
     assert "bit for bit in 1 of 1 runs" in told
-    assert "preliminary" not in told
-    assert all("preliminary" in claim[2] for claim in gan_verdicts.judge(results, preliminary=True)[:-1])
+    assert told.count("preliminary") == 1
+    assert "| `baseline` < `bn_decay_0.5` | holds (1 of 1); preliminary: too few or too short runs |" in told  # only one seed
+    few = [said for *_, said in gan_verdicts.judge(results, wanted=3)[:-1]]
+    assert all("preliminary" in said or "runs are missing" in said for said in few)
+    assert sum("preliminary" in said for said in few) == 4  # three settings beside the baseline, and the sign of failure
     figure = gan_report.draw(results)
     figure.canvas.draw()
     panels = [axes for axes in figure.axes if axes.get_ylabel() == "D loss"]

@@ -1,5 +1,6 @@
 """Judge the author's notes on what makes a GAN work by finished runs, one setting changed at a time."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def write(ended: Mapping[Job, str], dataset: Dataset, folder: Path, quick: bool)
         "frechet_of_real_images": yardstick.floor,
         "classifier_accuracy": yardstick.accuracy,
     }
-    claims = judge(results, preliminary=quick or seeds < EXPERIMENTS[jobs[0].name].seeds)
+    claims = judge(results, wanted=math.inf if quick else EXPERIMENTS[jobs[0].name].seeds)
     told_of_runs = ("setting", "seed", "command", "failure")
     runs = [{name: getattr(run, name) for name in told_of_runs} | run.numbers for run in results]
     told = [dict(zip(("claim", "compared", "verdict"), claim, strict=True)) for claim in claims]

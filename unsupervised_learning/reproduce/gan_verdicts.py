@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,15 +93,23 @@ class Result:
         return self.numbers["frechet"]
 
 
-def verdict(favoured: Sequence[float], other: Sequence[float]) -> str:
-    """Judge a claim by the Fréchet distances of its two settings, seed by seed."""
-    if not favoured or len(favoured) != len(other) or any(math.isnan(score) for score in (*favoured, *other)):
+PRELIMINARY = "; preliminary: too few or too short runs"
+
+
+def verdict(favoured: Mapping[int, float], other: Mapping[int, float], wanted: float) -> str:
+    """Judge a claim by the Fréchet distances of its two settings, seed by seed.
+
+    Args:
+        favoured: seed → distance. Only seeds of both settings count.
+        other: the same of the other setting.
+        wanted: number of seeds from which the verdict is final.
+    """
+    pairs = [(favoured[seed], other[seed]) for seed in favoured if seed in other]
+    if not pairs or any(math.isnan(score) for pair in pairs for score in pair):
         return "not decided: some of its runs are missing"
-    wins = sum(a < b for a, b in zip(favoured, other, strict=True))
-    losses = sum(a > b for a, b in zip(favoured, other, strict=True))
-    n = len(favoured)
+    wins, losses, n = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs), len(pairs)
     said = "holds" if wins == n else "the opposite holds" if losses == n else "undecided at this size"
-    return f"{said} ({wins} of {n})"
+    return f"{said} ({wins} of {n}){PRELIMINARY if n < wanted else ''}"
 
 
 def sign_of_failure(results: list[Result]) -> tuple[str, list[Result]]:
@@ -116,13 +124,12 @@ def sign_of_failure(results: list[Result]) -> tuple[str, list[Result]]:
     return f"{said} (rank correlation {rho:.4f}, n = {len(used)})", used
 
 
-def judge(results: list[Result], preliminary: bool) -> list[tuple[str, str, str]]:
-    """Return claim, comparison and verdict for each note."""
-    runs = defaultdict(list)
+def judge(results: list[Result], wanted: float) -> list[tuple[str, str, str]]:
+    """Return claim, comparison and verdict for each note; `wanted`: number of seeds from which a verdict is final."""
+    runs: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for result in results:
-        runs[result.setting].append(result.score)
-    rows = [(c.text, f"`{c.favoured}` < `{c.other}`", verdict(runs[c.favoured], runs[c.other])) for c in NOTES]
-    rows.append(("An early discriminator loss near zero is the sign of failure", "over all runs", sign_of_failure(results)[0]))
-    if preliminary:
-        rows = [(claim, compared, f"{said}; preliminary: too few or too short runs") for claim, compared, said in rows]
+        runs[result.setting][result.seed] = result.score
+    rows = [(c.text, f"`{c.favoured}` < `{c.other}`", verdict(runs[c.favoured], runs[c.other], wanted)) for c in NOTES]
+    sign = sign_of_failure(results)[0] + (PRELIMINARY if max(map(len, runs.values())) < wanted else "")
+    rows.append(("An early discriminator loss near zero is the sign of failure", "over all runs", sign))
     return [*rows, ("A homogeneous data set", "–", NOT_TESTED.replace("\n", " "))]

@@ -24,13 +24,13 @@ class Running:
         job: the job.
         process: its process.
         began: when it was started, in seconds of `time.monotonic`.
-        before: completed iterations at its start.
+        seen, since: completed iterations as last seen, and since when, in seconds of `time.monotonic`.
         printed: number of bytes in the job's log at its start.
     """
 
     def __init__(self, job: Job, on: set[int] | None):
         self.job, self.began = job, time.monotonic()
-        self.seen, self.since = job.done(), self.began  # completed iterations as last seen, and since when
+        self.seen, self.since = job.done(), self.began
         job.folder.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that the last line is the error message
         if on is None:

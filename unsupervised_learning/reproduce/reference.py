@@ -2,11 +2,11 @@
 
     python -m unsupervised_learning.reproduce reference RUN [RUN …] [--out=logs/reference] [--weights=dense]
 
-Every copy has a card, settings and results, and the losses, dumps and data that a claim reads. The first run of each
-experiment always keeps its losses. The first run of a published model also keeps what the report plots, its figures and,
-on MNIST, histograms and images of six iterations. Dumps are compressed, with six digits. Weights, which `explore` needs,
-are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE. A GAN's weights are rounded (see `rounded`):
-2.4 MiB at 28×28, 6.8 MiB at 64×64.
+Every copy has a card, settings and results, and the losses, dumps and data that a claim reads. One run of each experiment is
+shown: seed 0, or of the first VAE the run most like the published one. It keeps its losses. If its model was published, it
+also keeps what the report plots, its figures and, on MNIST, histograms and images of six iterations. Dumps are compressed,
+with six digits. Weights, which `explore` needs, are kept without the optimizer's state: 0.3 MiB for an autoencoder or VAE.
+A GAN's weights are rounded (see `rounded`): 2.4 MiB at 28×28, 6.8 MiB at 64×64.
 """
 
 import gzip
