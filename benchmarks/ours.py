@@ -47,6 +47,6 @@ def train(model: str, variant: str, turns, folder: Path) -> None:
     if model == "gan64":
         data = [f"--image_dir={folder}/pictures", f"--cache_dir={folder}/cache{variant}"]
     logs_dir = folder / f"{model}{variant}"
-    sys.argv = [SCRIPTS[model], *data, f"--logs_dir={logs_dir}", "--max_iterations=200000"]
+    sys.argv = [SCRIPTS[model], *data, f"--logs_dir={logs_dir}", "--max_iterations=2000000000"]
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     runpy.run_path(str(REPOSITORY / SCRIPTS[model]), run_name="__main__")

@@ -55,9 +55,8 @@ def main() -> None:
             runs = jobs(given.names, given.seeds, given.iterations, out, given.data_dir)
             seconds[way] = timed(runs, on)
         except RunError as error:
-            sys.exit(str(error))
-        finally:
-            shutil.rmtree(out)
+            sys.exit(str(error))  # what the run printed stays
+        shutil.rmtree(out)
     print(f"\n{len(runs)} runs of {given.iterations:,} iterations ({', '.join(given.names)}) on {len(together)} cores")
     for way, took in seconds.items():
         print(f"{way:<34}{took:>8.0f} s{len(runs) * 3600 / took:>8.1f} runs an hour")

@@ -37,7 +37,7 @@ def written_anew(path: Path, name: str | None = None) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file so that readers see the old or the new content and never a part, even after a crash."""
+    """Write a file so that readers see the old or the new content and never a part, even if the process is killed."""
     with written_anew(path) as new:
         new.write_bytes(content.encode() if isinstance(content, str) else content)
 

@@ -14,7 +14,7 @@ from unsupervised_learning.errors import RunError, reason
 
 @dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare to one bool
 class Split:
-    """Images, uint8 [n, 28, 28] in 0..255 (`pictures`: [n, 64, 64, 3]), and their labels, uint8 [n] in 0..9."""
+    """Images, uint8 [n, 28, 28] in 0..255 (`pictures`: [n, 64, 64, 1 or 3]), and their labels, uint8 [n] in 0..9."""
 
     images: np.ndarray
     labels: np.ndarray
