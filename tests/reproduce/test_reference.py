@@ -100,8 +100,11 @@ def test_less_is_kept_of_seeds_other_than_0(tmp_path, run_script):
     assert not (copy / "figures").exists()
     folder = write_run(tmp_path / "logs", "autoencoder", seed=1)
     write_events(folder, {"Loss": {0: 1.0}})
+    (folder / "explore").mkdir()
+    (folder / "explore" / "evaluation.json").write_text("measured")
     assert run_script(*REFERENCE, str(folder), f"--out={tmp_path}/kept").status == 0
     assert not list((tmp_path / "kept" / "autoencoder_seed1").glob("events*"))  # no claim reads them
+    assert (tmp_path / "kept" / "autoencoder_seed1" / "evaluation.json").read_text() == "measured"
 
 
 def test_the_shown_run_of_the_first_vae_is_chosen_among_all_copies(tmp_path, run_script):

@@ -91,7 +91,10 @@ def keep_records(run: FinishedRun, target: Path) -> None:
 
 
 def keep_files(run: FinishedRun, target: Path, shown: bool, weights: str) -> None:
-    """Copy the events, weights, dumps and figures that the report, the claims and `explore` need. Arguments: see `keep`."""
+    """Copy the events, weights, dumps and figures that report, claims and `explore` need, and what `explore` measured.
+
+    Arguments: see `keep`.
+    """
     experiment = experiments.experiment_of(run)
     whole = shown and experiment in WHOLE
     if shown or experiment in LOGGED:
@@ -100,6 +103,8 @@ def keep_files(run: FinishedRun, target: Path, shown: bool, weights: str) -> Non
     if shown and run.config["model"] in WEIGHTS[weights]:
         fineness = FINENESS.get(run.config["settings"].get("side", 0))
         keep_weights(run.path / "model.keras", target / "model.keras", fineness)
+    if (measures := run.path / "explore" / "evaluation.json").exists():
+        shutil.copyfile(measures, target / measures.name)
     if experiment == "autoencoder" and run.seed < SEEDS_DUMPED:
         for iteration in experiments.DUMPED:
             keep_dump(run.path / f"checkpoint{iteration}.txt", target)
