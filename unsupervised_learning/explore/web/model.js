@@ -134,7 +134,7 @@ self.play = self.play || {};
       if (!model.vae) {
         let sum = 0;
         picture.forEach(function (v, i) { sum += Math.pow(v - input[i], 2) / 784; });
-        return [row("mean squared error", sum.toFixed(4))];
+        return [row("MSE", sum.toFixed(4))];
       }
       const one = play.crossEntropy(input, picture);
       const two = play.kl(code.mu, code.logVar).reduce(function (a, b) { return a + b; }, 0);
