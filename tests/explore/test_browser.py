@@ -326,21 +326,25 @@ def test_a_page_warns_if_its_arithmetic_differs_from_keras(pages):
 
 def test_a_palm_does_not_disturb_a_stroke(pages):
     pages.open("autoencoder")
-    pages.one(".pad")
-    box = pages.run("const r = document.querySelector('.pad').getBoundingClientRect(); return [r.left, r.top, r.width]")
 
     def stroke(*palm: tuple[float, float]) -> list[float]:
         pages.press("[data-do=clear]")
+        pages.one(".pad")
+        box = pages.run("const r = document.querySelector('.pad').getBoundingClientRect(); return [r.left, r.top, r.width]")
         steps = [("touchStart", SEVEN[:1]), *(("touchMove", [one, *palm]) for one in SEVEN[1:]), ("touchEnd", [])]
         if palm:
             steps.insert(1, ("touchStart", [SEVEN[0], *palm]))
         for kind, places in steps:
             points = [{"x": box[0] + x * box[2], "y": box[1] + y * box[2], "id": i} for i, (x, y) in enumerate(places)]
+            for point in points:
+                assert pages.run("return document.elementFromPoint(arguments[0].x, arguments[0].y).matches('.pad')", point)
             pages.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         pages.settle()
         return pages.state()["z"]
 
-    assert stroke((0.9, 0.9)) == stroke()
+    pages.press("[data-do=clear]")
+    blank = pages.state()["z"]
+    assert stroke((0.9, 0.9)) == stroke() != blank
     pages.assert_healthy()
 
 

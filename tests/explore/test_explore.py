@@ -159,6 +159,7 @@ def test_several_runs_stand_side_by_side(autoencoder, idx_dir, tmp_path, run_scr
     assert_refused(run_script(EXPLORE, str(first), str(second), "--only=play"), "--only and --skip")
     gan = write_finished_run(tmp_path / "gan", DCGAN(z_dim=10), idx_dir)
     assert_refused(run_script(EXPLORE, str(first), str(gan)), "only autoencoders and VAEs", "DCGAN")
+    assert_refused(run_script(EXPLORE, str(first), str(second), "--draws=3,1"), "error: --draws must be increasing")
     config = json.loads((second / "config.json").read_text())
     config["data"]["checksum"] = "another"
     (second / "config.json").write_text(json.dumps(config))
@@ -265,6 +266,10 @@ def test_other_folders_are_not_replaced(autoencoder, tmp_path, run_script):
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
     assert_refused(run_script(EXPLORE, str(autoencoder), f"--out={tmp_path}/mine"), "was not written by this command")
     assert (tmp_path / "mine" / "thesis.txt").exists()
+    copy = shutil.copytree(autoencoder, tmp_path / "copy", ignore=shutil.ignore_patterns("explore"))
+    (copy / "evaluation.json").write_text("{}")  # as in logs/reference
+    assert_refused(run_script(EXPLORE, str(copy), f"--out={copy}"), "was not written by this command")
+    assert (copy / "model.keras").exists()
     assert run_script(EXPLORE, str(autoencoder), f"--out={tmp_path}/look", "--only=samples").status == 0
     assert (tmp_path / "look" / "index.html").exists()
 

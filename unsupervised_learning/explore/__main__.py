@@ -15,6 +15,7 @@ from unsupervised_learning.start import prepare
 prepare()  # before TensorFlow is imported
 
 import io
+import os
 import shutil
 import sys
 import time
@@ -180,10 +181,12 @@ def side_by_side(runs: list[FinishedRun]) -> int:
             raise RunError(f"only autoencoders and VAEs stand side by side. Received: {run.path}, a run of {run.model_name}")
         if run.config["data"]["checksum"] != first.config["data"]["checksum"]:
             raise RunError(f"runs side by side must have the same data. Received: {first.path} and {run.path}, which differ")
-    target = output_folder(first.path.resolve().parent / "explore")
+    target = output_folder(Path(os.path.abspath(first.path)).parent / "explore")
     names = [str(run.path) for run in runs]
     try:
         content = play.document([subject_of(run) for run in runs])
+    except RunError:
+        raise
     except ValueError as error:  # raised for unusable weights
         raise RunError(f"{', '.join(names)} cannot be set side by side: {error}") from None
     with atomic_files.written_anew(target, f"new-{target.name}-{uuid.uuid4().hex}") as new:
@@ -208,10 +211,10 @@ def output_folder(usual: Path) -> Path:
     """The folder to write, from --out or else `usual`.
 
     Raises:
-        RunError: it holds something else.
+        RunError: it holds something else, such as a run: the small copies in logs/reference may have an evaluation.json too.
     """
     target = command_line.path_of(FLAGS.out).resolve() if FLAGS.out else usual
-    if target.exists() and not (target / "evaluation.json").exists():
+    if target.exists() and ((target / "config.json").exists() or not (target / "evaluation.json").exists()):
         raise RunError(f"{target} exists and was not written by this command; choose another --out")
     return target
 

@@ -89,7 +89,7 @@ self.play = self.play || {};
       return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     }
     canvas.addEventListener("pointerdown", function (event) {
-      if (event.button || current) return;
+      if (event.button || (current && event.pointerId !== pointer)) return;
       event.preventDefault();
       canvas.setPointerCapture(event.pointerId);
       pointer = event.pointerId;
@@ -104,7 +104,7 @@ self.play = self.play || {};
       for (const one of all.length ? all : [event]) current.push(point(one));
       tell();
     });
-    for (const end of ["pointerup", "pointercancel"]) {
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
       canvas.addEventListener(end, function (event) { if (event.pointerId === pointer) current = null; });
     }
     new ResizeObserver(size).observe(canvas);
@@ -114,11 +114,13 @@ self.play = self.play || {};
       undo: function () {  // a test image has no strokes to undo
         if (!strokes.length) return false;
         strokes.pop();
+        current = null;
         tell();
         return !strokes.length;
       },
       show: function (image) {  // a test image in place of a drawing
         strokes = [];
+        current = null;
         shown = document.createElement("canvas");
         play.paint(shown, image);
         draw();

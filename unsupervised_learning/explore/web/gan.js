@@ -32,6 +32,8 @@ self.play = self.play || {};
       worker.postMessage({ weights, layers, lowest, highest, factor });
       worker.onmessage = function (event) { done(event.data); };
       worker.onerror = function () {  // the page computes itself, beginning with what the worker had not answered
+        if (!worker) return;
+        worker.terminate();
         worker = null;
         if (busy && !waiting.has(busy.place)) waiting.set(busy.place, busy);
         busy = null;
